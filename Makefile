@@ -1,0 +1,32 @@
+# make train   install and run the default experiment      make test   run the tests
+# make ui      open the MLflow UI on this machine          make lint   ruff and mypy
+.PHONY: install train test lint ui clean
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+PORT   ?= 5000
+TRACKING ?= sqlite:///mlflow.db
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+train: install
+	$(PYTHON) train.py
+
+test: install
+	$(PYTHON) -m pytest
+
+lint: install
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+ui: install
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	$(VENV)/bin/mlflow ui --backend-store-uri $(TRACKING) --host 127.0.0.1 --port $(PORT)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
