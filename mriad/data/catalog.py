@@ -17,18 +17,20 @@ log = logging.getLogger(__name__)
 HEALTHY = "healthy"
 
 COLUMNS = {
-    "path": "file of the scan, relative to the catalog's root, with forward slashes",
+    "path": "file of the scan, relative to the catalog's root or absolute, with forward slashes",
     "label": "0 healthy, 1 anomalous",
     "class": "'healthy', or the kind of anomaly",
-    "mask": "file of the lesion mask relative to root, 'file.json#key' for outlines, '' for none",
+    "mask": "file of the lesion mask, like path, or 'file.json#name' for outlines, '' for none",
     "patient": "patient id, '' where unknown",
     "plane": "axial, coronal, sagittal, or ''",
     "contrast": "T1, T1c, T2, FLAIR, ..., or ''",
     "pool": "'labelled' where a scan may fill nothing but the labelled pool, else ''",
 }
 
+LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Catalog:
     """Who each scan is: one row per scan, no pixels.
 
@@ -45,34 +47,49 @@ class Catalog:
         """Build a catalog from one mapping per scan; ``path`` and ``label`` are required.
 
         A missing class is 'healthy' for label 0 and 'anomaly' for label 1; every other missing column is ''.
+        Keys that are not in ``COLUMNS`` are left out.
 
         Raises:
-            MriadError: if a row has no path, a label other than 0 and 1, a healthy row has a mask,
-                or a path stands twice.
+            MriadError: if there is no scan, or one has no path, a path that another one has, a label other
+                than 0 and 1, a class that contradicts its label, a mask though healthy, or an unknown plane
+                or pool.
         """
         table = pd.DataFrame(list(records))
+        if table.empty:
+            raise MriadError(f"There are no scans in {root}; point data.root at a folder that holds some.")
         for column in ("path", "label"):
             if column not in table:
                 raise MriadError(
                     f"The scans of {root} have no column '{column}'; a catalog needs path and label."
                 )
         labels = pd.to_numeric(table["label"], errors="coerce")
-        for path in table["path"][~labels.isin([0, 1])][:1]:
-            raise MriadError(f"{path} in {root} has a label other than 0 (healthy) and 1 (anomalous); mend it.")
-        table["label"] = labels.astype(int)
-        default_class = table["label"].map({0: HEALTHY, 1: "anomaly"})
-        classes = table["class"].fillna("").astype(str) if "class" in table else pd.Series("", table.index)
-        table["class"] = classes.where(classes != "", default_class)
-        for column in COLUMNS.keys() - {"label", "class"}:
+        for column in COLUMNS.keys() - {"label"}:
             values = table[column] if column in table else pd.Series("", table.index)
             table[column] = values.fillna("").astype(str)
-        table["path"] = table["path"].str.replace("\\", "/")
-        for path in table["path"][table["path"].duplicated()][:1]:
-            raise MriadError(f"{path} stands twice among the scans of {root}; list each scan once.")
-        for path in table["path"][(table["label"] == 0) & (table["mask"] != "")][:1]:
-            raise MriadError(f"{path} in {root} is labelled healthy but has a lesion mask; mend one of the two.")
-        table = table[list(COLUMNS)].sort_values("path", ignore_index=True)
-        return cls(root=Path(root), table=table)
+        for column in ("path", "mask"):
+            table[column] = table[column].str.replace("\\", "/")
+        natural_class = labels.map({0: HEALTHY, 1: "anomaly"})
+        table["class"] = table["class"].where(table["class"] != "", natural_class)
+
+        faults = {
+            "has no path; name its file": table["path"] == "",
+            "stands twice; list each scan once": table["path"].duplicated(),
+            "has a label other than 0 (healthy) and 1 (anomalous); mend it": ~labels.isin([0, 1]),
+            "is healthy by its label or by its class but not by both; mend one of the two": (
+                (labels == 0) != (table["class"] == HEALTHY)
+            ),
+            "is labelled healthy but has a lesion mask; mend one of the two": (
+                (labels == 0) & (table["mask"] != "")
+            ),
+        }
+        for column, legal in LEGAL.items():
+            words = ", ".join(word for word in legal if word)
+            faults[f"has an unknown {column}; use {words} or leave it empty"] = ~table[column].isin(legal)
+        for fault, rows in faults.items():
+            for row, path in table["path"][rows][:1].items():
+                raise MriadError(f"{path or f'Scan number {row}'} in {root} {fault}.")
+        table = table.assign(label=labels.astype(int))[list(COLUMNS)]
+        return cls(root=Path(root), table=table.sort_values("path", ignore_index=True))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -82,7 +99,7 @@ class Catalog:
         return [self.root / path for path in self.table["path"]]
 
     def with_content(self) -> Catalog:
-        """The same catalog with a column ``content``: a hash of each file's bytes ('' if it cannot be read)."""
+        """The same catalog with a column ``content``: a hash of each file's bytes, '' if unreadable."""
         return replace(self, table=self.table.assign(content=[content_hash(file) for file in self.files()]))
 
     def without_identical_files(self) -> Catalog:
@@ -96,21 +113,24 @@ class Catalog:
         if contradictory.any():
             paths = list(known["path"][contradictory])
             log.warning(
-                "%d files are identical but labelled both healthy and anomalous; left out: %s",
+                "%d files are identical to one of the other label and are left out: %s%s",
                 len(paths),
-                ", ".join(paths),
+                ", ".join(paths[:10]),
+                ", ..." if len(paths) > 10 else "",
             )
         known = known[~contradictory]
-        order = known.assign(no_mask=known["mask"] == "").sort_values(["no_mask", "pool", "path"])
-        kept = pd.concat([order.drop_duplicates("content")[table.columns], table[table["content"] == ""]])
-        if dropped := len(known) - len(order.drop_duplicates("content")):
-            log.info("%d of %d files are copies of another and count once.", dropped, len(table))
+        preferred = known.assign(no_mask=known["mask"] == "").sort_values(["no_mask", "pool", "path"])
+        unique = known.loc[preferred.drop_duplicates("content").index]
+        if copies := len(known) - len(unique):
+            log.info("%d of %d files are copies of another and count once.", copies, len(table))
+        kept = pd.concat([unique, table[table["content"] == ""]])
         return replace(self, table=kept.sort_values("path", ignore_index=True))
 
 
 def content_hash(file: Path) -> str:
     """Hash of a file's bytes as 32 hex digits; '' if the file cannot be read."""
     try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
         return ""

@@ -1,0 +1,45 @@
+"""Fits the threshold on the val scores of the chosen checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+from lightning import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from mriad.callbacks.scan_scores import ScanScores
+from mriad.errors import MriadError
+from mriad.thresholds import Calibration, Threshold
+
+
+class ThresholdCalibration(ScanScores):
+    """Calibrates at the end of ``trainer.validate`` and puts the result into the detector's record.
+
+    The pixel threshold is a quantile of the healthy val maps, all pixels together; it needs no label of a pixel.
+
+    Args:
+        rule: fitted on the val scores.
+        pixel_quantile: the quantile, in (0, 1).
+    """
+
+    def __init__(self, *, rule: Threshold, pixel_quantile: float = 0.995) -> None:
+        super().__init__()
+        if not 0 < pixel_quantile < 1:
+            raise MriadError(f"pixel_quantile={pixel_quantile} is no quantile; choose one in (0, 1).")
+        self._rule = rule
+        self._pixel_quantile = pixel_quantile
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit the rule and the pixel threshold."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn != TrainerFn.VALIDATING:
+            return
+        table = self.table(trainer.datamodule.scans("val"))  # type: ignore[attr-defined]
+        labels = table["label"].to_numpy()
+        self._rule.fit(self.scores, labels)
+        calibration = Calibration(
+            rule=self._rule.name,
+            threshold=self._rule.threshold_,
+            pixel_threshold=float(np.quantile(self.maps[labels == 0], self._pixel_quantile)),
+            val_scores=table,
+        )
+        pl_module.record["calibration"] = calibration.as_record()  # type: ignore[union-attr]

@@ -1,0 +1,140 @@
+"""Every scan decoded once: slices, masks, geometry and raw facts in a folder that all jobs share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from mriad.data.catalog import Catalog, content_hash
+from mriad.data.decode import decode
+from mriad.data.geometry import ScanGeometry
+from mriad.data.masks import read_mask
+from mriad.data.preprocess import Preprocess
+from mriad.errors import MriadError
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1  # raise it when a slice of the same file and settings comes out different
+_GEOMETRY = tuple(ScanGeometry.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceCache:
+    """The prepared slices of one catalog under one preprocessing, memory-mapped and read-only.
+
+    Args:
+        images: (N, S, S) uint8 slices in the catalog's order; a broken scan's slice is zero.
+        masks: (M, S, S) uint8 lesion masks, 0 or 1.
+        facts: N rows: ``error`` ('' if the scan could be read), ``mask_index`` (row of ``masks`` or -1),
+            ``format``, ``mode``, ``mean`` and ``p99`` of the original pixels in [0, 1], and the geometry.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    facts: pd.DataFrame
+
+    @classmethod
+    def open(cls, catalog: Catalog, preprocess: Preprocess, *, folder: Path) -> SliceCache:
+        """Open the cache of ``catalog`` below ``folder``; build it first if it is not there.
+
+        The key is made of the files' contents and the settings, so an edited file or another option never meets
+        a stale slice. Jobs that start together build it once: the others wait, and a folder appears whole or not at all.
+
+        Args:
+            catalog: scans with a ``content`` column.
+        """
+        home = folder / "slices" / _key(catalog, preprocess)
+        if not (home / "facts.parquet").exists():
+            home.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{home}.lock"):
+                if not (home / "facts.parquet").exists():
+                    _build(catalog, preprocess, home)
+        return cls(
+            images=np.load(home / "images.npy", mmap_mode="r"),
+            masks=np.load(home / "masks.npy", mmap_mode="r"),
+            facts=pd.read_parquet(home / "facts.parquet"),
+        )
+
+    def has_mask(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) booleans: whether each row has a lesion mask."""
+        return self.facts["mask_index"].to_numpy()[rows] >= 0
+
+    def masks_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n, S, S) lesion masks of rows that have one."""
+        return self.masks[self.facts["mask_index"].to_numpy()[rows]].astype(bool)
+
+
+def _key(catalog: Catalog, preprocess: Preprocess) -> str:
+    outlines = {mask: mask.split("#")[0] for mask in catalog.table["mask"] if mask}
+    hashes = {file: content_hash(catalog.root / file) for file in set(outlines.values())}
+    scans = [
+        (content, f"{hashes[outlines[mask]]}#{mask.partition('#')[2]}" if mask else "")
+        for content, mask in zip(catalog.table["content"], catalog.table["mask"], strict=True)
+    ]
+    identity = json.dumps([_VERSION, asdict(preprocess), scans])
+    return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+
+
+def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
+    size = preprocess.image_size
+    log.info("Preparing %d scans at %d px (once; kept in %s).", len(catalog), size, home)
+    work = Path(tempfile.mkdtemp(prefix=f"{home.name}-", dir=home.parent))
+    try:
+        with_mask = np.flatnonzero(catalog.table["mask"] != "")
+        mask_index = np.full(len(catalog), -1)
+        mask_index[with_mask] = np.arange(len(with_mask))
+        images = _new_array(work / "images.npy", (len(catalog), size, size))
+        masks = _new_array(work / "masks.npy", (len(with_mask), size, size))
+
+        def prepare(row: int) -> dict[str, object]:
+            file = catalog.root / catalog.table["path"].iat[row]
+            reference = catalog.table["mask"].iat[row]
+            try:
+                decoded = decode(file)
+                images[row], geometry = preprocess(decoded.pixels)
+                if reference:
+                    mask = read_mask(catalog.root, reference, size=decoded.pixels.shape)
+                    masks[mask_index[row]] = geometry.mask_to_network(mask)
+            except MriadError as error:
+                return {"error": str(error)}
+            return {
+                "error": "",
+                "format": decoded.format,
+                "mode": decoded.mode,
+                "mean": float(decoded.pixels.mean()),
+                "p99": float(np.percentile(decoded.pixels, 99)),
+                **geometry.as_record(),
+            }
+
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            facts = pd.DataFrame(pool.map(prepare, range(len(catalog))))
+        for column in ("format", "mode", "mean", "p99", *_GEOMETRY):
+            if column not in facts:
+                facts[column] = None
+        facts["mask_index"] = np.where(facts["error"] == "", mask_index, -1)
+        images.flush()
+        masks.flush()
+        facts.to_parquet(work / "facts.parquet")
+        work.chmod(0o755)
+        os.replace(work, home)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _new_array(file: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    if shape[0] == 0:  # an empty file cannot be mapped
+        np.save(file, np.zeros(shape, dtype=np.uint8))
+        return np.zeros(shape, dtype=np.uint8)  # type: ignore[return-value]
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)

@@ -1,0 +1,209 @@
+"""Healthy-only train, mixed val and mixed test, served from the cache."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mriad.data.augment import Augment
+from mriad.data.cache import SliceCache
+from mriad.data.catalog import Catalog
+from mriad.data.preprocess import Preprocess
+from mriad.data.splits import Split, check
+from mriad.errors import MriadError
+
+log = logging.getLogger(__name__)
+
+
+class Batch(TypedDict):
+    """What a loader yields: image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog."""
+
+    image: Tensor
+    label: Tensor
+    row: Tensor
+
+
+class SliceDataset(Dataset[Batch]):
+    """Slices of the given catalog rows, fetched a batch at a time.
+
+    Args:
+        images: (N, S, S) uint8 slices.
+        labels: (N,) labels.
+        rows: rows to serve, in this order.
+        augment: applied to the uint8 slices of each batch; None for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        augment: Augment | None = None,
+    ) -> None:
+        self._images, self._labels, self._rows, self._augment = images, labels, rows, augment
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = self._rows[indices]
+        images = self._images[rows]
+        if self._augment is not None:
+            images = self._augment(images)
+        return Batch(
+            image=torch.from_numpy(images).unsqueeze(1).float().div_(255.0),
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+        )
+
+
+class MRIDataModule(LightningDataModule):
+    """Serves the scans of one layout in their roles.
+
+    Args:
+        name: name of the data set, for tables and runs.
+        layout: makes the catalog.
+        preprocess: makes slices of scans.
+        split: draws the roles.
+        cache_dir: folder of the slice cache; ``~`` is expanded.
+        augment: for train only; None for none.
+        drop_identical: count files of identical content once.
+        max_broken: largest share of unreadable scans that are skipped with a warning instead of ending the run.
+        batch_size: scans per batch.
+        num_workers: loader processes; 0 is fastest with the cache on a CPU.
+
+    After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are set.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        layout: Callable[[], Catalog],
+        preprocess: Preprocess,
+        split: Split,
+        cache_dir: str | Path,
+        augment: Augment | None = None,
+        drop_identical: bool = True,
+        max_broken: float = 0.05,
+        batch_size: int = 32,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.preprocess = preprocess
+        self.split = split
+        self.cache_dir = Path(cache_dir).expanduser()
+        self.batch_size = batch_size
+        self._layout = layout
+        self._augment = augment
+        self._drop_identical = drop_identical
+        self._max_broken = max_broken
+        self._num_workers = num_workers
+        self._ready = False
+        self.table: pd.DataFrame
+        self.split_table: pd.DataFrame
+        self.cache: SliceCache
+
+    def prepare_data(self) -> None:
+        """Build the cache where it is missing."""
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the catalog, open the cache, draw and check the roles; a second call does nothing.
+
+        Raises:
+            MriadError: if there is nothing to read, too much is broken, or the roles break a rule.
+        """
+        if self._ready:
+            return
+        catalog = self._layout().with_content()
+        if self._drop_identical:
+            catalog = catalog.without_identical_files()
+        self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
+        self.table = catalog.table
+        readable = self._readable(catalog)
+        split = self.split(self.table.loc[readable].reset_index(drop=True))
+        self.split_table = split.assign(row=np.flatnonzero(readable)[split["row"]])
+        if not self.split.published:
+            check(self.split_table, self.table)
+        self._ready = True
+
+    def _readable(self, catalog: Catalog) -> NDArray[np.bool_]:
+        errors = self.cache.facts["error"]
+        broken = errors[errors != ""]
+        if len(broken) > self._max_broken * len(catalog):
+            raise MriadError(
+                f"{len(broken)} of {len(catalog)} scans in {catalog.root} cannot be used, more than "
+                f"data.max_broken={self._max_broken:g} allows; the first: {broken.iat[0]}"
+            )
+        if len(broken):
+            log.warning("Skipped %d of %d scans:\n  %s", len(broken), len(catalog), "\n  ".join(broken))
+        return (errors == "").to_numpy()
+
+    def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
+        """Catalog rows of a role, ascending; only those of one label if given."""
+        rows = np.sort(self.split_table["row"][self.split_table["role"] == role].to_numpy(dtype=np.int64))
+        return rows if label is None else rows[self.table["label"].to_numpy()[rows] == label]
+
+    def scans(self, role: str) -> pd.DataFrame:
+        """The scans of a role: catalog columns, ``group`` and ``role``, indexed by catalog row."""
+        part = self.split_table[self.split_table["role"] == role].set_index("row").sort_index()
+        return self.table.loc[part.index].assign(group=part["group"], role=role)
+
+    def images(self, rows: NDArray[np.int64]) -> Tensor:
+        """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
+        return self._dataset(rows).__getitems__(list(range(len(rows))))["image"]
+
+    def require(self, role: str, *, label: int | None = None) -> None:
+        """Raise a MriadError if a role holds no scan (of ``label``)."""
+        if len(self.rows(role, label)) == 0:
+            kind = {None: "", 0: "healthy ", 1: "anomalous "}[label]
+            counts = ", ".join(f"{n} {name}" for name, n in self.table["class"].value_counts().items())
+            raise MriadError(
+                f"No {kind}scan is left for {role} in data set '{self.name}' ({counts}): "
+                f"add {kind}scans or change data.split."
+            )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled, augmented healthy scans."""
+        return self._loader(self.rows("train"), augment=self._augment, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Healthy and anomalous scans that thresholds are fitted on."""
+        return self._loader(self.rows("val"))
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Scans that nothing was fitted on."""
+        return self._loader(self.rows("test"))
+
+    def _dataset(self, rows: NDArray[np.int64], augment: Augment | None = None) -> SliceDataset:
+        labels = self.table["label"].to_numpy(dtype=np.int64)
+        return SliceDataset(images=self.cache.images, labels=labels, rows=rows, augment=augment)
+
+    def _loader(
+        self, rows: NDArray[np.int64], *, augment: Augment | None = None, shuffle: bool = False
+    ) -> DataLoader[Batch]:
+        return DataLoader(
+            self._dataset(rows, augment),
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            num_workers=self._num_workers,
+            persistent_workers=self._num_workers > 0,
+            collate_fn=_as_is,  # type: ignore[arg-type]
+        )
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch

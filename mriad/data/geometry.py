@@ -1,0 +1,104 @@
+"""Where a network-sized slice lies in its scan, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanGeometry:
+    """The path from a scan's pixels to the network's: crop, pad, resize.
+
+    Args:
+        height, width: size of the original scan in pixels.
+        top, left, bottom, right: crop box in original pixels, end exclusive.
+        pad_top, pad_left: pixels of padding before the crop, in the padded frame.
+        frame_height, frame_width: size of the padded frame, before the resize.
+        image_size: side of the square network input in pixels.
+        spacing: millimetres per original pixel, (row, column); None where unknown.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    pad_top: int
+    pad_left: int
+    frame_height: int
+    frame_width: int
+    image_size: int
+    spacing: tuple[float, float] | None = None
+
+    @classmethod
+    def plan(
+        cls, shape: tuple[int, int], box: tuple[int, int, int, int], *, square: bool, image_size: int
+    ) -> ScanGeometry:
+        """Geometry for a scan of ``shape`` (H, W) cut to ``box`` (top, left, bottom, right).
+
+        Args:
+            square: pad the crop to a square (True) or let the resize stretch it (False).
+        """
+        top, left, bottom, right = box
+        crop_height, crop_width = bottom - top, right - left
+        side = max(crop_height, crop_width)
+        frame_height, frame_width = (side, side) if square else (crop_height, crop_width)
+        return cls(
+            height=shape[0],
+            width=shape[1],
+            top=top,
+            left=left,
+            bottom=bottom,
+            right=right,
+            pad_top=(frame_height - crop_height) // 2,
+            pad_left=(frame_width - crop_width) // 2,
+            frame_height=frame_height,
+            frame_width=frame_width,
+            image_size=image_size,
+        )
+
+    def to_network(self, image: NDArray[np.float32], *, fill: float = 0.0) -> NDArray[np.float32]:
+        """(height, width) image to (image_size, image_size), bilinear with antialiasing.
+
+        Args:
+            fill: value of the padding.
+        """
+        frame = np.full((self.frame_height, self.frame_width), fill, dtype=np.float32)
+        frame[self._inside_frame] = image[self.top : self.bottom, self.left : self.right]
+        return _resize(frame, (self.image_size, self.image_size))
+
+    def mask_to_network(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(height, width) mask to (image_size, image_size); a lesion inside the crop never vanishes."""
+        share = self.to_network(mask.astype(np.float32))
+        peak = float(share.max())
+        return share >= 0.5 if peak >= 0.5 or peak == 0.0 else share >= peak / 2
+
+    def to_scan(self, image: NDArray[np.float32], *, fill: float = 0.0) -> NDArray[np.float32]:
+        """(image_size, image_size) map back to (height, width), bilinear; ``fill`` outside the crop."""
+        frame = _resize(image.astype(np.float32), (self.frame_height, self.frame_width))
+        scan = np.full((self.height, self.width), fill, dtype=np.float32)
+        scan[self.top : self.bottom, self.left : self.right] = frame[self._inside_frame]
+        return scan
+
+    def as_record(self) -> dict[str, object]:
+        """The fields as plain values, for a table row."""
+        return asdict(self)
+
+    @property
+    def _inside_frame(self) -> tuple[slice, slice]:
+        return (
+            slice(self.pad_top, self.pad_top + self.bottom - self.top),
+            slice(self.pad_left, self.pad_left + self.right - self.left),
+        )
+
+
+def _resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    if image.shape == shape:
+        return image
+    resized = Image.fromarray(image).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32)

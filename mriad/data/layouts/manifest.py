@@ -1,0 +1,103 @@
+"""A CSV file that lists the scans, with the catalog's columns."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from mriad.data.catalog import COLUMNS, Catalog
+from mriad.data.masks import OUTLINE_REFERENCE
+from mriad.errors import MriadError
+
+
+def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
+    """The file a manifest option means: as it stands (absolute or from the working directory), or below root.
+
+    Raises:
+        MriadError: if it is in neither place.
+    """
+    places = [Path(manifest).expanduser()]
+    if root is not None:
+        places.append(Path(root).expanduser() / manifest)
+    for place in places:
+        if place.is_file():
+            return place.absolute()
+    looked = " and ".join(dict.fromkeys(str(place.absolute()) for place in places))
+    raise MriadError(f"There is no manifest {looked}: point data.manifest at the CSV file.")
+
+
+def read_manifest(file: Path) -> Catalog:
+    """Catalog of the scans in a CSV file: UTF-8, commas, one header line with names out of ``COLUMNS``.
+
+    ``path`` and ``label`` are required. Files are absolute, or relative to the folder of the CSV file, which
+    is the catalog's root. Spaces around an entry and empty lines do not count.
+
+    Raises:
+        MriadError: naming the line, if the header or a row is wrong or a file it names does not exist.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, skipinitialspace=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [
+                (reader.line_num, [cell.strip() for cell in row])
+                for row in reader
+                if any(map(str.strip, row))
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MriadError(f"The manifest {file} cannot be read ({error}); save it as CSV in UTF-8.") from error
+    _check_header(header, file)
+
+    records: list[dict[str, str]] = []
+    first_line: dict[str, int] = {}
+    for line, row in rows:
+        where = f"Line {line} of {file}"
+        if len(row) != len(header):
+            raise MriadError(f"{where} has {len(row)} entries but the header has {len(header)}; mend it.")
+        record = dict(zip(header, row, strict=True))
+        record["path"] = record["path"].replace("\\", "/")
+        _check_row(record, where, folder=file.parent)
+        if record["path"] in first_line:
+            raise MriadError(
+                f"{where} lists {record['path']} again, after line {first_line[record['path']]}."
+            )
+        first_line[record["path"]] = line
+        records.append(record)
+    if not records:
+        raise MriadError(f"The manifest {file} lists no scans; add a row for each.")
+    return Catalog.from_records(records, root=file.parent)
+
+
+def _check_header(header: list[str], file: Path) -> None:
+    legal = ", ".join(COLUMNS)
+    for number, name in enumerate(header, start=1):
+        if not name:
+            raise MriadError(f"Column {number} of {file} has no name; use one of: {legal}.")
+        if name not in COLUMNS:
+            # A column ignored in silence would be a misspelt 'patient' and with it patients in two roles.
+            raise MriadError(
+                f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}."
+            )
+        if header.count(name) > 1:
+            raise MriadError(f"{file} has the column '{name}' twice; remove one.")
+    for name in ("path", "label"):
+        if name not in header:
+            raise MriadError(
+                f"{file} has no column '{name}'; it needs path and label, and may have: {legal}."
+            )
+
+
+def _check_row(record: dict[str, str], where: str, *, folder: Path) -> None:
+    if not record["path"]:
+        raise MriadError(f"{where} has no path; name the file of the scan.")
+    if record["label"] not in {"0", "1"}:
+        raise MriadError(f"{where} has the label '{record['label']}'; use 0 (healthy) or 1 (anomalous).")
+    if not (folder / record["path"]).is_file():
+        raise MriadError(
+            f"{where} names the scan {folder / record['path']}, which does not exist; mend the path."
+        )
+    if mask := record.get("mask", ""):
+        outlined = OUTLINE_REFERENCE.fullmatch(mask)
+        target = folder / (outlined["file"] if outlined else mask)
+        if not target.is_file():
+            raise MriadError(f"{where} names the mask {target}, which does not exist; mend the path.")

@@ -1,0 +1,91 @@
+"""From a decoded scan to the slice a network sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mriad.anatomy import head_mask
+from mriad.data.geometry import ScanGeometry
+from mriad.errors import MriadError
+
+Crop = Literal["head", "none"]
+Region = Literal["head", "all"]
+Shape = Literal["pad", "stretch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """Crop, scale, pad and resize; the same for training, testing and prediction.
+
+    Intensities become ``clip((x - p_low) / (p_high - p_low), 0, 1)``, with percentiles of the pixels in
+    ``over``, and are kept as uint8.
+
+    Args:
+        image_size: side of the square slice in pixels.
+        crop: 'head' cuts to the bounding box of the head, 'none' keeps the whole image.
+        low, high: percentiles that become 0 and 1; both None keeps the file's own range.
+        over: pixels that the percentiles are taken over: the 'head' or 'all' of the crop.
+        shape: 'pad' to a square before resizing, or 'stretch'.
+
+    Raises:
+        MriadError: on an unknown choice or percentiles out of order.
+    """
+
+    image_size: int = 128
+    crop: Crop = "head"
+    low: float | None = 0.5
+    high: float | None = 99.5
+    over: Region = "head"
+    shape: Shape = "pad"
+
+    def __post_init__(self) -> None:
+        for option, legal in (("crop", Crop), ("over", Region), ("shape", Shape)):
+            if getattr(self, option) not in get_args(legal):
+                raise MriadError(
+                    f"data.preprocess.{option}={getattr(self, option)} is unknown; choose {' or '.join(get_args(legal))}."
+                )
+        if (self.low is None) != (self.high is None):
+            raise MriadError(
+                "data.preprocess.low and high go together: set both percentiles, or both to null."
+            )
+        if self.low is not None and self.high is not None and not 0 <= self.low < self.high <= 100:
+            raise MriadError(
+                f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; need 0 <= low < high <= 100."
+            )
+        if self.image_size < 1:
+            raise MriadError(
+                f"data.image_size={self.image_size} is no size in pixels; give a positive number."
+            )
+
+    def __call__(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ScanGeometry]:
+        """Prepare one scan.
+
+        Args:
+            pixels: (H, W) float32 in [0, 1].
+
+        Returns:
+            (image_size, image_size) uint8 slice, and the geometry that leads back to (H, W).
+        """
+        needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
+        head = head_mask(pixels) if needs_head else np.ones(pixels.shape, dtype=bool)
+        box = _bounding_box(head) if self.crop == "head" else (0, 0, *pixels.shape)
+        geometry = ScanGeometry.plan(
+            (pixels.shape[0], pixels.shape[1]), box, square=self.shape == "pad", image_size=self.image_size
+        )
+        if self.low is not None and self.high is not None:
+            top, left, bottom, right = box
+            inside = pixels[top:bottom, left:right]
+            sample = inside[head[top:bottom, left:right]] if self.over == "head" else inside
+            low, high = np.percentile(sample, [self.low, self.high])
+            pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0.0, 1.0).astype(np.float32)
+        resized = geometry.to_network(pixels, fill=float(pixels.min()))
+        return np.round(resized * 255.0).clip(0, 255).astype(np.uint8), geometry
+
+
+def _bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1

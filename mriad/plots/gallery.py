@@ -1,0 +1,226 @@
+"""Scans beside their reconstruction, anomaly map and overlay, grouped by outcome, on one colour scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mriad.plots.overlay import overlay
+from mriad.plots.style import (
+    FAINT,
+    INK,
+    LESION,
+    MAP_COLOURS,
+    SMALL,
+    TEXT,
+    TITLE,
+    blank,
+    new_figure,
+    show_scan,
+)
+
+# Inches; at 150 pixels an inch the figure is 1,200 pixels wide.
+WIDTH = 8.0
+MARGIN = 0.12
+GAP = 0.04  # between the panels of a scan
+GUTTER = 0.22  # between two scans of a line
+HEAD = 0.85  # title and colour bar
+HEADING = 0.5  # of a section, with the names of its columns
+CAPTION = 0.2  # above the panels of a scan
+EMPTY = 0.3  # a section without scans
+MAX_PANEL = 1.85
+LETTERS_PER_INCH = 14  # of SMALL type, cautiously
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One scan of a gallery.
+
+    Args:
+        image: (H, W) in [0, 1].
+        reconstruction: (H, W) in [0, 1], or None.
+        anomaly_map: (H, W), higher = stranger.
+        mask: (H, W) true where the lesion is, or None where not known.
+        title: stands above the scan's panels, shortened in the middle where too long.
+    """
+
+    image: np.ndarray
+    reconstruction: np.ndarray | None
+    anomaly_map: np.ndarray
+    mask: np.ndarray | None
+    title: str
+
+
+def gallery(
+    sections: Mapping[str, Sequence[GalleryRow]],
+    *,
+    map_scale: tuple[float, float],
+    pixel_threshold: float,
+    title: str,
+) -> Figure:
+    """Draw scans by section: original, reconstruction, anomaly map, and overlay with the lesion's outline.
+
+    All maps share one colour scale and one colour bar, which marks the pixel threshold. The reconstruction
+    column is dropped where no scan has one. Scans stand two in a line where a section has more than one.
+
+    Args:
+        sections: scans by heading, e.g. 'True positives'; an empty one is named as empty.
+        map_scale: map values of the first and the last colour.
+        pixel_threshold: the overlay colours a pixel where its map value is greater.
+        title: stands at the top.
+    """
+    rows = [row for members in sections.values() for row in members]
+    columns = ["original", "reconstruction", "anomaly map", "overlay"]
+    if all(row.reconstruction is None for row in rows):
+        columns.remove("reconstruction")
+    page = _Page.fit(sections, columns)
+    figure = new_figure(WIDTH, page.height, constrained=False)
+    norm = Normalize(*map_scale)
+    _head(figure, title, norm, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
+
+    top = HEAD
+    for heading, members in sections.items():
+        _text(
+            figure, MARGIN, top + 0.04, heading if members else f"{heading}: none", size=TITLE, weight="bold"
+        )
+        if not members:
+            top += EMPTY
+            continue
+        for place in range(min(page.scans_per_line, len(members))):
+            for number, name in enumerate(columns):
+                centre = page.left(place, number) + page.panel / 2
+                _text(figure, centre, top + HEADING - 0.2, name, size=SMALL, colour=FAINT, ha="center")
+        top += HEADING
+        for index, row in enumerate(members):
+            place = index % page.scans_per_line
+            if index and place == 0:
+                top += page.line
+            _text(figure, page.left(place, 0), top + 0.02, _shorten(row.title, page.scan_width), size=SMALL)
+            for number, name in enumerate(columns):
+                ax = _axes(figure, page.left(place, number), top + CAPTION, page.panel, page.tall)
+                _panel(ax, name, row, norm=norm, pixel_threshold=pixel_threshold)
+        top += page.line + MARGIN
+    return figure
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Where panels stand, in inches from the top left."""
+
+    scans_per_line: int
+    panel: float
+    tall: float
+    scan_width: float
+    height: float
+
+    @classmethod
+    def fit(cls, sections: Mapping[str, Sequence[GalleryRow]], columns: Sequence[str]) -> _Page:
+        scans_per_line = 2 if any(len(members) > 1 for members in sections.values()) else 1
+        room = (WIDTH - 2 * MARGIN - (scans_per_line - 1) * GUTTER) / scans_per_line
+        panel = min((room - (len(columns) - 1) * GAP) / len(columns), MAX_PANEL)
+        shapes = [row.image.shape for members in sections.values() for row in members]
+        tall = panel * max((height / width for height, width in shapes), default=1.0)
+        height = HEAD + MARGIN
+        for members in sections.values():
+            lines = -(-len(members) // scans_per_line)
+            height += HEADING + lines * (CAPTION + tall + GAP) + MARGIN if members else EMPTY
+        return cls(scans_per_line, panel, tall, len(columns) * (panel + GAP) - GAP, height)
+
+    @property
+    def line(self) -> float:
+        return CAPTION + self.tall + GAP
+
+    def left(self, place: int, column: int) -> float:
+        return MARGIN + place * (self.scan_width + GUTTER) + column * (self.panel + GAP)
+
+
+def _head(figure: Figure, title: str, norm: Normalize, pixel_threshold: float, *, outlined: bool) -> None:
+    _text(figure, MARGIN, 0.14, title, size=TITLE + 2, weight="bold")
+    ax = _axes(figure, WIDTH - 3.2, 0.36, 3.0, 0.12)
+    bar = figure.colorbar(ScalarMappable(norm, MAP_COLOURS), cax=ax, orientation="horizontal")
+    bar.outline.set_visible(False)
+    ax.tick_params(labelsize=SMALL, colors=INK, length=2)
+    ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=3)
+    keys = [Line2D([], [], color=INK, marker="v", linestyle="none", markersize=5)]
+    names = [f"pixel threshold {pixel_threshold:.4g}"]
+    ax.plot(
+        [pixel_threshold],
+        [1.0],
+        "v",
+        color=INK,
+        markersize=5,
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
+    )
+    if outlined:
+        keys.append(Line2D([], [], color=LESION, linewidth=1.5))
+        names.append("outline of the true lesion")
+    figure.legend(
+        keys,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.4 / figure.get_figheight()),
+        ncols=2,
+        fontsize=SMALL,
+        labelcolor=INK,
+        frameon=False,
+        borderpad=0,
+        handlelength=1.2,
+    )
+
+
+def _panel(ax: Axes, name: str, row: GalleryRow, *, norm: Normalize, pixel_threshold: float) -> None:
+    if name == "original":
+        show_scan(ax, row.image)
+    elif name == "anomaly map":
+        ax.imshow(row.anomaly_map, cmap=MAP_COLOURS, norm=norm)
+    elif name == "overlay":
+        scale = (float(norm.vmin or 0), float(norm.vmax or 0))
+        ax.imshow(overlay(row.image, row.anomaly_map, map_scale=scale, pixel_threshold=pixel_threshold))
+        if row.mask is not None and row.mask.any():
+            ax.contour(row.mask.astype(float), levels=[0.5], colors=[LESION], linewidths=0.9)
+    elif row.reconstruction is not None:
+        show_scan(ax, row.reconstruction)
+    blank(ax)
+
+
+def _has_lesion(row: GalleryRow) -> bool:
+    return row.mask is not None and bool(row.mask.any())
+
+
+def _shorten(text: str, width: float) -> str:
+    room = int(width * LETTERS_PER_INCH)
+    if len(text) <= room:
+        return text
+    head = (room - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes whose box is given in inches from the top left."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def _text(
+    figure: Figure,
+    left: float,
+    top: float,
+    text: str,
+    *,
+    size: float = TEXT,
+    colour: str = INK,
+    weight: str = "normal",
+    ha: str = "left",
+) -> None:
+    across, down = figure.get_size_inches()
+    figure.text(
+        left / across, 1 - top / down, text, fontsize=size, color=colour, weight=weight, ha=ha, va="top"
+    )

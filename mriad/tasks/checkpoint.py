@@ -1,0 +1,134 @@
+"""A checkpoint carries all that evaluation and prediction need: config, weights, calibration."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class, get_method, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mriad.data.preprocess import Preprocess
+from mriad.errors import MriadError
+from mriad.models.detector import CHECKPOINT_KEY, Detector
+from mriad.thresholds import Calibration
+
+_TRUSTED = ("mriad.", "torch.optim.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint on disk.
+
+    Args:
+        path: the file.
+        weights: state dict of the detector.
+        config: the config of the training run, resolved.
+        choices: the option file of each config group in it.
+        run_id: MLflow run that made it.
+        calibration: threshold, pixel threshold and val scores; None before calibration.
+    """
+
+    path: Path
+    weights: dict[str, Any]
+    config: DictConfig
+    choices: dict[str, str | None]
+    run_id: str | None
+    calibration: Calibration | None
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint without running any code in it.
+
+        Raises:
+            MriadError: if the file is missing, is no checkpoint, or is not mriad's.
+        """
+        if not path.is_file():
+            raise MriadError(f"There is no checkpoint at {path}; give the path of a .ckpt file, or run=<MLflow run id>.")
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError):
+            raise MriadError(
+                f"{path} is no checkpoint that can be read; give a .ckpt file that mriad has written."
+            ) from None
+        if not isinstance(content, dict) or CHECKPOINT_KEY not in content or "config" not in content[CHECKPOINT_KEY]:
+            raise MriadError(f"{path} is a checkpoint of another program; give a .ckpt file that mriad has written.")
+        record = content[CHECKPOINT_KEY]
+        calibration = record.get("calibration")
+        return cls(
+            path=path,
+            weights=content["state_dict"],
+            config=OmegaConf.create(record["config"]),
+            choices=record["choices"],
+            run_id=record.get("run_id"),
+            calibration=Calibration.from_record(calibration) if calibration else None,
+        )
+
+    def detector(self) -> Detector:
+        """The trained detector, in evaluation mode on the CPU."""
+        detector = instantiate_trusted(self.config.model)
+        load_weights(detector, self.weights, self.path)
+        return detector.eval()
+
+    def preprocess(self) -> Preprocess:
+        """The preprocessing that the detector was trained with."""
+        return instantiate_trusted(self.config.data.preprocess)
+
+    def require_calibration(self) -> Calibration:
+        """The calibration.
+
+        Raises:
+            MriadError: if the run ended before it was calibrated.
+        """
+        if self.calibration is None:
+            raise MriadError(
+                f"{self.path} has no threshold: its run ended before calibration; go on with "
+                f"'python train.py resume={self.run_id or self.path}'."
+            )
+        return self.calibration
+
+
+def load_weights(detector: Detector, weights: dict[str, Any], path: Path) -> None:
+    """Load weights into a detector.
+
+    Raises:
+        MriadError: if they belong to another network.
+    """
+    try:
+        detector.load_state_dict(weights)
+    except RuntimeError as error:
+        raise MriadError(
+            f"{path} was made by another model than {type(detector).__name__} with these options "
+            f"({str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else error}); "
+            "use the options it was trained with."
+        ) from None
+
+
+def instantiate_trusted(config: DictConfig) -> Any:
+    """Instantiate a config from a file, which may be anybody's: only what mriad and torch.optim define is called.
+
+    Raises:
+        MriadError: if the config names anything else.
+    """
+    for target in _targets(OmegaConf.to_container(config, resolve=True)):
+        try:
+            found = get_class(target)
+        except ValueError:
+            found = get_method(target)
+        except Exception:
+            found = None
+        if not f"{getattr(found, '__module__', '')}.".startswith(_TRUSTED):
+            raise MriadError(f"The checkpoint asks for '{target}', which is not part of mriad; do not use the file.")
+    return instantiate(config)
+
+
+def _targets(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [target for value in node.values() for target in _targets(value)]
+    if isinstance(node, list):
+        return [target for value in node for target in _targets(value)]
+    return []

@@ -1,0 +1,176 @@
+"""Rules that turn validation scores into a threshold; a scan is anomalous if its score is above it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from mriad.errors import MriadError
+
+Scores = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+
+class Threshold(ABC):
+    """One rule.
+
+    Class attributes:
+        name: the rule's name in tables and errors.
+        needs_labels: whether it needs anomalous scans; if not, it sees the healthy ones only.
+
+    Attributes:
+        threshold_: the fitted threshold, in units of the score; set by ``fit``.
+    """
+
+    name: ClassVar[str]
+    needs_labels: ClassVar[bool] = False
+    threshold_: float
+
+    def fit(self, scores: Scores, labels: Labels) -> Self:
+        """Fit the threshold.
+
+        Args:
+            scores: (n,) finite anomaly scores of val scans.
+            labels: (n,) 0 healthy, 1 anomalous.
+
+        Raises:
+            MriadError: if the scores do not hold what the rule needs.
+        """
+        scores, labels = np.asarray(scores, dtype=float), np.asarray(labels)
+        if not np.isfinite(scores).all():
+            raise MriadError(
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} val scores are not finite, so threshold "
+                f"'{self.name}' cannot be fitted; train with a smaller learning rate."
+            )
+        if not (labels == 0).any():
+            raise MriadError(f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split.")
+        if self.needs_labels and not (labels == 1).any():
+            raise MriadError(
+                f"Threshold '{self.name}' needs anomalous scans in val, but val holds none; "
+                "choose threshold=mean_std or threshold=quantile, or change data.split."
+            )
+        self.threshold_ = float(self._fit(scores, labels))
+        return self
+
+    def decide(self, scores: Scores) -> NDArray[np.int64]:
+        """(n,) decisions: 1 where the score is above the threshold, else 0."""
+        return (np.asarray(scores) > self.threshold_).astype(np.int64)
+
+    @abstractmethod
+    def _fit(self, scores: Scores, labels: Labels) -> float: ...
+
+
+class Youden(Threshold):
+    """Largest sensitivity + specificity - 1; Youden 1950."""
+
+    name = "youden"
+    needs_labels = True
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        fpr, tpr, cuts = roc_curve(labels, scores, drop_intermediate=False)
+        return _just_below(cuts[np.argmax(tpr - fpr)], scores)
+
+
+class MaxF1(Threshold):
+    """Largest F1 of the anomalous class."""
+
+    name = "max_f1"
+    needs_labels = True
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        precision, recall, cuts = precision_recall_curve(labels, scores)
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        return _just_below(cuts[np.argmax(f1[:-1])], scores)
+
+
+class Sensitivity(Threshold):
+    """Highest threshold that finds at least a share of the anomalous val scans.
+
+    Args:
+        target: the share, in (0, 1].
+    """
+
+    name = "sensitivity"
+    needs_labels = True
+
+    def __init__(self, *, target: float = 0.95) -> None:
+        if not 0 < target <= 1:
+            raise MriadError(f"threshold.target={target} is no sensitivity; choose one in (0, 1].")
+        self.target = target
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        anomalous = np.sort(scores[labels == 1])[::-1]
+        # the small slack keeps 0.95 of 20 at 19 where floating point says 19.000000000000004
+        needed = int(np.ceil(self.target * len(anomalous) - 1e-9))
+        return _just_below(anomalous[needed - 1], scores)
+
+
+class MeanStd(Threshold):
+    """Mean plus k standard deviations of the healthy scores.
+
+    Args:
+        k: number of (population) standard deviations.
+    """
+
+    name = "mean_std"
+
+    def __init__(self, *, k: float = 1.0) -> None:
+        self.k = k
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        healthy = scores[labels == 0]
+        return float(healthy.mean() + self.k * healthy.std())
+
+
+class Quantile(Threshold):
+    """A quantile of the healthy scores.
+
+    Args:
+        q: the quantile, in (0, 1).
+    """
+
+    name = "quantile"
+
+    def __init__(self, *, q: float = 0.95) -> None:
+        if not 0 < q < 1:
+            raise MriadError(f"threshold.q={q} is no quantile; choose one in (0, 1).")
+        self.q = q
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        return float(np.quantile(scores[labels == 0], self.q))
+
+
+class Fixed(Threshold):
+    """A given number; nothing is fitted.
+
+    Args:
+        value: the threshold, in units of the score.
+    """
+
+    name = "fixed"
+
+    def __init__(self, *, value: float) -> None:
+        self.value = value
+
+    def fit(self, scores: Scores, labels: Labels) -> Self:
+        """Take the given number; the scores may be empty."""
+        self.threshold_ = float(self.value)
+        return self
+
+    def _fit(self, scores: Scores, labels: Labels) -> float:
+        return self.value
+
+
+def _just_below(cut: float, scores: Scores) -> float:
+    """Midway between ``cut`` and the next lower score, so that ``score > threshold`` holds from ``cut`` on."""
+    if not np.isfinite(cut):  # roc_curve's first point: nothing is above it
+        return float(scores.max())
+    lower = scores[scores < cut]
+    if lower.size == 0:
+        return float(np.nextafter(cut, -np.inf))
+    middle = (float(cut) + float(lower.max())) / 2
+    return middle if middle < cut else float(lower.max())
