@@ -1,0 +1,6 @@
+"""Lightning callbacks: scores of a pass, calibration of the threshold."""
+
+from mriad.callbacks.calibration import ThresholdCalibration
+from mriad.callbacks.scan_scores import ScanScores
+
+__all__ = ["ScanScores", "ThresholdCalibration"]

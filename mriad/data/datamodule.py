@@ -162,6 +162,12 @@ class MRIDataModule(LightningDataModule):
         part = self.split_table[self.split_table["role"] == role].set_index("row").sort_index()
         return self.table.loc[part.index].assign(group=part["group"], role=role)
 
+    def split_as_csv(self) -> pd.DataFrame:
+        """The split as a table: path, role, group, label, class."""
+        scans = self.table.loc[self.split_table["row"], ["path", "label", "class"]].reset_index(drop=True)
+        split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
+        return split[["path", "role", "group", "label", "class"]].sort_values(["role", "path"], ignore_index=True)
+
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
         return self._dataset(rows).__getitems__(list(range(len(rows))))["image"]

@@ -32,7 +32,8 @@ def roc_curve(
     figure, ax = _square_axes()
     ax.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="chance")
     ax.plot(rate, recall, color=ANOMALOUS, linewidth=1.8, label=f"AUROC {roc_auc_score(labels, scores):.3f}")
-    _operating_point(ax, float(called[labels == 0].mean()), float(called[labels == 1].mean()), threshold)
+    x, y = float(called[labels == 0].mean()), float(called[labels == 1].mean())
+    _operating_point(ax, x, y, label=f"threshold {threshold:.4g}: FPR {x:.3f}, sensitivity {y:.3f}")
     finish(ax, title=title, x="False positive rate (1 - specificity)", y="Sensitivity (recall)")
     legend(ax, loc="lower right")
     return figure
@@ -69,9 +70,10 @@ def pr_curve(
     )
     called = scores > threshold
     if called.any():
-        _operating_point(ax, float(called[labels == 1].mean()), float(labels[called].mean()), threshold)
+        x, y = float(called[labels == 1].mean()), float(labels[called].mean())
+        _operating_point(ax, x, y, label=f"threshold {threshold:.4g}: recall {x:.3f}, precision {y:.3f}")
     finish(ax, title=title, x="Recall (sensitivity)", y="Precision")
-    legend(ax, loc="lower left")
+    legend(ax)
     return figure
 
 
@@ -92,7 +94,7 @@ def _square_axes() -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _operating_point(ax: Axes, x: float, y: float, threshold: float) -> None:
+def _operating_point(ax: Axes, x: float, y: float, *, label: str) -> None:
     ax.plot(
         [x],
         [y],
@@ -102,5 +104,5 @@ def _operating_point(ax: Axes, x: float, y: float, threshold: float) -> None:
         markeredgecolor="white",
         zorder=5,
         clip_on=False,
-        label=f"threshold {threshold:.4g}: ({x:.2f}, {y:.2f})",
+        label=label,
     )

@@ -85,6 +85,4 @@ def _bin_edges(scores: np.ndarray, *, logarithmic: bool) -> np.ndarray:
     bins = int(np.clip(2 * np.sqrt(len(scores)), 8, MAX_BINS))
     if not logarithmic:
         return np.histogram_bin_edges(scores, bins=bins)
-    edges = np.geomspace(scores.min(), scores.max(), bins + 1)
-    edges[[0, -1]] = scores.min(), scores.max()  # rounding must not push the outermost scores out
-    return edges
+    return np.geomspace(scores.min(), scores.max(), bins + 1)

@@ -31,12 +31,12 @@ WIDTH = 8.0
 MARGIN = 0.12
 GAP = 0.04  # between the panels of a scan
 GUTTER = 0.22  # between two scans of a line
-HEAD = 0.85  # title and colour bar
+HEAD = 1.0  # title, legend and colour bar
 HEADING = 0.5  # of a section, with the names of its columns
-CAPTION = 0.2  # above the panels of a scan
+CAPTION = 0.24  # above the panels of a scan
 EMPTY = 0.3  # a section without scans
 MAX_PANEL = 1.85
-LETTERS_PER_INCH = 14  # of SMALL type, cautiously
+LETTERS_PER_INCH = {SMALL: 13, TITLE + 2: 8}  # at a size of type, cautiously
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ def gallery(
         columns.remove("reconstruction")
     page = _Page.fit(sections, columns)
     figure = new_figure(WIDTH, page.height, constrained=False)
-    norm = Normalize(*map_scale)
-    _head(figure, title, norm, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
+    _head(figure, title, map_scale, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
 
     top = HEAD
     for heading, members in sections.items():
@@ -96,16 +95,22 @@ def gallery(
         for place in range(min(page.scans_per_line, len(members))):
             for number, name in enumerate(columns):
                 centre = page.left(place, number) + page.panel / 2
-                _text(figure, centre, top + HEADING - 0.2, name, size=SMALL, colour=FAINT, ha="center")
+                _text(figure, centre, top + HEADING - 0.18, name, size=SMALL, colour=FAINT, ha="center")
         top += HEADING
         for index, row in enumerate(members):
             place = index % page.scans_per_line
             if index and place == 0:
                 top += page.line
-            _text(figure, page.left(place, 0), top + 0.02, _shorten(row.title, page.scan_width), size=SMALL)
+            _text(
+                figure,
+                page.left(place, 0),
+                top + 0.06,
+                _shorten(row.title, page.scan_width, SMALL),
+                size=SMALL,
+            )
             for number, name in enumerate(columns):
                 ax = _axes(figure, page.left(place, number), top + CAPTION, page.panel, page.tall)
-                _panel(ax, name, row, norm=norm, pixel_threshold=pixel_threshold)
+                _panel(ax, name, row, map_scale=map_scale, pixel_threshold=pixel_threshold)
         top += page.line + MARGIN
     return figure
 
@@ -141,24 +146,30 @@ class _Page:
         return MARGIN + place * (self.scan_width + GUTTER) + column * (self.panel + GAP)
 
 
-def _head(figure: Figure, title: str, norm: Normalize, pixel_threshold: float, *, outlined: bool) -> None:
-    _text(figure, MARGIN, 0.14, title, size=TITLE + 2, weight="bold")
-    ax = _axes(figure, WIDTH - 3.2, 0.36, 3.0, 0.12)
-    bar = figure.colorbar(ScalarMappable(norm, MAP_COLOURS), cax=ax, orientation="horizontal")
+def _head(
+    figure: Figure, title: str, map_scale: tuple[float, float], pixel_threshold: float, *, outlined: bool
+) -> None:
+    short = _shorten(title, WIDTH - 2 * MARGIN, TITLE + 2)
+    _text(figure, MARGIN, 0.12, short, size=TITLE + 2, weight="bold")
+    ax = _axes(figure, WIDTH - 3.3, 0.58, 3.0, 0.12)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(*map_scale), MAP_COLOURS), cax=ax, orientation="horizontal"
+    )
     bar.outline.set_visible(False)
     ax.tick_params(labelsize=SMALL, colors=INK, length=2)
     ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=3)
     keys = [Line2D([], [], color=INK, marker="v", linestyle="none", markersize=5)]
     names = [f"pixel threshold {pixel_threshold:.4g}"]
-    ax.plot(
-        [pixel_threshold],
-        [1.0],
-        "v",
-        color=INK,
-        markersize=5,
-        transform=ax.get_xaxis_transform(),
-        clip_on=False,
-    )
+    if map_scale[0] <= pixel_threshold <= map_scale[1]:
+        ax.plot(
+            [pixel_threshold],
+            [1.0],
+            "v",
+            color=INK,
+            markersize=5,
+            transform=ax.get_xaxis_transform(),
+            clip_on=False,
+        )
     if outlined:
         keys.append(Line2D([], [], color=LESION, linewidth=1.5))
         names.append("outline of the true lesion")
@@ -166,7 +177,7 @@ def _head(figure: Figure, title: str, norm: Normalize, pixel_threshold: float, *
         keys,
         names,
         loc="upper left",
-        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.4 / figure.get_figheight()),
+        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.55 / figure.get_figheight()),
         ncols=2,
         fontsize=SMALL,
         labelcolor=INK,
@@ -176,14 +187,16 @@ def _head(figure: Figure, title: str, norm: Normalize, pixel_threshold: float, *
     )
 
 
-def _panel(ax: Axes, name: str, row: GalleryRow, *, norm: Normalize, pixel_threshold: float) -> None:
+def _panel(
+    ax: Axes, name: str, row: GalleryRow, *, map_scale: tuple[float, float], pixel_threshold: float
+) -> None:
     if name == "original":
         show_scan(ax, row.image)
     elif name == "anomaly map":
-        ax.imshow(row.anomaly_map, cmap=MAP_COLOURS, norm=norm)
+        ax.imshow(row.anomaly_map, cmap=MAP_COLOURS, vmin=map_scale[0], vmax=map_scale[1])
     elif name == "overlay":
-        scale = (float(norm.vmin or 0), float(norm.vmax or 0))
-        ax.imshow(overlay(row.image, row.anomaly_map, map_scale=scale, pixel_threshold=pixel_threshold))
+        blended = overlay(row.image, row.anomaly_map, map_scale=map_scale, pixel_threshold=pixel_threshold)
+        ax.imshow(blended)
         if row.mask is not None and row.mask.any():
             ax.contour(row.mask.astype(float), levels=[0.5], colors=[LESION], linewidths=0.9)
     elif row.reconstruction is not None:
@@ -195,8 +208,8 @@ def _has_lesion(row: GalleryRow) -> bool:
     return row.mask is not None and bool(row.mask.any())
 
 
-def _shorten(text: str, width: float) -> str:
-    room = int(width * LETTERS_PER_INCH)
+def _shorten(text: str, width: float, size: int) -> str:
+    room = int(width * LETTERS_PER_INCH[size])
     if len(text) <= room:
         return text
     head = (room - 1) // 2

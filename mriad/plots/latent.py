@@ -7,13 +7,15 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from mriad.plots.style import INK, SMALL, TITLE, new_figure, show_scan
+from mriad.plots.style import FAINT, INK, SMALL, TITLE, new_figure, show_scan
 
 WIDTH = 8.0  # inches
 GAP = 0.04  # inches between images
+HEAD = 0.4  # inches for the title
+MAX_PANEL = 1.6  # inches
 
 
-def latent_interpolation(images: np.ndarray, *, title: str = "From one scan to another") -> Figure:
+def latent_interpolation(images: np.ndarray, *, title: str = "Latent interpolation") -> Figure:
     """Draw one walk per row, from the first scan on the left to the second on the right.
 
     Args:
@@ -22,10 +24,12 @@ def latent_interpolation(images: np.ndarray, *, title: str = "From one scan to a
     """
     rows = np.asarray(images)
     rows = rows[None] if rows.ndim == 3 else rows
-    figure, steps = _tile(rows, title=title), rows.shape[1]
-    bottom = figure.axes[-steps:]
-    for ax, share in zip(bottom, np.linspace(0, 1, steps), strict=True):
+    steps = rows.shape[1]
+    figure = _tile(rows, title=title, foot=0.42)
+    for ax, share in zip(figure.axes[-steps:], np.linspace(0, 1, steps), strict=True):
         ax.set_xlabel(f"{share:.2g}", fontsize=SMALL, color=INK, labelpad=3)
+    note = "share of the way through latent space, from the scan on the left to the scan on the right"
+    figure.text(0.5, 0.05 / figure.get_figheight(), note, fontsize=SMALL, color=FAINT, ha="center")
     return figure
 
 
@@ -41,22 +45,21 @@ def prior_samples(images: np.ndarray, *, title: str = "Samples from the prior") 
     rows = math.ceil(len(images) / columns)
     grid = np.ones((rows * columns, *images.shape[1:]))  # white where the last row ends early
     grid[: len(images)] = images
-    return _tile(grid.reshape(rows, columns, *images.shape[1:]), title=title)
+    return _tile(grid.reshape(rows, columns, *images.shape[1:]), title=title, foot=GAP)
 
 
-def _tile(rows: np.ndarray, *, title: str) -> Figure:
-    """Lay (R, N, H, W) images edge to edge, from the top left."""
+def _tile(rows: np.ndarray, *, title: str, foot: float) -> Figure:
+    """Lay (R, N, H, W) images out from the top left, with ``foot`` inches free below them."""
     count, steps, height, width = rows.shape
-    panel = min((WIDTH - GAP * (steps + 1)) / steps, 1.6)
+    panel = min((WIDTH - GAP * (steps + 1)) / steps, MAX_PANEL)
     tall = panel * height / width
-    head, foot = 0.4, 0.3
     total_width = steps * (panel + GAP) + GAP
-    total_height = head + count * (tall + GAP) + foot
+    total_height = HEAD + count * (tall + GAP) + foot
     figure = new_figure(max(total_width, 3.0), total_height, constrained=False)
     inches = np.array([*figure.get_size_inches()] * 2)
     figure.text(GAP / inches[0], 1 - 0.12 / total_height, title, fontsize=TITLE, color=INK, va="top")
     for (row, column), image in zip(np.ndindex(count, steps), rows.reshape(-1, height, width), strict=True):
-        left, top = GAP + column * (panel + GAP), head + row * (tall + GAP)
+        left, top = GAP + column * (panel + GAP), HEAD + row * (tall + GAP)
         ax = figure.add_axes(tuple(np.array([left, total_height - top - tall, panel, tall]) / inches))
         show_scan(ax, image)
     return figure

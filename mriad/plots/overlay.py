@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.colors import Normalize
 
 from mriad.plots.style import MAP_COLOURS
 
-OPACITY = 0.6
+OPACITY = 0.7
 
 
 def overlay(
@@ -36,7 +35,7 @@ def overlay(
         raise ValueError(f"image {image.shape} and anomaly map {anomaly_map.shape} differ in shape")
     gray = np.repeat(np.clip(image, 0, 1)[..., None], 3, axis=2)
     scale = Normalize(*map_scale, clip=True)
-    colour = colormaps[MAP_COLOURS](scale(anomaly_map))[..., :3]
+    colour = MAP_COLOURS(scale(anomaly_map))[..., :3]
     strange = (anomaly_map > float(pixel_threshold))[..., None]
     blended = np.where(strange, (1 - OPACITY) * gray + OPACITY * colour, gray)
     return np.rint(255 * blended).astype(np.uint8)

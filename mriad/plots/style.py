@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 # Okabe and Ito, Color Universal Design (2008): blue, vermilion, green.
@@ -16,7 +18,8 @@ OPERATING_POINT = "#009E73"
 INK = "#222222"
 FAINT = "#8A8A8A"
 LESION = "#00E5FF"  # cyan, which neither a gray scan nor the map's colours contain
-MAP_COLOURS = "inferno"
+# Without the pale end of inferno, which would vanish where it is laid over bright tissue.
+MAP_COLOURS = ListedColormap(colormaps["inferno"](np.linspace(0, 0.82, 256)), name="anomaly_map")
 
 DPI = 150
 TITLE, TEXT, SMALL = 11, 9, 8  # points
@@ -46,7 +49,7 @@ def finish(ax: Axes, *, title: str, x: str, y: str) -> None:
     ax.set_axisbelow(True)
 
 
-def legend(ax: Axes, *, loc: Literal["best", "lower left", "lower right"] = "best") -> None:
+def legend(ax: Axes, *, loc: Literal["best", "lower right"] = "best") -> None:
     """Name what is drawn, in the common look."""
     ax.legend(loc=loc, fontsize=SMALL, labelcolor=INK, framealpha=0.9, edgecolor="none")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class, get_method, instantiate
+from hydra.utils import get_object, instantiate
+from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data.preprocess import Preprocess
@@ -107,6 +108,19 @@ def load_weights(detector: Detector, weights: dict[str, Any], path: Path) -> Non
         ) from None
 
 
+def restore_best(trainer: Trainer, detector: Detector, folder: Path) -> Path:
+    """Load the best weights of a training into the detector, where its checkpoints were chosen by a metric.
+
+    Returns:
+        Path of the checkpoint to be: the best one, or ``folder``/best.ckpt if none was chosen.
+    """
+    chosen = trainer.checkpoint_callback
+    best = Path(getattr(chosen, "best_model_path", "") or folder / "best.ckpt")
+    if getattr(chosen, "monitor", None) is not None and best.exists():
+        load_weights(detector, torch.load(best, map_location="cpu", weights_only=True)["state_dict"], best)
+    return best
+
+
 def instantiate_trusted(config: DictConfig) -> Any:
     """Instantiate a config from a file, which may be anybody's: only what mriad and torch.optim define is called.
 
@@ -114,13 +128,7 @@ def instantiate_trusted(config: DictConfig) -> Any:
         MriadError: if the config names anything else.
     """
     for target in _targets(OmegaConf.to_container(config, resolve=True)):
-        try:
-            found = get_class(target)
-        except ValueError:
-            found = get_method(target)
-        except Exception:
-            found = None
-        if not f"{getattr(found, '__module__', '')}.".startswith(_TRUSTED):
+        if not target.startswith(_TRUSTED) or not f"{get_object(target).__module__}.".startswith(_TRUSTED):
             raise MriadError(f"The checkpoint asks for '{target}', which is not part of mriad; do not use the file.")
     return instantiate(config)
 

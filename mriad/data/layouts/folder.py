@@ -44,7 +44,7 @@ def folder(
     if root is None:
         raise MriadError(
             f"data.root is not set: point it at a folder that holds {healthy}/ and a folder for each "
-            "anomaly, or set data.manifest to a CSV file that lists the scans."
+            "anomaly, or set data.layout.manifest to a CSV file that lists the scans."
         )
     start = Path(root).expanduser().absolute()
     if not start.is_dir():

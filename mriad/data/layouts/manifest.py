@@ -23,7 +23,7 @@ def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
         if place.is_file():
             return place.absolute()
     looked = " and ".join(dict.fromkeys(str(place.absolute()) for place in places))
-    raise MriadError(f"There is no manifest {looked}: point data.manifest at the CSV file.")
+    raise MriadError(f"There is no manifest {looked}: point data.layout.manifest at the CSV file.")
 
 
 def read_manifest(file: Path) -> Catalog:

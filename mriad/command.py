@@ -1,0 +1,63 @@
+"""What the three commands share: Hydra around a task, and one sentence instead of a stack trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from mriad.errors import MriadError
+
+Task = Callable[[DictConfig], float | None]
+_FULL = "HYDRA_FULL_ERROR"
+
+
+def run(load_task: Callable[[], Task], *, config: str) -> None:
+    """Run a task under Hydra with the command line's options.
+
+    Bad input and bad options end with one sentence and exit code 1, and with a stack trace only under
+    ``HYDRA_FULL_ERROR=1``; Ctrl-C ends with exit code 130.
+
+    Args:
+        load_task: imports and returns the task, so that ``--help`` need not wait for it.
+        config: name of the primary config in ``conf``.
+    """
+    full = os.environ.get(_FULL) == "1"
+    os.environ[_FULL] = "1"  # Hydra then passes exceptions on instead of printing them itself
+
+    def job(cfg: DictConfig) -> float | None:
+        os.environ.pop(_FULL, None)
+        try:
+            return load_task()(cfg)
+        except MriadError as error:
+            if full or HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            _fail(error)
+        finally:
+            os.environ[_FULL] = "1"
+
+    conf = Path(__file__).parent.parent / "conf"
+    main = hydra.main(version_base="1.3", config_path=str(conf), config_name=config)(job)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    except (MriadError, HydraException, OmegaConfBaseException) as error:
+        if full:
+            raise
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    sentence = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(1)

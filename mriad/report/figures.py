@@ -1,0 +1,92 @@
+"""The figures of a test, drawn from its result and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mriad import plots
+from mriad.models import VAE, Detector, ReconstructionDetector
+from mriad.report.result import Result
+
+_OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
+_SCANS_PER_OUTCOME = 4
+
+
+def result_figures(result: Result, detector: Detector) -> dict[str, Figure]:
+    """ROC and precision-recall curves (where both labels are there), histogram, confusion matrix, gallery."""
+    labels = result.table["label"].to_numpy()
+    scores = result.table["score"].to_numpy(dtype=float)
+    threshold = result.calibration.threshold
+    figures = {
+        "score_histogram": plots.score_histogram(labels, scores, threshold),
+        "confusion_matrix": plots.confusion_matrix(result.confusion),
+        "gallery": gallery(result, detector),
+    }
+    if 0 < labels.mean() < 1:
+        figures["roc"] = plots.roc_curve(labels, scores, threshold)
+        figures["pr"] = plots.pr_curve(labels, scores, threshold)
+    return figures
+
+
+def training_figures(history: pd.DataFrame, result: Result, detector: Detector) -> dict[str, Figure]:
+    """Loss curves, and what a VAE dreams of: a walk between test scans, and samples from the prior."""
+    figures = {}
+    if len(history):
+        figures["loss"] = plots.loss_curves(history)
+    if isinstance(detector, VAE):
+        with torch.inference_mode():
+            figures["latent_interpolation"] = plots.latent_interpolation(_interpolation(result, detector))
+            figures["prior_samples"] = plots.prior_samples(detector.prior_samples(24).squeeze(1).cpu().numpy())
+    return figures
+
+
+def gallery(result: Result, detector: Detector) -> Figure:
+    """Original, reconstruction, map and overlay of scans of each outcome, spread over the range of their scores."""
+    outcomes = result.outcomes()
+    sections = {}
+    for outcome in _OUTCOMES:
+        members = result.table[outcomes == outcome].sort_values("score", ascending=False).index.to_numpy()
+        if len(members):
+            picks = members[np.unique(np.linspace(0, len(members) - 1, _SCANS_PER_OUTCOME).round().astype(int))]
+            sections[f"{outcome}s ({len(members)})"] = _rows(result, detector, picks)
+    return plots.gallery(
+        sections,
+        map_scale=result.calibration.map_scale,
+        pixel_threshold=result.calibration.pixel_threshold,
+        title=f"{result.data}: scans of each outcome, from the highest score to the lowest",
+    )
+
+
+def _rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
+    images = result.images[picks]
+    reconstructions: list[NDArray[np.float32] | None] = [None] * len(picks)
+    if isinstance(detector, ReconstructionDetector):
+        with torch.inference_mode():
+            x = torch.from_numpy(images).unsqueeze(1).to(detector.device)
+            reconstructions = list(detector.reconstruct(x).float().squeeze(1).cpu().numpy())
+    scans = result.table.loc[picks]
+    return [
+        plots.GalleryRow(
+            image=image,
+            reconstruction=reconstruction,
+            anomaly_map=result.maps[pick],
+            mask=result.masks[pick],
+            title=f"{scan['class']}, score {scan['score']:.3g}",
+        )
+        for pick, image, reconstruction, (_, scan) in zip(
+            picks, images, reconstructions, scans.iterrows(), strict=True
+        )
+    ]
+
+
+def _interpolation(result: Result, detector: VAE, *, walks: int = 3, steps: int = 9) -> NDArray[np.float32]:
+    """(walks, steps, S, S): from one test scan to the next through the latent space."""
+    ends = np.linspace(0, len(result.images) - 1, 2 * walks).round().astype(int)
+    codes = detector.encode(torch.from_numpy(result.images[ends]).unsqueeze(1).to(detector.device))
+    weights = torch.linspace(0, 1, steps, device=codes.device)[:, None]
+    rows = [detector.decode(torch.lerp(a, b, weights)) for a, b in zip(codes[::2], codes[1::2], strict=True)]
+    return torch.stack(rows).squeeze(2).float().cpu().numpy()

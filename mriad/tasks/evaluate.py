@@ -1,0 +1,83 @@
+"""Test a trained detector again: as it was, under another threshold rule, or on other data."""
+
+from __future__ import annotations
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mriad.errors import MriadError
+from mriad.report import print_result, record_result
+from mriad.tasks.checkpoint import Checkpoint, instantiate_trusted
+from mriad.tasks.session import connect, load_data, prepare, trained
+from mriad.tasks.testing import measure
+from mriad.tasks.trace import describe
+from mriad.tracking.run import Run
+from mriad.tracking.sweep import parent_run
+
+
+def evaluate(cfg: DictConfig) -> float | None:
+    """Run one evaluation, in a new MLflow run linked to the training.
+
+    Args:
+        cfg: the composed ``conf/evaluate.yaml``.
+
+    Returns:
+        Test AUROC, None where test holds one label only.
+
+    Raises:
+        MriadError: on bad input.
+    """
+    folder = prepare(cfg)
+    tracker = connect(cfg)
+    checkpoint, source = trained(cfg, tracker, folder)
+    calibration = checkpoint.require_calibration()
+    if "threshold" in cfg and cfg.threshold is not None:
+        calibration = calibration.refit(instantiate(cfg.threshold))
+    data = _data(cfg, checkpoint)
+    name = f"{describe({**checkpoint.choices, 'threshold': calibration.rule, 'data': data.name}, checkpoint.config.seed)}"
+    with tracker.run(name=f"evaluate {name}", tags=_tags(source), parent=_parent(source)) as run:
+        run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
+        run.log_params({"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule})
+        run.log_environment()
+        datamodule = load_data(data, roles=("test",))
+        run.log_table(datamodule.split_as_csv(), "split.csv")
+        detector = checkpoint.detector()
+        detector.record = {"calibration": calibration.as_record()}
+        result = measure(detector, datamodule, cfg.trainer)
+        record_result(run, result, detector)
+    print_result(result, places=[("MLflow", f"run {run.run_id} in {run.uri}; open it with: make ui")])
+    return result.metrics.get("auroc")
+
+
+def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
+    """The data to test on, always prepared the way the detector was trained.
+
+    Raises:
+        MriadError: if a split is asked for without data.
+    """
+    stored = checkpoint.config.data
+    if "_target_" in cfg.data:
+        data = cfg.data
+        if "split" not in data:
+            raise MriadError("Say which scans of the other data set to test: split=all_test, or split=grouped.")
+        with open_dict(data):
+            data.image_size = stored.image_size
+            data.preprocess = stored.preprocess
+            data.augment = None
+        return data
+    with open_dict(stored):
+        if cfg.data.root is not None:
+            stored.root = stored.layout.root = cfg.data.root
+        if "split" in cfg.data:
+            stored.split = cfg.data.split
+        stored.augment = None
+    instantiate_trusted(stored.split)
+    return stored
+
+
+def _tags(source: Run | None) -> dict[str, str]:
+    return {"kind": "evaluation", **({"source_run": source.run_id} if source else {})}
+
+
+def _parent(source: Run | None) -> str | None:
+    return parent_run() or (source.run_id if source else None)

@@ -1,0 +1,131 @@
+"""Score scans from anywhere with a trained detector."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from omegaconf import DictConfig, ListConfig
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from mriad.data.decode import IMAGE_SUFFIXES, decode
+from mriad.errors import MriadError
+from mriad.plots import overlay
+from mriad.tasks.predictor import Prediction, Predictor
+from mriad.tasks.session import prepare, trained
+
+log = logging.getLogger(__name__)
+
+
+def predict(cfg: DictConfig) -> None:
+    """Write ``predictions.csv``: path, score, threshold, decision, error; and maps where asked.
+
+    Args:
+        cfg: the composed ``conf/predict.yaml``.
+
+    Raises:
+        MriadError: on bad input, or if not one scan could be read.
+    """
+    folder = prepare(cfg)
+    files = find_scans(cfg.input)
+    output = Path(cfg.output).expanduser()
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint, _ = trained(cfg, None, folder)
+    predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
+    base = Path(os.path.commonpath([file.parent for file in files]))
+
+    rows: list[dict[str, object]] = []
+    console = Console()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        starts = range(0, len(files), cfg.batch_size)
+        for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
+            batch = files[start : start + cfg.batch_size]
+            decoded = list(pool.map(_read, batch))
+            scans = [scan for scan in decoded if not isinstance(scan, MriadError)]
+            predictions = iter(predictor(scans) if scans else [])
+            for file, scan in zip(batch, decoded, strict=True):
+                if isinstance(scan, MriadError):
+                    rows.append({"path": str(file), "error": str(scan)})
+                    continue
+                found = next(predictions)
+                rows.append({"path": str(file), "score": found.score, "decision": found.decision, "error": ""})
+                if cfg.maps:
+                    _write_map(output / "maps" / file.relative_to(base), scan, found, predictor)
+    table = pd.DataFrame(rows, columns=["path", "score", "threshold", "decision", "error"])
+    table["threshold"] = predictor.calibration.threshold
+    table["decision"] = table["decision"].astype("Int64")
+    table.to_csv(output / "predictions.csv", index=False)
+    _summarise(table, output, console)
+
+
+def find_scans(wanted: str | Sequence[str]) -> list[Path]:
+    """Image files that an input names.
+
+    Args:
+        wanted: a file, a folder (read with its sub-folders), a glob, or a list of these. A name that exists is taken
+            as it is, even if it holds brackets or stars.
+
+    Raises:
+        MriadError: if an entry matches nothing.
+    """
+    files: list[Path] = []
+    for entry in wanted if isinstance(wanted, list | tuple | ListConfig) else [wanted]:
+        path = Path(str(entry)).expanduser()
+        if path.is_file():
+            files.append(path)
+        elif path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            if not inside:
+                raise MriadError(
+                    f"There is no image in {path}; give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files."
+                )
+            files += inside
+        else:
+            matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+            images = [match for match in matches if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
+            if not images:
+                raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
+            files += images
+    return list(dict.fromkeys(files))
+
+
+def _read(file: Path) -> NDArray[np.float32] | MriadError:
+    try:
+        return decode(file).pixels
+    except MriadError as error:
+        return error
+
+
+def _write_map(target: Path, scan: NDArray[np.float32], found: Prediction, predictor: Predictor) -> None:
+    """``<target>.map.tiff`` (float32) and ``<target>.overlay.png``, both at the scan's size."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(found.map).save(f"{target}.map.tiff")
+    picture = overlay(
+        scan,
+        found.map,
+        map_scale=predictor.calibration.map_scale,
+        pixel_threshold=predictor.calibration.pixel_threshold,
+    )
+    Image.fromarray(picture).save(f"{target}.overlay.png")
+
+
+def _summarise(table: pd.DataFrame, output: Path, console: Console) -> None:
+    broken = table[table["error"] != ""]
+    if len(broken) == len(table):
+        raise MriadError(f"None of {len(table)} scans could be read; the first: {broken['error'].iloc[0]}")
+    if len(broken):
+        log.warning("%d of %d scans could not be read:\n  %s", len(broken), len(table), "\n  ".join(broken["error"]))
+    console.print(
+        f"{len(table) - len(broken)} scans scored, {int(table['decision'].sum())} called anomalous "
+        f"(score above {table['threshold'].iloc[0]:.5g})."
+    )
+    console.print(f"[bold]Predictions[/bold] {output / 'predictions.csv'}", soft_wrap=True, highlight=False)

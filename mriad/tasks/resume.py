@@ -1,0 +1,98 @@
+"""Go on with a training where its last checkpoint left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mriad.errors import MriadError
+from mriad.tasks.checkpoint import Checkpoint
+from mriad.tracking.run import Tracker
+
+OUTPUT_TAG = "output_dir"
+_FIXED = ("data", "split", "augment", "score", "model", "experiment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a training starts.
+
+    Args:
+        config: the config to train with, interpolations unresolved only where it is new.
+        choices: the option file of each config group.
+        run_id: MLflow run to go on with; None for a new one.
+        checkpoint: checkpoint to go on from; None for new weights.
+    """
+
+    config: DictConfig
+    choices: dict[str, str | None]
+    run_id: str | None = None
+    checkpoint: Path | None = None
+
+
+def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
+    """A new training, or with ``resume=`` the stored one: its own config, with this command's changes on top.
+
+    Raises:
+        MriadError: if there is nothing to resume, or the command asks for another model or other data.
+    """
+    choices = {k: v for k, v in HydraConfig.get().runtime.choices.items() if not k.startswith("hydra")}
+    if cfg.resume is None:
+        return Start(config=cfg, choices=choices)
+    path = _last_checkpoint(str(cfg.resume), tracker)
+    stored = Checkpoint.load(path)
+    config = _with_changes(stored, cfg, choices)
+    for name in ("best", "last"):
+        if config.callbacks.get(name):
+            config.callbacks[name].dirpath = str(path.parent.absolute())
+    run_id = stored.run_id
+    if run_id is not None:
+        try:
+            tracker.find(run_id)
+        except MriadError:  # the checkpoint has travelled away from its store
+            run_id = None
+    return Start(config=config, choices=stored.choices, run_id=run_id, checkpoint=path)
+
+
+def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
+    path = Path(resume).expanduser()
+    if path.is_dir():
+        path = path / "last.ckpt"
+    if path.suffix == ".ckpt" or path.exists():
+        return path
+    run = tracker.find(resume)
+    folder = run.client.get_run(run.run_id).data.tags.get(OUTPUT_TAG)
+    path = Path(folder or ".") / "last.ckpt"
+    if not path.exists():
+        raise MriadError(
+            f"Run '{resume}' cannot be resumed: there is no last.ckpt in {folder}; "
+            "give the checkpoint's path with resume=<path>, or start a new run."
+        )
+    return path
+
+
+def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | None]) -> DictConfig:
+    """The stored config, with the values and groups that this command line names."""
+    config = stored.config
+    for override in OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task)):
+        name = override.key_or_group
+        if name == "resume":
+            continue
+        if name in choices:
+            if choices[name] == stored.choices.get(name):
+                continue
+            if name in _FIXED:
+                raise MriadError(
+                    f"{stored.path} was made with {name}={stored.choices.get(name)}, not {name}={choices[name]}; "
+                    f"drop {name}={choices[name]}, or start a new run without resume."
+                )
+            stored.choices[name] = choices[name]
+        with open_dict(config):
+            OmegaConf.update(config, name, OmegaConf.select(cfg, name), merge=False)
+    with open_dict(config):
+        config.logger = cfg.logger
+    return config

@@ -1,0 +1,59 @@
+"""Keeps a detector in MLflow as a model that can be registered, loaded and served."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mriad.tracking.run import Run
+
+_REQUIREMENTS = ("torch", "lightning", "hydra-core", "torchmetrics", "scikit-learn", "pandas", "pillow")
+
+
+def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:
+    """Log the pyfunc model 'model' of a run.
+
+    It takes images (n, H, W) uint8 and returns ``score`` (n,), ``decision`` (n,) and ``map`` (n, H, W).
+
+    Args:
+        checkpoint: the calibrated checkpoint.
+        copy: give the model its own copy; False lets it read the run's artifact.
+    """
+    import mlflow
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def tensor(dtype: Any, *shape: int, name: str | None = None) -> TensorSpec:
+        return TensorSpec(np.dtype(dtype), (-1, *shape), name)
+
+    signature = ModelSignature(
+        inputs=Schema([tensor(np.uint8, -1, -1)]),
+        outputs=Schema(
+            [
+                tensor(np.float64, name="score"),
+                tensor(np.int64, name="decision"),
+                tensor(np.float32, -1, -1, name="map"),
+            ]
+        ),
+    )
+    source: dict[str, Any] = (
+        {"artifacts": {"checkpoint": str(checkpoint)}}
+        if copy
+        else {"model_config": {"checkpoint": f"runs:/{run.run_id}/checkpoint/{checkpoint.name}"}}
+    )
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with mlflow.start_run(run_id=run.run_id), contextlib.redirect_stdout(io.StringIO()):
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            signature=signature,
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+            **source,
+        )
+    run.client.update_run(run.run_id, status="RUNNING")  # leaving start_run has closed it

@@ -1,0 +1,72 @@
+"""What every task does before its own work."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from mriad.data import MRIDataModule
+from mriad.errors import MriadError
+from mriad.tasks.checkpoint import Checkpoint
+from mriad.tracking.run import Run, Tracker
+
+
+def prepare(cfg: DictConfig) -> Path:
+    """Set threads and log levels.
+
+    Returns:
+        The folder that this job writes to.
+    """
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*LeafSpec.*", ".*exists and is not empty.*"):
+        warnings.filterwarnings("ignore", message=text)
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def connect(cfg: DictConfig) -> Tracker:
+    """The tracking store that the options name."""
+    return instantiate(cfg.logger)
+
+
+def trained(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Checkpoint, Run | None]:
+    """The checkpoint that ``run`` or ``checkpoint`` names, and its run where the store knows it.
+
+    Raises:
+        MriadError: if neither or both are given, or there is nothing to be found.
+    """
+    if (cfg.run is None) == (cfg.checkpoint is None):
+        raise MriadError("Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>.")
+    if cfg.run is not None:
+        tracker = tracker or connect(cfg)
+        run = tracker.find(str(cfg.run))
+        return Checkpoint.load(run.download("checkpoint/best.ckpt", folder)), run
+    checkpoint = Checkpoint.load(Path(cfg.checkpoint).expanduser())
+    if tracker is None or checkpoint.run_id is None:
+        return checkpoint, None
+    try:
+        return checkpoint, tracker.find(checkpoint.run_id)
+    except MriadError:  # a checkpoint may have travelled away from its store
+        return checkpoint, None
+
+
+def load_data(config: DictConfig, *, roles: Sequence[str]) -> MRIDataModule:
+    """The data module, ready, with scans in each of ``roles`` (healthy ones in train and val).
+
+    Raises:
+        MriadError: if the data cannot be read, or a role is empty.
+    """
+    datamodule: MRIDataModule = instantiate(config)
+    datamodule.setup()
+    for role in roles:
+        datamodule.require(role, label=None if role == "test" else 0)
+    return datamodule

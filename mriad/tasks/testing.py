@@ -1,0 +1,49 @@
+"""The two passes that follow a training: calibration on val, measurement on test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
+
+from mriad.callbacks import ScanScores, ThresholdCalibration
+from mriad.data import MRIDataModule
+from mriad.models import Detector
+from mriad.report import Result
+from mriad.thresholds import Calibration
+
+
+def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, checkpoint: Path) -> dict[str, float]:
+    """Fit the threshold on val, and write weights and calibration to ``checkpoint``.
+
+    Returns:
+        The val metrics of these weights.
+    """
+    calibration: ThresholdCalibration = instantiate(cfg.callbacks.calibration)
+    trainer = _one_pass(cfg.trainer, calibration)
+    trainer.validate(detector, datamodule, verbose=False)
+    trainer.save_checkpoint(checkpoint, weights_only=True)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig) -> Result:
+    """Score the test scans with a calibrated detector and measure the result."""
+    scores = ScanScores()
+    _one_pass(trainer, scores).test(detector, datamodule, verbose=False)
+    return Result.measure(
+        table=scores.table(datamodule.scans("test")),
+        rows=scores.rows,
+        maps=scores.maps,
+        datamodule=datamodule,
+        calibration=Calibration.from_record(detector.record["calibration"]),
+    )
+
+
+def _one_pass(trainer: DictConfig, callback: Callback) -> Trainer:
+    """A trainer that logs and saves nothing by itself."""
+    return instantiate(
+        trainer, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )

@@ -1,0 +1,87 @@
+"""What a run leaves in MLflow so that it can be found, read and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mriad.tasks.resume import OUTPUT_TAG
+from mriad.tasks.serving import log_model
+from mriad.tracking.run import Run, Tracker
+
+# said elsewhere, or the same in every run
+_UNTOLD = (
+    "callbacks.best",
+    "callbacks.calibration.rule",
+    "callbacks.last",
+    "logger",
+    "model.score",
+    "resume",
+    "trainer.enable",
+    "trainer.log_every",
+    "trainer.num_sanity",
+)
+
+
+def describe(choices: Mapping[str, str | None], seed: int) -> str:
+    """Name of a run, such as 'vae nickparvar youden seed 0'."""
+    return f"{choices['model']} {choices['data']} {choices['threshold']} seed {seed}"
+
+
+def tags(choices: Mapping[str, str | None], folder: Path) -> dict[str, str]:
+    """Tags of a training run; a published, flawed protocol says so."""
+    split = choices.get("split") or ""
+    protocol = {"protocol": f"{split}: flawed on purpose"} if split.startswith("published") else {}
+    return {"kind": "training", OUTPUT_TAG: str(folder.absolute()), **protocol}
+
+
+def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None]) -> dict[str, Any]:
+    """Log the resolved config, flat parameters and the environment.
+
+    Returns:
+        The record that checkpoints carry: config, choices and run id as plain values.
+    """
+    config = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(config, dict)
+    run.log_text(OmegaConf.to_yaml(cfg, resolve=True), "config.yaml")
+    named = {name: choice for name, choice in choices.items() if choice is not None}
+    flat = {name: value for name, value in _flat(config).items() if not name.startswith(_UNTOLD)}
+    run.log_params(named | flat)
+    run.log_environment()
+    return {"config": config, "choices": dict(choices), "run_id": run.run_id}
+
+
+def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, checkpoint: Path) -> None:
+    """Put the calibrated checkpoint and the model made of it into the store."""
+    run.log_file(checkpoint, "checkpoint")
+    if tracker.log_model:
+        log_model(run, checkpoint, copy=tracker.model_copy)
+    if not cfg.callbacks.get("last"):  # a network too big to be kept twice
+        checkpoint.unlink()
+
+
+def places(run: Run, name: str, checkpoint: Path) -> list[tuple[str, str]]:
+    """Where to look, for the end of the terminal output."""
+    where = [("MLflow", f"run {run.run_id} ('{name}') in {run.uri}; open it with: make ui")]
+    if checkpoint.exists():
+        where.append(("Checkpoint", str(checkpoint)))
+    where += [
+        ("Test again", f"python evaluate.py run={run.run_id}"),
+        ("Predict", f"python predict.py run={run.run_id} input=<folder>"),
+    ]
+    return where
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves by dotted name, without the class names that are the same in every run of an option."""
+    if isinstance(node, dict):
+        inner = [
+            _flat(value, f"{prefix}.{key}" if prefix else str(key))
+            for key, value in node.items()
+            if key not in ("_target_", "_partial_")
+        ]
+        return {name: value for part in inner for name, value in part.items()}
+    return {prefix: node} if prefix else {}

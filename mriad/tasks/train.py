@@ -1,0 +1,60 @@
+"""Train on healthy scans, calibrate on val, test."""
+
+from __future__ import annotations
+
+from hydra.utils import instantiate
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
+
+from mriad.models import Detector
+from mriad.report import print_result, record_result, record_training
+from mriad.tasks.checkpoint import restore_best
+from mriad.tasks.resume import starting_point
+from mriad.tasks.session import connect, load_data, prepare
+from mriad.tasks.testing import calibrate, measure
+from mriad.tasks.trace import describe, keep_checkpoint, places, record_options, tags
+from mriad.tracking.epochs import EpochLogger
+from mriad.tracking.sweep import parent_run
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Run one experiment.
+
+    Args:
+        cfg: the composed ``conf/train.yaml``.
+
+    Returns:
+        The value of ``objective`` for the chosen checkpoint, None where val cannot give it.
+
+    Raises:
+        MriadError: on bad input.
+    """
+    folder = prepare(cfg)
+    tracker = connect(cfg)
+    start = starting_point(cfg, tracker)
+    cfg = start.config
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    name = describe(start.choices, cfg.seed)
+    with tracker.run(
+        name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id
+    ) as run:
+        options = record_options(run, cfg, start.choices)
+        datamodule = load_data(cfg.data, roles=("train", "val", "test"))
+        run.log_table(datamodule.split_as_csv(), "split.csv")
+        detector: Detector = instantiate(cfg.model)
+        detector.record = options
+
+        callbacks: list[Callback] = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
+        trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=EpochLogger(run=run))
+        trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
+
+        checkpoint = restore_best(trainer, detector, folder)
+        chosen = calibrate(detector, datamodule, cfg, checkpoint)
+        run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
+        result = measure(detector, datamodule, cfg.trainer)
+        record_result(run, result, detector)
+        record_training(run, result, detector)
+        keep_checkpoint(run, tracker, cfg, checkpoint)
+    print_result(result, places=places(run, name, checkpoint))
+    return chosen.get(cfg.objective)
