@@ -37,7 +37,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         os.environ.pop(_FULL, None)
         try:
             return load_task()(cfg)
-        except MriadError as error:
+        except (MriadError, HydraException, OmegaConfBaseException) as error:
             if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             _fail(error)
@@ -57,7 +57,11 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         _fail(error)
 
 
-def _fail(error: Exception) -> None:
-    sentence = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+def _fail(error: BaseException) -> None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MriadError):  # Hydra wraps what a constructor raises
+        cause = cause.__cause__
+    text = str(cause or error) or str(error.__cause__)
+    sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
     print(f"Error: {sentence}", file=sys.stderr)
     sys.exit(1)

@@ -124,8 +124,7 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
             if column not in facts:
                 facts[column] = None
         facts["mask_index"] = np.where(facts["error"] == "", mask_index, -1)
-        images.flush()
-        masks.flush()
+        del images, masks  # closes the maps
         facts.to_parquet(work / "facts.parquet")
         work.chmod(0o755)
         os.replace(work, home)
@@ -136,5 +135,5 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
 def _new_array(file: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     if shape[0] == 0:  # an empty file cannot be mapped
         np.save(file, np.zeros(shape, dtype=np.uint8))
-        return np.zeros(shape, dtype=np.uint8)  # type: ignore[return-value]
+        return np.zeros(shape, dtype=np.uint8)
     return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,14 @@ from mriad.data.splits import Split, check
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
+
+
+class Layout(Protocol):
+    """A way in which a data set lies on disk."""
+
+    def __call__(self, *, root: str | Path | None, download: bool) -> Catalog:
+        """Read the catalog of the folder ``root``."""
+        ...
 
 
 class Batch(TypedDict):
@@ -73,8 +81,11 @@ class MRIDataModule(LightningDataModule):
 
     Args:
         name: name of the data set, for tables and runs.
-        layout: makes the catalog.
-        preprocess: makes slices of scans.
+        layout: makes the catalog of a folder.
+        root: the folder.
+        download: fetch the data set if the folder is not there.
+        image_size: side of a slice in pixels.
+        preprocess: makes slices of scans, of that size.
         split: draws the roles.
         cache_dir: folder of the slice cache; ``~`` is expanded.
         augment: for train only; None for none.
@@ -90,7 +101,10 @@ class MRIDataModule(LightningDataModule):
         self,
         *,
         name: str,
-        layout: Callable[[], Catalog],
+        layout: Layout,
+        root: str | Path | None = None,
+        download: bool = False,
+        image_size: int,
         preprocess: Preprocess,
         split: Split,
         cache_dir: str | Path,
@@ -101,12 +115,17 @@ class MRIDataModule(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
+        if preprocess.image_size != image_size:
+            raise MriadError(
+                f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
+                "set data.image_size alone."
+            )
         self.name = name
         self.preprocess = preprocess
         self.split = split
         self.cache_dir = Path(cache_dir).expanduser()
         self.batch_size = batch_size
-        self._layout = layout
+        self._read_catalog = partial(layout, root=root, download=download)
         self._augment = augment
         self._drop_identical = drop_identical
         self._max_broken = max_broken
@@ -128,7 +147,7 @@ class MRIDataModule(LightningDataModule):
         """
         if self._ready:
             return
-        catalog = self._layout().with_content()
+        catalog = self._read_catalog().with_content()
         if self._drop_identical:
             catalog = catalog.without_identical_files()
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)

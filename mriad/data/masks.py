@@ -65,6 +65,6 @@ def _read_image(file: Path, size: tuple[int, int]) -> np.ndarray:
 def _values(image: Image.Image) -> np.ndarray:
     # Strength of each pixel, 0 for background: the brightest channel, whatever the mode.
     if image.mode in {"1", "L", "I", "F"} or image.mode.startswith("I;16"):
-        return np.nan_to_num(np.abs(np.asarray(image).astype(np.float64)))
+        return np.abs(np.asarray(image).astype(np.float64))
     rgba = np.asarray(image.convert("RGBA"))
     return np.where(rgba[..., 3] > 0, rgba[..., :3].max(axis=2), 0)

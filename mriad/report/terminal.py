@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
@@ -54,19 +53,19 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
             "[bold red]Published protocol, flawed on purpose:[/bold red] test scans, or copies of them, "
             "took part in training or calibration. Do not believe these numbers."
         )
-    parts = [_numbers("Scans", _IMAGE, result.metrics)]
-    if "pixel_ap" in result.metrics:
-        parts.append(_numbers("Pixels", _PIXEL, result.metrics))
-    parts += [_confusion(result), _classes(result)]
-    console.print(Columns(parts, padding=(0, 3)))
+    grid = Table.grid(padding=(0, 3))
+    pixels = _numbers("Pixels", _PIXEL, result.metrics) if "pixel_ap" in result.metrics else ""
+    grid.add_row(_numbers("Scans", _IMAGE, result.metrics), pixels)
+    grid.add_row(_confusion(result), _classes(result))
+    console.print(grid)
     for what, where in places:
         console.print(f"[bold]{what:<11}[/bold] {where}", soft_wrap=True, highlight=False)
 
 
 def _numbers(title: str, names: Sequence[tuple[str, str]], metrics: dict[str, float]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(title)
+    table.add_column("test", justify="right")
     for name, label in names:
         if name in metrics:
             table.add_row(label, f"{metrics[name]:.3f}")
@@ -74,18 +73,18 @@ def _numbers(title: str, names: Sequence[tuple[str, str]], metrics: dict[str, fl
 
 
 def _confusion(result: Result) -> Table:
-    table = Table(title="Confusion", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("truth", "called healthy", "called anomalous"):
-        table.add_column(column, justify="left" if column == "truth" else "right")
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("Truth", "healthy?", "anomalous?"):
+        table.add_column(column, justify="left" if column == "Truth" else "right")
     for label, counts in zip(("healthy", "anomalous"), result.confusion, strict=True):
         table.add_row(label, *(str(int(count)) for count in counts))
     return table
 
 
 def _classes(result: Result) -> Table:
-    table = Table(title="By class", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("class", "scans", "AUROC", "recall"):
-        table.add_column(column, justify="left" if column == "class" else "right")
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("Class", "scans", "AUROC", "recall"):
+        table.add_column(column, justify="left" if column == "Class" else "right")
     for name, numbers in result.by_class.items():
         auroc = f"{numbers['auroc']:.3f}" if "auroc" in numbers else "-"
         table.add_row(name, str(int(numbers["support"])), auroc, f"{numbers['recall']:.3f}")

@@ -67,7 +67,7 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         return data
     with open_dict(stored):
         if cfg.data.root is not None:
-            stored.root = stored.layout.root = cfg.data.root
+            stored.root = cfg.data.root
         if "split" in cfg.data:
             stored.split = cfg.data.split
         stored.augment = None

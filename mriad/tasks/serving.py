@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
+import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,8 +45,8 @@ def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:
         if copy
         else {"model_config": {"checkpoint": f"runs:/{run.run_id}/checkpoint/{checkpoint.name}"}}
     )
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with mlflow.start_run(run_id=run.run_id), contextlib.redirect_stdout(io.StringIO()):
+    with mlflow.start_run(run_id=run.run_id), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided.*")  # the signature is exact
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),

@@ -33,6 +33,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     if urlparse(tracking_uri).scheme in ("http", "https"):
         _require_server(tracking_uri)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # heavy: seconds that a wrong option need not wait for
 
     for name in ("mlflow", "alembic"):

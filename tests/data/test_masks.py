@@ -72,10 +72,13 @@ def test_a_black_image_is_an_empty_mask(tmp_path, name):
     assert not read_mask(tmp_path, name, size=SIZE).any()
 
 
-def test_another_size_than_the_scan_is_an_error_with_both_sizes(tmp_path):
+@pytest.mark.parametrize("size", [(48, 64), (32, 24)], ids=["larger", "lying"])
+def test_another_size_than_the_scan_is_an_error_with_both_sizes(tmp_path, size):
     gray(255).save(tmp_path / "mask.png")
-    with pytest.raises(MriadError, match=r"mask\.png is 24 x 32 pixels .* its scan is 48 x 64"):
-        read_mask(tmp_path, "mask.png", size=(48, 64))
+    with pytest.raises(
+        MriadError, match=rf"mask\.png is 24 x 32 pixels .* its scan is {size[0]} x {size[1]}"
+    ):
+        read_mask(tmp_path, "mask.png", size=size)
 
 
 def test_a_missing_mask_is_an_error(tmp_path):

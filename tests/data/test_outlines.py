@@ -52,15 +52,32 @@ def test_a_positive_theta_turns_an_ellipse_clockwise_to_the_eye():
     assert not mask[12, 38] and not mask[28, 22]
 
 
+@pytest.mark.parametrize("theta", [0.3, 1.0, 2.5, -0.7])
+def test_a_turned_ellipse_keeps_its_area_and_its_axes(theta):
+    mask = rasterise([ellipse(theta=theta)], size=SIZE)
+    rows, columns = np.nonzero(mask)
+    spreads, directions = np.linalg.eigh(np.cov(columns, rows))
+    assert mask.sum() == pytest.approx(np.pi * 15 * 4, rel=0.05)
+    # The standard deviation of a filled ellipse along an axis is half of that semi-axis.
+    np.testing.assert_allclose(2 * np.sqrt(spreads), [4, 15], rtol=0.05)
+    assert abs(directions[:, 1] @ [np.cos(theta), np.sin(theta)]) == pytest.approx(1, abs=0.005)
+
+
 def test_a_half_turn_gives_the_same_ellipse():
     turned = rasterise([ellipse(theta=0.4 - np.pi)], size=SIZE)
     np.testing.assert_array_equal(turned, rasterise([ellipse(theta=0.4)], size=SIZE))
 
 
 def test_shapes_are_united():
-    shapes = [{"name": "circle", "cx": x, "cy": 20, "r": 5} for x in (10, 13, 40)]
+    shapes = [
+        {"name": "circle", "cx": 10, "cy": 20, "r": 5},
+        {"name": "polygon", "all_points_x": [12, 20, 16], "all_points_y": [18, 18, 30]},
+        {"name": "rect", "x": 2, "y": 2, "width": 9, "height": 4},
+        ellipse(),
+    ]
     single = [rasterise([shape], size=SIZE) for shape in shapes]
-    np.testing.assert_array_equal(rasterise(shapes, size=SIZE), np.any(single, axis=0))
+    for order in (shapes, shapes[::-1]):
+        np.testing.assert_array_equal(rasterise(order, size=SIZE), np.any(single, axis=0))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 def folder(
     *,
     root: str | Path | None,
+    download: bool = False,
     healthy: str = "healthy",
     anomalies: Sequence[str] | None = None,
     masks: str = "masks",
@@ -30,6 +31,7 @@ def folder(
 
     Args:
         root: folder that holds the class folders; with a manifest it may be None.
+        download: not used, there is nothing to fetch.
         healthy: name of the folder of healthy scans, in any letter case; it may be absent.
         anomalies: names of the anomaly folders; None takes every folder but the healthy and the masks one.
         masks: name of the folder of lesion masks, in any letter case; it may be absent.

@@ -86,12 +86,17 @@ def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
     return Sequence(contrast="FLAIR", tr=tr, te=rng.uniform(90, 130), ti=nulled * rng.uniform(0.92, 1.0))
 
 
-def draw_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
-    """The tissues of one subject: relaxation differs by some percent between people, fat by more."""
+def draw_tissues(rng: np.random.Generator, *, agent: bool) -> dict[str, Tissue]:
+    """The tissues of one subject: relaxation differs by some percent between people, fat by more.
+
+    A contrast agent (``agent``) stays out of the healthy brain, but shortens the T1 of muscle and mucosa.
+    """
     drawn = {}
     for name, mean in TISSUES.items():
         spread = 0.25 if name in ("fat", "marrow") else 0.03
         density, t1, t2 = np.exp(rng.normal(0, [spread, 0.03, 0.03]))
+        if agent and name == "muscle":
+            t1 *= 0.65
         drawn[name] = Tissue(density=mean.density * density, t1=mean.t1 * t1, t2=mean.t2 * t2)
     return drawn
 

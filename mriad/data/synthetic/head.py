@@ -103,7 +103,7 @@ def _ellipsoid(
 def _face_and_neck(shape: HeadShape, points: Floats) -> Floats:
     """Distance to a face, nose and neck placed by eye on the MNI152 head."""
     width, depth, height = shape.face
-    face = _ellipsoid(points, (0, 36, -62), (66 * width, 56 * depth, 72 * height))
+    face = _ellipsoid(points, (0, 30, -62), (72 * width, 62 * depth, 72 * height))
     nose = _ellipsoid(points, (0, 92 * depth, -54), (13, 20, 24))
     column = np.sqrt(np.square(points[0] / (60 * width)) + np.square((points[1] + 36) / (58 * depth)))
     neck = np.maximum((column - 1) * 58, points[2] + 40)

@@ -13,6 +13,7 @@ from mriad.data.synthetic.lesions import Lesion
 
 _BRAIN = ("grey", "white", "csf")
 _OUTSIDE = ("fat", "marrow", "muscle", "fluid")
+_FAINT = 0.03  # share of a pixel below which nobody sees a lesion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +23,13 @@ class Picture:
     Args:
         pixels: (height, width), uint8.
         mask: (height, width), bool; what is lesion by more than half.
+        touched: whether any of the lesion lies in the slice, however faint.
         visibility: mean change of the signal in the mask by the lesion, relative to the brain's mean signal.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
+    touched: bool
     visibility: float
 
 
@@ -57,10 +60,10 @@ def render(
     tissue = (cut.grey + cut.white) > 0.5
     level = float(signal[tissue].mean()) if tissue.any() else sequence.signal(tissues["white"])
     mask = np.zeros(signal.shape, dtype=bool)
-    visibility = 0.0
+    touched, visibility = False, 0.0
     if lesion is not None:
         painted, cover = lesion.paint(signal, cut, points=points, axes=frame.axes, sequence=sequence)
-        mask = cover > 0.5
+        mask, touched = cover > 0.5, bool(cover.max() > _FAINT)
         if mask.any():
             visibility = float(np.abs(painted - signal)[mask].mean() / level)
         signal = painted
@@ -71,7 +74,7 @@ def render(
         level=level,
         rng=rng,
     )
-    return Picture(pixels=pixels, mask=frame.to_image(mask), visibility=visibility)
+    return Picture(pixels=pixels, mask=frame.to_image(mask), touched=touched, visibility=visibility)
 
 
 def _signal(cut: Slice, sequence: Sequence, tissues: dict[str, Tissue]) -> Floats:

@@ -124,3 +124,9 @@ def test_a_manifest_takes_the_place_of_the_folders(scans):
     (scans / "scans.csv").write_text("path,label\nglioma/c.jpeg,0\n")
     catalog = folder(root=scans, manifest="scans.csv")
     assert column(catalog, "label") == {"glioma/c.jpeg": 0}
+
+
+def test_download_fetches_nothing(scans, tmp_path):
+    assert len(folder(root=scans, download=True)) == 5
+    with pytest.raises(MriadError, match="There is no folder"):
+        folder(root=tmp_path / "missing", download=True)
