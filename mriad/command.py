@@ -9,10 +9,10 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mriad.errors import MriadError
 
@@ -48,8 +48,8 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf), config_name=config)(job)
     try:
         main()
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"Interrupted; {interrupt}" if str(interrupt) else "Interrupted.", file=sys.stderr)
         sys.exit(130)
     except (MriadError, HydraException, OmegaConfBaseException) as error:
         if full:
@@ -61,7 +61,16 @@ def _fail(error: BaseException) -> None:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, MriadError):  # Hydra wraps what a constructor raises
         cause = cause.__cause__
-    text = str(cause or error) or str(error.__cause__)
+    text = _unknown_option(error) or str(cause or error) or str(error.__cause__)
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
     print(f"Error: {sentence}", file=sys.stderr)
     sys.exit(1)
+
+
+def _unknown_option(error: BaseException) -> str | None:
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).partition("/")
+        return f"{group}={name} is unknown; choose one of {', '.join(error.options)}."
+    if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
+        return f"There is no option '{error.__cause__.full_key}'; --help lists those there are."
+    return None

@@ -120,6 +120,8 @@ class MRIDataModule(LightningDataModule):
                 f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
                 "set data.image_size alone."
             )
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise MriadError(f"data.batch_size={batch_size} is no number of scans; give 1 or more.")
         self.name = name
         self.preprocess = preprocess
         self.split = split

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -70,3 +71,14 @@ def load_data(config: DictConfig, *, roles: Sequence[str]) -> MRIDataModule:
     for role in roles:
         datamodule.require(role, label=None if role == "test" else 0)
     return datamodule
+
+
+@contextmanager
+def stoppable(advice: str) -> Iterator[None]:
+    """Let Ctrl-C inside Lightning arrive as the KeyboardInterrupt that it was, with advice how to go on."""
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt(advice) from None
+        raise

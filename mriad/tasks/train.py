@@ -11,7 +11,7 @@ from mriad.models import Detector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.resume import starting_point
-from mriad.tasks.session import connect, load_data, prepare
+from mriad.tasks.session import connect, load_data, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
 from mriad.tasks.trace import describe, keep_checkpoint, places, record_options, tags
 from mriad.tracking.epochs import EpochLogger
@@ -47,7 +47,8 @@ def train(cfg: DictConfig) -> float | None:
 
         callbacks: list[Callback] = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
         trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=EpochLogger(run=run))
-        trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
+        with stoppable(f"go on with: python train.py resume={run.run_id}"):
+            trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
 
         checkpoint = restore_best(trainer, detector, folder)
         chosen = calibrate(detector, datamodule, cfg, checkpoint)

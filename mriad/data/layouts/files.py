@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
+from mriad.data.decode import IMAGE_SUFFIXES
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -16,8 +16,8 @@ from mriad.data.synthetic.slices import Picture, render
 
 FIELD_OF_VIEW = (215.0, 240.0)  # mm; a head with some air around it
 LEAST_MASK = 25  # pixels; smaller masks are too few to rank pixels by
-_LEAST_VISIBILITY = 0.18  # of the brain's mean signal; a fainter lesion would be a wrong label to the eye
-_PLANE_SHARES = (0.5, 0.25, 0.25)  # axial slices lead in public sets of 2-D brain scans
+_LEAST_VISIBILITY = 0.25  # of the brain's mean signal; a fainter lesion would be a wrong label to the eye
+_PLANE_SHARES = (0.6, 0.2, 0.2)  # axial slices lead in public sets of 2-D brain scans
 _DEPTH = 10.0  # mm below the surface of the brain, where the slices of healthy subjects go through
 
 

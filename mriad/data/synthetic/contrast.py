@@ -35,7 +35,7 @@ TISSUES = {
     "grey": Tissue(density=0.82, t1=1331, t2=110),
     "white": Tissue(density=0.70, t1=832, t2=80),
     "csf": Tissue(density=1.0, t1=4300, t2=1500),
-    "fat": Tissue(density=0.52, t1=382, t2=130),
+    "fat": Tissue(density=0.46, t1=382, t2=130),
     "marrow": Tissue(density=0.40, t1=420, t2=90),
     "muscle": Tissue(density=0.75, t1=1412, t2=50),
     "fluid": Tissue(density=1.0, t1=4300, t2=1500),  # the eye's vitreous body
@@ -78,12 +78,12 @@ class Sequence:
 def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
     """An acquisition of ``contrast`` with settings as they differ between hospitals."""
     if contrast == "T1":
-        return Sequence(contrast="T1", tr=rng.uniform(7, 11), flip=rng.uniform(14, 24))
+        return Sequence(contrast="T1", tr=rng.uniform(8, 10), flip=rng.uniform(17, 23))
     if contrast == "T2":
-        return Sequence(contrast="T2", tr=rng.uniform(3500, 6000), te=rng.uniform(80, 110))
+        return Sequence(contrast="T2", tr=rng.uniform(3500, 6000), te=rng.uniform(85, 105))
     tr = rng.uniform(8000, 10000)
     nulled = TISSUES["csf"].t1 * np.log(2 / (1 + np.exp(-tr / TISSUES["csf"].t1)))
-    return Sequence(contrast="FLAIR", tr=tr, te=rng.uniform(90, 130), ti=nulled * rng.uniform(0.92, 1.0))
+    return Sequence(contrast="FLAIR", tr=tr, te=rng.uniform(100, 125), ti=nulled * rng.uniform(0.95, 1.0))
 
 
 def draw_tissues(rng: np.random.Generator, *, agent: bool) -> dict[str, Tissue]:
@@ -93,7 +93,7 @@ def draw_tissues(rng: np.random.Generator, *, agent: bool) -> dict[str, Tissue]:
     """
     drawn = {}
     for name, mean in TISSUES.items():
-        spread = 0.25 if name in ("fat", "marrow") else 0.03
+        spread = 0.15 if name in ("fat", "marrow") else 0.03
         density, t1, t2 = np.exp(rng.normal(0, [spread, 0.03, 0.03]))
         if agent and name == "muscle":
             t1 *= 0.65
@@ -123,19 +123,19 @@ class Scanner:
 
     def sensitivity(self, axes: Axes) -> Floats:
         """How much of the signal reaches the coil, on a grid; the neck lies at its end and fades."""
-        below = smoothstep(axes[2], -self.reach - 60, -self.reach + 60)
-        return np.exp(self.bias.on(axes)[0]) * (0.04 + 0.96 * below)
+        below = smoothstep(axes[2], -self.reach - 30, -self.reach + 30)
+        return np.exp(self.bias.on(axes)[0]) * (0.02 + 0.98 * below)
 
 
 def draw_scanner(rng: np.random.Generator) -> Scanner:
     """A scanner and the settings of its console."""
     return Scanner(
-        bias=SmoothField(rng=rng, spacing=95, amplitude=rng.uniform(0.04, 0.16)),
+        bias=SmoothField(rng=rng, spacing=95, amplitude=rng.uniform(0.04, 0.12)),
         snr=rng.uniform(16, 45),
         blur=rng.uniform(0.45, 0.75),
-        reach=rng.uniform(95, 135),
+        reach=rng.uniform(58, 72),
         gain=rng.uniform(0.6, 1.0),
-        gamma=rng.uniform(0.85, 1.15),
+        gamma=rng.uniform(0.9, 1.1),
     )
 
 

@@ -32,12 +32,12 @@ class HeadShape:
 def draw_head(rng: np.random.Generator) -> HeadShape:
     """Draw the layers and face of one subject."""
     return HeadShape(
-        fluid=rng.uniform(1.2, 3.5),
+        fluid=rng.uniform(1.2, 2.6),
         table=rng.uniform(1.3, 2.0),
         diploe=rng.uniform(1.2, 3.2),
-        scalp=rng.uniform(4.0, 8.0),
-        face=rng.normal(1, 0.05, 3).astype(np.float32),
-        thickness=SmoothField(rng=rng, spacing=45, amplitude=0.2),
+        scalp=rng.uniform(4.5, 7.0),
+        face=rng.normal(1, 0.03, 3).astype(np.float32),
+        thickness=SmoothField(rng=rng, spacing=45, amplitude=0.15),
         diploe_pattern=SmoothField(rng=rng, spacing=16, amplitude=0.5),
         strands=SmoothField(rng=rng, spacing=6, amplitude=1.0, components=2),
     )

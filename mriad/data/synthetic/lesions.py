@@ -57,13 +57,13 @@ class Kind:
     irregularity: float = 0.1
 
 
-_OEDEMA = Tissue(density=0.88, t1=1600, t2=190)
+_OEDEMA = Tissue(density=0.90, t1=1650, t2=240)
 
 KINDS: Mapping[str, Kind] = {
     # Late subacute haematoma: bright in T1, T2 and FLAIR (Bradley 1993, Radiology 189:15). The diameters
     # are those of spheres of 4 to 60 mL; 30 and 60 mL divide haemorrhages by their outcome (Broderick 1993).
     "bright_mass": Kind(
-        diameter=(20, 48),
+        diameter=(24, 48),
         parts=(
             Part(tissue=_OEDEMA, end=4, tissue_only=True, softness=3),
             Part(tissue=Tissue(density=0.95, t1=480, t2=190)),
@@ -74,7 +74,7 @@ KINDS: Mapping[str, Kind] = {
     # Acute haematoma: dark in T2 and FLAIR, iso- to hypointense in T1 (Bradley 1993), calcified ones dark in
     # all; the same sizes.
     "dark_mass": Kind(
-        diameter=(20, 48),
+        diameter=(24, 48),
         parts=(
             Part(tissue=_OEDEMA, end=4, tissue_only=True, softness=3),
             Part(tissue=Tissue(density=0.38, t1=1500, t2=48)),
@@ -85,7 +85,7 @@ KINDS: Mapping[str, Kind] = {
     # Glioblastoma: a necrotic core, a rim that enhances in T1 with contrast agent, and oedema around, the
     # three labels of BraTS (Menze 2015, Bakas 2017). The diameter is that of core and rim.
     "ring_enhancing": Kind(
-        diameter=(20, 42),
+        diameter=(26, 46),
         parts=(
             Part(tissue=_OEDEMA, end=9, tissue_only=True, softness=6),
             Part(tissue=Tissue(density=0.84, t1=1400, t2=125), t1_with_agent=380),
@@ -98,17 +98,17 @@ KINDS: Mapping[str, Kind] = {
     # Recent small infarct: up to 20 mm, dark in T1, bright in T2 and FLAIR (STRIVE, Wardlaw 2013). The
     # smallest, which few pixels would show, are left out.
     "infarct": Kind(
-        diameter=(11, 20),
-        parts=(Part(tissue=Tissue(density=0.90, t1=1650, t2=260), tissue_only=True),),
+        diameter=(14, 20),
+        parts=(Part(tissue=Tissue(density=0.92, t1=1700, t2=360), tissue_only=True),),
         depth=8,
         irregularity=0.14,
     ),
     # Vasogenic oedema: dark in T1, bright in T2 and FLAIR; spreads along white matter, spares cortex.
     "oedema": Kind(
-        diameter=(34, 62),
+        diameter=(44, 70),
         parts=(
             Part(
-                tissue=Tissue(density=0.90, t1=1650, t2=230),
+                tissue=Tissue(density=0.92, t1=1700, t2=300),
                 tissue_only=True,
                 white_only=True,
                 softness=6,
