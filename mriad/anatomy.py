@@ -8,12 +8,16 @@ from PIL import Image
 from scipy import ndimage
 
 _LONGEST_SIDE = 128  # the mask is found on a small copy: speed, and thin text disappears
+_FAINT = 0.1  # share of the contrast that is no structure yet: above JPEG noise, below dark grey matter
+_STRAY = 0.02  # share of a line's pixels, at either end of the range, that may stray and leave it uniform
+_GAP = 2  # half the widest break in the scalp that is bridged, in pixels of the small copy
 
 
 def head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels of the head: the largest component that differs from the background, holes filled.
 
-    The background is what the image border shows, so bright backgrounds work too.
+    Margins, white frames and bars around the head are peeled off; the background is what lies next to the head,
+    so bright backgrounds work too. The scalp counts as head also where dark skull parts it from the brain.
 
     Args:
         image: (H, W) intensities, any range.
@@ -34,17 +38,77 @@ def head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _small_head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    background = float(np.median(border))
-    contrast = np.abs(image - background)
-    # a tenth of the bright end: above JPEG noise, below dark grey matter
-    foreground = contrast > 0.1 * float(np.percentile(contrast, 99))
-    foreground = ndimage.binary_opening(foreground, iterations=1)
-    labels, count = ndimage.label(foreground)
+    everything = np.ones(image.shape, dtype=bool)
+    faint = _FAINT * float(np.ptp(image))
+    box = _without_margins(image, faint)
+    if box[0] == box[2]:
+        return everything
+    outside = _outside(image, box)
+    background = _background(image, box, outside)
+    whole = (0, 0, *image.shape)
+    # the line beside a bar is blended with it
+    bar = [abs(float(np.median(line)) - background) > faint for line in outside]
+    top, left, bottom, right = (
+        edge + step * (is_bar and edge != end)
+        for edge, end, is_bar, step in zip(box, whole, bar, (1, 1, -1, -1), strict=True)
+    )
+    inside = image[top:bottom, left:right]
+    if inside.size == 0:
+        return everything
+    contrast = np.abs(inside - background)
+    foreground = contrast > _FAINT * float(np.percentile(contrast, 99))
+    foreground = ndimage.binary_opening(foreground)
+    bridged = ndimage.binary_dilation(foreground, iterations=_GAP)
+    bridged = ndimage.binary_erosion(bridged, iterations=_GAP, border_value=1)
+    labels, count = ndimage.label(ndimage.binary_fill_holes(bridged))
     if count == 0:
-        return np.ones(image.shape, dtype=bool)
+        return everything
     largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    mask: NDArray[np.bool_] = ndimage.binary_fill_holes(labels == largest)
-    if mask.mean() < 0.05:
-        return np.ones(image.shape, dtype=bool)
+    head = labels == largest
+    if head.mean() < 0.05:
+        return everything
+    mask = np.zeros(image.shape, dtype=bool)
+    mask[top:bottom, left:right] = head
     return mask
+
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right, end exclusive
+
+
+def _without_margins(image: NDArray[np.float32], faint: float) -> Box:
+    """What is left when uniform lines are peeled off all four sides; an empty box if that is nothing."""
+    top, left, bottom, right = 0, 0, *image.shape
+    while True:
+        before = top, left, bottom, right
+        for axis in (0, 1):
+            lines = np.sort(image[top:bottom, left:right], axis=1 - axis)
+            stray = int(_STRAY * lines.shape[1 - axis])
+            spread = lines.take(-1 - stray, axis=1 - axis) - lines.take(stray, axis=1 - axis)
+            busy = np.flatnonzero(spread > faint)
+            if busy.size == 0:
+                return top, left, top, left
+            if axis == 0:
+                top, bottom = top + int(busy[0]), top + int(busy[-1]) + 1
+            else:
+                left, right = left + int(busy[0]), left + int(busy[-1]) + 1
+        if (top, left, bottom, right) == before:
+            return before
+
+
+def _outside(image: NDArray[np.float32], box: Box) -> list[NDArray[np.float32]]:
+    """Lines next to the box, in its order; where the box reaches the image's end, its own last line."""
+    top, left, bottom, right = box
+    height, width = image.shape
+    return [
+        image[max(top - 1, 0), left:right],
+        image[top:bottom, max(left - 1, 0)],
+        image[min(bottom, height - 1), left:right],
+        image[top:bottom, min(right, width - 1)],
+    ]
+
+
+def _background(image: NDArray[np.float32], box: Box, outside: list[NDArray[np.float32]]) -> float:
+    top, left, bottom, right = box
+    crop = image[top:bottom, left:right]
+    # the box's own outermost lines break the tie where bars stand on two sides
+    return float(np.median(np.concatenate([*outside, *outside, crop[0], crop[-1], crop[:, 0], crop[:, -1]])))

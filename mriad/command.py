@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -40,7 +41,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         except (MriadError, HydraException, OmegaConfBaseException) as error:
             if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            _fail(error)
+            return _fail(error)
         finally:
             os.environ[_FULL] = "1"
 
@@ -57,7 +58,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         _fail(error)
 
 
-def _fail(error: BaseException) -> None:
+def _fail(error: BaseException) -> NoReturn:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, MriadError):  # Hydra wraps what a constructor raises
         cause = cause.__cause__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -33,7 +35,8 @@ class ThresholdCalibration(ScanScores):
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
-        table = self.table(trainer.datamodule.scans("val"))  # type: ignore[attr-defined]
+        datamodule, detector = cast(Any, trainer).datamodule, cast(Any, pl_module)
+        table = self.table(datamodule.scans("val"))
         labels = table["label"].to_numpy()
         self._rule.fit(self.scores, labels)
         calibration = Calibration(
@@ -42,4 +45,4 @@ class ThresholdCalibration(ScanScores):
             pixel_threshold=float(np.quantile(self.maps[labels == 0], self._pixel_quantile)),
             val_scores=table,
         )
-        pl_module.record["calibration"] = calibration.as_record()  # type: ignore[union-attr]
+        detector.record["calibration"] = calibration.as_record()

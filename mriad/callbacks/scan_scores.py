@@ -53,9 +53,7 @@ class ScanScores(Callback):
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._gather()
 
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
-    ) -> None:
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any) -> None:
         """Keep a batch."""
         self._outputs.append(outputs)
 

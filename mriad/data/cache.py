@@ -49,8 +49,9 @@ class SliceCache:
     def open(cls, catalog: Catalog, preprocess: Preprocess, *, folder: Path) -> SliceCache:
         """Open the cache of ``catalog`` below ``folder``; build it first if it is not there.
 
-        The key is made of the files' contents and the settings, so an edited file or another option never meets
-        a stale slice. Jobs that start together build it once: the others wait, and a folder appears whole or not at all.
+        The key is made of the files' contents and the settings, so an edited file or another option never
+        meets a stale slice. Jobs that start together build it once: the others wait, and a folder appears whole or
+        not at all.
 
         Args:
             catalog: scans with a ``content`` column.
@@ -124,7 +125,6 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
             if column not in facts:
                 facts[column] = None
         facts["mask_index"] = np.where(facts["error"] == "", mask_index, -1)
-        del images, masks  # closes the maps
         facts.to_parquet(work / "facts.parquet")
         work.chmod(0o755)
         os.replace(work, home)

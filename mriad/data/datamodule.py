@@ -94,7 +94,8 @@ class MRIDataModule(LightningDataModule):
         batch_size: scans per batch.
         num_workers: loader processes; 0 is fastest with the cache on a CPU.
 
-    After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are set.
+    After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are
+    set.
     """
 
     def __init__(
@@ -187,7 +188,9 @@ class MRIDataModule(LightningDataModule):
         """The split as a table: path, role, group, label, class."""
         scans = self.table.loc[self.split_table["row"], ["path", "label", "class"]].reset_index(drop=True)
         split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
-        return split[["path", "role", "group", "label", "class"]].sort_values(["role", "path"], ignore_index=True)
+        return split[["path", "role", "group", "label", "class"]].sort_values(
+            ["role", "path"], ignore_index=True
+        )
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""

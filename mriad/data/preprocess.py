@@ -46,7 +46,8 @@ class Preprocess:
         for option, legal in (("crop", Crop), ("over", Region), ("shape", Shape)):
             if getattr(self, option) not in get_args(legal):
                 raise MriadError(
-                    f"data.preprocess.{option}={getattr(self, option)} is unknown; choose {' or '.join(get_args(legal))}."
+                    f"data.preprocess.{option}={getattr(self, option)} is unknown; "
+                    f"choose {' or '.join(get_args(legal))}."
                 )
         if (self.low is None) != (self.high is None):
             raise MriadError(
@@ -54,7 +55,8 @@ class Preprocess:
             )
         if self.low is not None and self.high is not None and not 0 <= self.low < self.high <= 100:
             raise MriadError(
-                f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; need 0 <= low < high <= 100."
+                f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
+                "need 0 <= low < high <= 100."
             )
         if self.image_size < 1:
             raise MriadError(

@@ -74,6 +74,7 @@ class GroupedSplit:
             raise MriadError(f"data.split.labelled={self.labelled} is negative; give a number of scans.")
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Draw the roles of a catalog's rows."""
         rng = np.random.default_rng(self.seed)
         rows = table.assign(group=groups(table, self.group))
         rows = rows[~_pool_only_beside_others(rows)]
@@ -103,6 +104,7 @@ class AllTest:
     published = False
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Test every row."""
         return pd.DataFrame({"row": table.index, "group": groups(table, self.group), "role": "test"})
 
 
@@ -116,6 +118,7 @@ class PublishedNavoneel:
     published = True
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Give the published roles; a healthy row has three."""
         rows = table[table["path"].str.lower().str.endswith(".jpg")]
         healthy = rows.index[rows["label"] == 0]
         roles = [("train", healthy), ("val", healthy), ("test", rows.index)]
@@ -137,6 +140,7 @@ class PublishedNickparvar:
     published = True
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Draw the published roles."""
         rng = np.random.default_rng(self.seed)
         in_training = table["path"].str.contains("Training/", regex=False)
         healthy = rng.permutation(table.index[in_training & (table["label"] == 0)])

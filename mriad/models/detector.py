@@ -43,9 +43,7 @@ class Detector(LightningModule, ABC):
         record: plain values that every checkpoint of this detector carries: config, calibration, run id.
     """
 
-    def __init__(
-        self, *, score: Score, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
-    ) -> None:
+    def __init__(self, *, score: Score, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None) -> None:
         super().__init__()
         self.score = score
         self.record: dict[str, Any] = {}
@@ -87,7 +85,9 @@ class Detector(LightningModule, ABC):
         if len(healthy):
             losses = self.losses(healthy)
             self.log_dict(
-                {f"val/{name}": value for name, value in losses.items()}, on_epoch=True, batch_size=len(healthy)
+                {f"val/{name}": value for name, value in losses.items()},
+                on_epoch=True,
+                batch_size=len(healthy),
             )
         scanned = self.test_step(batch, batch_idx)
         self._val_scores.append((batch["label"].cpu(), scanned["score"]))

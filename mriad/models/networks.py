@@ -179,7 +179,8 @@ def require_multiple(model: str, image_size: int, factor: int) -> None:
     if image_size < factor or image_size % factor:
         near = max(factor, round(image_size / factor) * factor)
         raise MriadError(
-            f"model={model} cannot take data.image_size={image_size}: it must be a multiple of {factor}, such as {near}."
+            f"model={model} cannot take data.image_size={image_size}: "
+            f"it must be a multiple of {factor}, such as {near}."
         )
 
 

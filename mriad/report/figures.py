@@ -77,9 +77,7 @@ def _rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -> list[
             mask=result.masks[pick],
             title=f"{scan['class']}, score {scan['score']:.3g}",
         )
-        for pick, image, reconstruction, (_, scan) in zip(
-            picks, images, reconstructions, scans.iterrows(), strict=True
-        )
+        for pick, image, reconstruction, (_, scan) in zip(picks, images, reconstructions, scans.iterrows(), strict=True)
     ]
 
 

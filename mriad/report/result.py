@@ -82,7 +82,7 @@ class Result:
                 healthy_maps=healthy if len(healthy) else None,
             )
         return cls(
-            data=datamodule.name,
+            data=str(datamodule.name),
             published=datamodule.split.published,
             calibration=calibration,
             table=table,

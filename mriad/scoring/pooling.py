@@ -22,14 +22,14 @@ def top_fraction(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
     values = torch.where(mask, anomaly_map, -torch.inf).flatten(1).sort(dim=1, descending=True).values
     count = (mask.flatten(1).sum(dim=1) * fraction).ceil().long().clamp(min=1)
     ranks = torch.arange(values.shape[1], device=values.device)
-    chosen = (ranks < count[:, None]) & values.isfinite()
+    chosen = (ranks < count[:, None]) & ~values.isneginf()  # not isfinite: a broken map must not score 0
     return torch.where(chosen, values, 0.0).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 
 def maximum(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
     """Largest value inside ``mask``; (B, 1, H, W) to (B,), 0 where the mask is empty."""
     values = torch.where(mask, anomaly_map, -torch.inf).flatten(1).amax(dim=1)
-    return torch.where(values.isfinite(), values, 0.0)
+    return torch.where(values.isneginf(), 0.0, values)
 
 
 POOLINGS: dict[str, Pooling] = {"mean": mean, "top_fraction": top_fraction, "max": maximum}

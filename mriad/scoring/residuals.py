@@ -28,15 +28,16 @@ def structural_dissimilarity(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 def ssim_map(x: Tensor, reconstruction: Tensor) -> Tensor:
     """Structural similarity around each pixel, in [-1, 1]; uniform 11x11 window, inputs (B, 1, H, W) in [0, 1]."""
-    _, full = structural_similarity_index_measure(
-        reconstruction,
-        x,
-        gaussian_kernel=False,
-        kernel_size=11,
-        data_range=1.0,
-        reduction="none",
-        return_full_image=True,
-    )
+    with torch.autocast(x.device.type, enabled=False):  # variances in bf16 are noise
+        _, full = structural_similarity_index_measure(
+            reconstruction,
+            x,
+            gaussian_kernel=False,
+            kernel_size=11,
+            data_range=1.0,
+            reduction="none",
+            return_full_image=True,
+        )
     assert isinstance(full, torch.Tensor)
     return full
 

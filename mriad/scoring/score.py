@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from mriad.errors import MriadError
 from mriad.scoring.pooling import POOLINGS

@@ -48,7 +48,9 @@ class Checkpoint:
             MriadError: if the file is missing, is no checkpoint, or is not mriad's.
         """
         if not path.is_file():
-            raise MriadError(f"There is no checkpoint at {path}; give the path of a .ckpt file, or run=<MLflow run id>.")
+            raise MriadError(
+                f"There is no checkpoint at {path}; give the path of a .ckpt file, or run=<MLflow run id>."
+            )
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError):

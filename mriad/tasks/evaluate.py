@@ -34,7 +34,9 @@ def evaluate(cfg: DictConfig) -> float | None:
     if "threshold" in cfg and cfg.threshold is not None:
         calibration = calibration.refit(instantiate(cfg.threshold))
     data = _data(cfg, checkpoint)
-    name = f"{describe({**checkpoint.choices, 'threshold': calibration.rule, 'data': data.name}, checkpoint.config.seed)}"
+    name = (
+        f"{describe({**checkpoint.choices, 'threshold': calibration.rule, 'data': data.name}, checkpoint.config.seed)}"
+    )
     with tracker.run(name=f"evaluate {name}", tags=_tags(source), parent=_parent(source)) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
         run.log_params({"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule})

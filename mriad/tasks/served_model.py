@@ -26,8 +26,8 @@ class ServedDetector(PythonModel):
             path = mlflow.artifacts.download_artifacts(context.model_config["checkpoint"], dst_path=tempfile.mkdtemp())
         self._predictor = Predictor(checkpoint=Checkpoint.load(Path(path)))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Predict a stack of images of one size; without type hints, which MLflow would take for a schema."""
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> dict[str, np.ndarray]:
+        """Predict a stack of images of one size."""
         images = np.asarray(model_input, dtype=np.uint8).astype(np.float32) / 255.0
         starts = range(0, len(images), _BATCH)
         predictions = [one for start in starts for one in self._predictor(list(images[start : start + _BATCH]))]

@@ -46,9 +46,7 @@ def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:
         else {"model_config": {"checkpoint": f"runs:/{run.run_id}/checkpoint/{checkpoint.name}"}}
     )
     with mlflow.start_run(run_id=run.run_id), warnings.catch_warnings():
-        # the signature is given, and exact
-        warnings.filterwarnings("ignore", message=".*input example was not provided.*")
-        warnings.filterwarnings("ignore", message=".*Add type hints to the.*")
+        warnings.filterwarnings("ignore", message=".*input example was not provided.*")  # the signature is exact
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),

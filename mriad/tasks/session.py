@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
 from mriad.errors import MriadError
@@ -24,7 +24,13 @@ def prepare(cfg: DictConfig) -> Path:
 
     Returns:
         The folder that this job writes to.
+
+    Raises:
+        MriadError: if an option that needs a value has none.
     """
+    if missing := OmegaConf.missing_keys(cfg):
+        option = min(missing, key=len)
+        raise MriadError(f"The option {option} has no value; set it, as in {option}=...")
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
@@ -46,7 +52,9 @@ def trained(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Che
         MriadError: if neither or both are given, or there is nothing to be found.
     """
     if (cfg.run is None) == (cfg.checkpoint is None):
-        raise MriadError("Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>.")
+        raise MriadError(
+            "Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>."
+        )
     if cfg.run is not None:
         tracker = tracker or connect(cfg)
         run = tracker.find(str(cfg.run))

@@ -36,9 +36,7 @@ def train(cfg: DictConfig) -> float | None:
     cfg = start.config
     seed_everything(cfg.seed, workers=True, verbose=False)
     name = describe(start.choices, cfg.seed)
-    with tracker.run(
-        name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id
-    ) as run:
+    with tracker.run(name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
         datamodule = load_data(cfg.data, roles=("train", "val", "test"))
         run.log_table(datamodule.split_as_csv(), "split.csv")

@@ -47,7 +47,9 @@ class Threshold(ABC):
                 f"'{self.name}' cannot be fitted; train with a smaller learning rate."
             )
         if not (labels == 0).any():
-            raise MriadError(f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split.")
+            raise MriadError(
+                f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split."
+            )
         if self.needs_labels and not (labels == 1).any():
             raise MriadError(
                 f"Threshold '{self.name}' needs anomalous scans in val, but val holds none; "

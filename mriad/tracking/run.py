@@ -16,13 +16,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mriad.errors import MriadError
-from mriad.tracking.store import connect, experiment_id
+from mriad.tracking.store import absolute, connect, experiment_id
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-_PACKAGES = ("mriad", "torch", "lightning", "torchmetrics", "hydra-core", "mlflow", "albumentations", "numpy", "scipy")
+_PACKAGES = (
+    "mriad",
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "hydra-core",
+    "mlflow",
+    "albumentations",
+    "numpy",
+    "scipy",
+)
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -43,7 +53,7 @@ class Tracker:
     def __init__(
         self, *, tracking_uri: str, experiment: str = "mriad", log_model: bool = True, model_copy: bool = True
     ) -> None:
-        self.tracking_uri = tracking_uri
+        self.tracking_uri = tracking_uri = absolute(tracking_uri)
         self.log_model = log_model
         self.model_copy = model_copy
         self.client: MlflowClient = connect(tracking_uri)

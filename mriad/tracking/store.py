@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 
 
+def absolute(tracking_uri: str) -> str:
+    """The same store, whatever the working directory."""
+    return f"{_SQLITE}{_database(tracking_uri)}" if tracking_uri.startswith(_SQLITE) else tracking_uri
+
+
 def connect(tracking_uri: str) -> MlflowClient:
     """A client of the store, which is made or migrated first if it is a fresh database.
 
@@ -38,11 +43,11 @@ def connect(tracking_uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if tracking_uri.startswith(_SQLITE):
-        _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(tracking_uri)
-    client = mlflow.MlflowClient(tracking_uri)
     try:
+        if tracking_uri.startswith(_SQLITE):
+            _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
+        client = mlflow.MlflowClient(tracking_uri)
         with FileLock(_lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
             client.search_experiments(max_results=1)
     except Exception as error:

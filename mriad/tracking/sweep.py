@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import RunInfo
 
 PARENT_VARIABLE = "MRIAD_PARENT_RUN"
 
@@ -25,23 +30,23 @@ class ParentRun(Callback):
         tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
         overrides = " ".join(config.hydra.overrides.task)
         parent = tracker.client.create_run(
-            tracker.experiment_id, run_name=f"sweep {overrides}"[:250], tags={"kind": "sweep", "overrides": overrides}
+            tracker.experiment_id,
+            run_name=f"sweep {overrides}"[:250],
+            tags={"kind": "sweep", "overrides": overrides},
         )
-        self._client, self._run_id = tracker.client, parent.info.run_id
-        os.environ[PARENT_VARIABLE] = self._run_id
+        os.environ[PARENT_VARIABLE] = parent.info.run_id
+        atexit.register(_close, tracker.client, parent.info)  # Hydra has no hook for a multirun that ends in an error
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Close the parent: FAILED if a child failed."""
-        from mriad.tracking.run import PARENT_TAG
 
-        if os.environ.pop(PARENT_VARIABLE, None) is None:
-            return
-        parent = self._client.get_run(self._run_id)
-        children = self._client.search_runs(
-            [parent.info.experiment_id], filter_string=f"tags.`{PARENT_TAG}` = '{self._run_id}'", max_results=1000
-        )
-        whole = all(child.info.status == "FINISHED" for child in children)
-        self._client.set_terminated(self._run_id, "FINISHED" if whole else "FAILED")
+def _close(client: MlflowClient, parent: RunInfo) -> None:
+    """Close the parent: FAILED if a child did not finish."""
+    from mriad.tracking.run import PARENT_TAG
+
+    children = client.search_runs(
+        [parent.experiment_id], filter_string=f"tags.`{PARENT_TAG}` = '{parent.run_id}'", max_results=1000
+    )
+    whole = bool(children) and all(child.info.status == "FINISHED" for child in children)
+    client.set_terminated(parent.run_id, "FINISHED" if whole else "FAILED")
 
 
 def parent_run() -> str | None:

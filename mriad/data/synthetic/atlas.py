@@ -8,7 +8,11 @@ import numpy as np
 
 from mriad.data.synthetic.fields import Floats
 
-ORIGIN = (98, 134, 72)  # voxel of the point 0, 0, 0 (anterior commissure); voxels are 1 mm, x right, y front, z up
+ORIGIN = (
+    98,
+    134,
+    72,
+)  # voxel of the point 0, 0, 0 (anterior commissure); voxels are 1 mm, x right, y front, z up
 _HULL_STEP = 2  # mm per voxel of the hull map; the hull is smooth, a finer map only costs time
 _HULL_PAD = 30  # voxels of the hull map added on each side, so that the scalp lies inside it
 _HULL_CLOSING = 6.0  # mm; fissures narrower than twice this lie inside the hull

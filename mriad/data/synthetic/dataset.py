@@ -152,7 +152,9 @@ def _make(
     log.info("Made the synthetic set in %.0f s.", time.perf_counter() - start)
 
 
-def _scans(diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int) -> Iterator[Scan]:
+def _scans(
+    diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int
+) -> Iterator[Scan]:
     if diseased < 0:
         return healthy_scans(rng=rng, atlas=atlas, size=size, slices=slices)
     return diseased_scans(kind=kind_of(diseased), rng=rng, atlas=atlas, size=size, slices=slices)

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Axes = tuple[Floats, Floats, Floats]  # the x, y and z coordinates of a grid in mm; a slice has one of length 1
+Axes = tuple[
+    Floats, Floats, Floats
+]  # the x, y and z coordinates of a grid in mm; a slice has one of length 1
 
 HALF_WIDTH = 170.0  # mm; fields are defined in a cube of twice this side, wider than any field of view
 

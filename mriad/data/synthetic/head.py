@@ -8,7 +8,9 @@ import numpy as np
 
 from mriad.data.synthetic.fields import Axes, Floats, SmoothField, smoothstep
 
-_STRAND = 0.35  # muscles, vessels and fat between them run down the neck: bumps are three times as high as wide
+_STRAND = (
+    0.35  # muscles, vessels and fat between them run down the neck: bumps are three times as high as wide
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +62,7 @@ def head_layers(shape: HeadShape, *, points: Floats, hull: Floats, axes: Axes) -
     inner = hull - shape.fluid * thicker  # distance to the inner table of the skull
     table, diploe = shape.table, shape.diploe * thicker
     inside = smoothstep(inner, 0.6, -0.6)
-    marrow = _between(inner, table, table + diploe) * np.clip(
-        0.6 + shape.diploe_pattern.on(axes)[0], 0, 1
-    )
+    marrow = _between(inner, table, table + diploe) * np.clip(0.6 + shape.diploe_pattern.on(axes)[0], 0, 1)
     outer = inner - 2 * table - diploe  # distance to the outside of the skull
     skin = _union(outer - shape.scalp * thicker, _face_and_neck(shape, points))
     soft = smoothstep(outer, -0.6, 0.6) * smoothstep(skin, 0.7, -0.7)

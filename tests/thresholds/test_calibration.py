@@ -1,0 +1,88 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mriad.errors import MriadError
+from mriad.thresholds import Calibration, Fixed, MaxF1, MeanStd, Quantile, Sensitivity, Youden
+
+
+@pytest.fixture
+def val_scores():
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 12 + [1] * 8)
+    return pd.DataFrame(
+        {
+            "path": [f"scan {i}.png" for i in range(20)],
+            "group": [f"patient {i // 2}" for i in range(20)],
+            "class": np.where(labels == 1, "tumour", "healthy"),
+            "label": labels,
+            "role": "val",
+            "score": rng.random(20) + 0.5 * labels,
+        }
+    )
+
+
+@pytest.fixture
+def calibration(val_scores):
+    return Calibration(rule="youden", threshold=0.8, pixel_threshold=0.25, val_scores=val_scores)
+
+
+def leaves(node):
+    if isinstance(node, dict):
+        return [leaf for key, value in node.items() for leaf in (key, *leaves(value))]
+    if isinstance(node, list):
+        return [leaf for value in node for leaf in leaves(value)]
+    return [node]
+
+
+def test_the_record_holds_plain_python_values_only(calibration):
+    assert {type(leaf) for leaf in leaves(calibration.as_record())} == {str, int, float}
+
+
+def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
+    file = io.BytesIO()
+    torch.save({"mriad": {"calibration": calibration.as_record()}}, file)
+    file.seek(0)
+    back = Calibration.from_record(torch.load(file, weights_only=True)["mriad"]["calibration"])
+    assert (back.rule, back.threshold, back.pixel_threshold) == ("youden", 0.8, 0.25)
+    pd.testing.assert_frame_equal(back.val_scores, calibration.val_scores)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Youden(), MaxF1(), Sensitivity(target=0.5), MeanStd(k=2), Quantile(q=0.5), Fixed(value=3)],
+    ids=lambda r: r.name,
+)
+def test_a_refit_gives_what_a_fresh_fit_gives(calibration, val_scores, rule):
+    back = Calibration.from_record(calibration.as_record())
+    again = back.refit(rule)
+    fresh = rule.fit(val_scores["score"].to_numpy(), val_scores["label"].to_numpy()).threshold_
+    assert (again.rule, again.threshold) == (rule.name, fresh)
+    assert again.pixel_threshold == calibration.pixel_threshold
+    assert (back.rule, back.threshold) == ("youden", 0.8)
+
+
+def test_a_refit_on_healthy_val_scores_says_what_is_missing(calibration, val_scores):
+    healthy = Calibration(**{**vars(calibration), "val_scores": val_scores[val_scores["label"] == 0]})
+    with pytest.raises(MriadError, match="'youden' needs anomalous scans"):
+        healthy.refit(Youden())
+
+
+def test_a_scan_is_anomalous_above_the_threshold_not_at_it(calibration):
+    decisions = calibration.decide(np.array([0.79, 0.8, 0.81]))
+    assert decisions.tolist() == [0, 0, 1]
+    assert decisions.dtype == np.int64
+
+
+def test_float32_scores_are_compared_as_the_number_they_are(calibration):
+    # float32(0.8) is a little more than 0.8
+    assert calibration.decide(np.array([0.8], dtype=np.float32)).tolist() == [1]
+
+
+@pytest.mark.parametrize(("pixel_threshold", "top"), [(0.25, 0.75), (0.0, 1.0)])
+def test_maps_share_a_colour_scale_that_is_never_empty(calibration, pixel_threshold, top):
+    scaled = Calibration(**{**vars(calibration), "pixel_threshold": pixel_threshold})
+    assert scaled.map_scale == (0.0, top)
