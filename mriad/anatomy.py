@@ -44,7 +44,7 @@ def _small_head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     if box[0] == box[2]:
         return everything
     outside = _outside(image, box)
-    background = _background(image, box, outside)
+    background = _background([*outside, *_corners(image, box)], faint)
     whole = (0, 0, *image.shape)
     # the line beside a bar is blended with it
     bar = [abs(float(np.median(line)) - background) > faint for line in outside]
@@ -107,8 +107,17 @@ def _outside(image: NDArray[np.float32], box: Box) -> list[NDArray[np.float32]]:
     ]
 
 
-def _background(image: NDArray[np.float32], box: Box, outside: list[NDArray[np.float32]]) -> float:
+def _corners(image: NDArray[np.float32], box: Box) -> list[NDArray[np.float32]]:
+    """The four corners of the box: heads are round, so they show background even where the head fills the box."""
     top, left, bottom, right = box
-    crop = image[top:bottom, left:right]
-    # the box's own outermost lines break the tie where bars stand on two sides
-    return float(np.median(np.concatenate([*outside, *outside, crop[0], crop[-1], crop[:, 0], crop[:, -1]])))
+    height, width = max(1, (bottom - top) // 16), max(1, (right - left) // 16)
+    rows = slice(top, top + height), slice(bottom - height, bottom)
+    columns = slice(left, left + width), slice(right - width, right)
+    return [image[row, column] for row in rows for column in columns]
+
+
+def _background(places: list[NDArray[np.float32]], faint: float) -> float:
+    """The value that most places show, give or take ``faint``; the earlier one where two tie."""
+    votes = np.array([np.median(place) for place in places])
+    agreement = (np.abs(votes[:, None] - votes) <= faint).sum(axis=1)
+    return float(votes[agreement.argmax()])

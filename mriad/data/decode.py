@@ -39,9 +39,9 @@ def decode(file: Path) -> DecodedImage:
     """
     try:
         with Image.open(file) as image:
-            if getattr(image, "n_frames", 1) > 1:
+            if (frames := getattr(image, "n_frames", 1)) > 1:
                 raise MriadError(
-                    f"{file} holds {image.n_frames} frames; mriad reads single slices, split it first."
+                    f"{file} holds {frames} frames; mriad reads single slices, split it first."
                 )
             image.load()
             return DecodedImage(pixels=_grayscale(image), format=image.format or "", mode=image.mode)

@@ -57,7 +57,7 @@ def gallery(result: Result, detector: Detector) -> Figure:
         sections,
         map_scale=result.calibration.map_scale,
         pixel_threshold=result.calibration.pixel_threshold,
-        title=f"{result.data}: scans of each outcome, from the highest score to the lowest",
+        title=f"Hits and misses on {result.data}",
     )
 
 
