@@ -4,7 +4,7 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
-TRACKING ?= sqlite:///mlflow.db
+TRACKING ?= $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 
 install: $(VENV)/.installed
 

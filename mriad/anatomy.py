@@ -12,6 +12,8 @@ _FAINT = 0.1  # share of the contrast that is no structure yet: above JPEG noise
 _STRAY = 0.02  # share of a line's pixels, at either end of the range, that may stray and leave it uniform
 _GAP = 2  # half the widest break in the scalp that is bridged, in pixels of the small copy
 
+Box = tuple[int, int, int, int]  # top, left, bottom, right, end exclusive
+
 
 def head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels of the head: the largest component that differs from the background, holes filled.
@@ -41,8 +43,6 @@ def _small_head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     everything = np.ones(image.shape, dtype=bool)
     faint = _FAINT * float(np.ptp(image))
     box = _without_margins(image, faint)
-    if box[0] == box[2]:
-        return everything
     outside = _outside(image, box)
     background = _background([*outside, *_corners(image, box)], faint)
     whole = (0, 0, *image.shape)
@@ -72,27 +72,26 @@ def _small_head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     return mask
 
 
-Box = tuple[int, int, int, int]  # top, left, bottom, right, end exclusive
-
-
 def _without_margins(image: NDArray[np.float32], faint: float) -> Box:
-    """What is left when uniform lines are peeled off all four sides; an empty box if that is nothing."""
+    """What is left when uniform lines are peeled off all four sides."""
     top, left, bottom, right = 0, 0, *image.shape
     while True:
-        before = top, left, bottom, right
-        for axis in (0, 1):
-            lines = np.sort(image[top:bottom, left:right], axis=1 - axis)
-            stray = int(_STRAY * lines.shape[1 - axis])
-            spread = lines.take(-1 - stray, axis=1 - axis) - lines.take(stray, axis=1 - axis)
-            busy = np.flatnonzero(spread > faint)
-            if busy.size == 0:
-                return top, left, top, left
-            if axis == 0:
-                top, bottom = top + int(busy[0]), top + int(busy[-1]) + 1
-            else:
-                left, right = left + int(busy[0]), left + int(busy[-1]) + 1
-        if (top, left, bottom, right) == before:
-            return before
+        box = top, left, bottom, right
+        inside = image[top:bottom, left:right]
+        rows, columns = _busy(inside, faint), _busy(inside.T, faint)
+        if rows.size == 0 or columns.size == 0:
+            return box
+        top, bottom = top + int(rows[0]), top + int(rows[-1]) + 1
+        left, right = left + int(columns[0]), left + int(columns[-1]) + 1
+        if (top, left, bottom, right) == box:
+            return box
+
+
+def _busy(image: NDArray[np.float32], faint: float) -> NDArray[np.intp]:
+    """Rows that are not uniform."""
+    ordered = np.sort(image, axis=1)
+    stray = int(_STRAY * image.shape[1])
+    return np.flatnonzero(ordered[:, -1 - stray] - ordered[:, stray] > faint)
 
 
 def _outside(image: NDArray[np.float32], box: Box) -> list[NDArray[np.float32]]:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from mriad.data.catalog import Catalog, content_hash
 from mriad.data.decode import decode
 from mriad.data.geometry import ScanGeometry
-from mriad.data.masks import read_mask
+from mriad.data.masks import OUTLINE_REFERENCE, read_mask
 from mriad.data.preprocess import Preprocess
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1  # raise it when a slice of the same file and settings comes out different
+_VERSION = 2  # raise it when a slice of the same file and settings comes out different
 _GEOMETRY = tuple(ScanGeometry.__dataclass_fields__)
 
 
@@ -78,12 +78,17 @@ class SliceCache:
 
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:
-    outlines = {mask: mask.split("#")[0] for mask in catalog.table["mask"] if mask}
-    hashes = {file: content_hash(catalog.root / file) for file in set(outlines.values())}
-    scans = [
-        (content, f"{hashes[outlines[mask]]}#{mask.partition('#')[2]}" if mask else "")
-        for content, mask in zip(catalog.table["content"], catalog.table["mask"], strict=True)
-    ]
+    hashes: dict[str, str] = {"": ""}
+
+    def identity_of(mask: str) -> tuple[str, str]:
+        outline = OUTLINE_REFERENCE.fullmatch(mask)
+        file, name = (outline["file"], outline["name"]) if outline else (mask, "")
+        if file not in hashes:
+            hashes[file] = content_hash(catalog.root / file)
+        return hashes[file], name
+
+    contents, masks = catalog.table["content"], catalog.table["mask"]
+    scans = [(content, *identity_of(mask)) for content, mask in zip(contents, masks, strict=True)]
     identity = json.dumps([_VERSION, asdict(preprocess), scans])
     return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
 

@@ -45,11 +45,13 @@ def decode(file: Path) -> DecodedImage:
                 )
             image.load()
             return DecodedImage(pixels=_grayscale(image), format=image.format or "", mode=image.mode)
+    except MriadError:
+        raise
     except FileNotFoundError:
         raise MriadError(f"{file} does not exist.") from None
     except UnidentifiedImageError:
         raise MriadError(f"{file} is not an image that can be read.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # on damaged bytes each decoder fails in its own way
         raise MriadError(f"{file} cannot be read ({error}); it may be truncated.") from None
 
 
@@ -58,7 +60,7 @@ def _grayscale(image: Image.Image) -> NDArray[np.float32]:
         pixels = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = min(float(pixels.min()), 0.0), float(pixels.max())
         # a float image has no nominal range: one within [0, 1] is kept, any other is divided by its own
-        full = 65535.0 if image.mode.startswith("I") and high <= 65535 else max(high - low, 1.0)
+        full = 65535.0 if image.mode.startswith("I") and high - low <= 65535 else max(high - low, 1.0)
         return (pixels - low) / full
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +76,11 @@ class ScanGeometry:
     def mask_to_network(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(height, width) mask to (image_size, image_size); a lesion inside the crop never vanishes."""
         share = self.to_network(mask.astype(np.float32))
-        peak = float(share.max())
-        return share >= 0.5 if peak >= 0.5 or peak == 0.0 else share >= peak / 2
+        lesions, count = ndimage.label(share > 0, structure=np.ones((3, 3)))
+        peaks = np.asarray(ndimage.maximum(share, lesions, range(count + 1)))
+        threshold = np.where(peaks >= 0.5, 0.5, peaks / 2)[lesions]
+        inside: NDArray[np.bool_] = (share > 0) & (share >= threshold)
+        return inside
 
     def to_scan(self, image: NDArray[np.float32], *, fill: float = 0.0) -> NDArray[np.float32]:
         """(image_size, image_size) map back to (height, width), bilinear; ``fill`` outside the crop."""

@@ -53,12 +53,13 @@ class Preprocess:
             raise MriadError(
                 "data.preprocess.low and high go together: set both percentiles, or both to null."
             )
-        if self.low is not None and self.high is not None and not 0 <= self.low < self.high <= 100:
+        percentiles = [self.low, self.high]
+        if self.low is not None and not (_are_numbers(percentiles) and 0 <= self.low < self.high <= 100):
             raise MriadError(
                 f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
                 "need 0 <= low < high <= 100."
             )
-        if self.image_size < 1:
+        if not isinstance(self.image_size, int) or self.image_size < 1:
             raise MriadError(
                 f"data.image_size={self.image_size} is no size in pixels; give a positive number."
             )

@@ -17,7 +17,7 @@ from mriad.errors import MriadError
 from mriad.models.detector import CHECKPOINT_KEY, Detector
 from mriad.thresholds import Calibration
 
-_TRUSTED = ("mriad.", "torch.optim.")
+_TRUSTED = ("mriad.", "torch.optim.", "lightning.", "albumentations.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,15 +124,20 @@ def restore_best(trainer: Trainer, detector: Detector, folder: Path) -> Path:
 
 
 def instantiate_trusted(config: DictConfig) -> Any:
-    """Instantiate a config from a file, which may be anybody's: only what mriad and torch.optim define is called.
+    """Instantiate a config from a checkpoint, see ``require_trusted``."""
+    require_trusted(config)
+    return instantiate(config)
+
+
+def require_trusted(config: DictConfig) -> None:
+    """A checkpoint may be anybody's: its config may call nothing but what mriad and its libraries define.
 
     Raises:
-        MriadError: if the config names anything else.
+        MriadError: if it names anything else.
     """
     for target in _targets(OmegaConf.to_container(config, resolve=True)):
         if not target.startswith(_TRUSTED) or not f"{get_object(target).__module__}.".startswith(_TRUSTED):
-            raise MriadError(f"The checkpoint asks for '{target}', which is not part of mriad; do not use the file.")
-    return instantiate(config)
+            raise MriadError(f"The checkpoint asks for '{target}', which mriad does not use; do not trust the file.")
 
 
 def _targets(node: Any) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
-from mriad.tasks.checkpoint import Checkpoint, instantiate_trusted
+from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tasks.session import connect, load_data, prepare, trained
 from mriad.tasks.testing import measure
 from mriad.tasks.trace import describe
@@ -34,12 +35,11 @@ def evaluate(cfg: DictConfig) -> float | None:
     if "threshold" in cfg and cfg.threshold is not None:
         calibration = calibration.refit(instantiate(cfg.threshold))
     data = _data(cfg, checkpoint)
-    name = (
-        f"{describe({**checkpoint.choices, 'threshold': calibration.rule, 'data': data.name}, checkpoint.config.seed)}"
-    )
-    with tracker.run(name=f"evaluate {name}", tags=_tags(source), parent=_parent(source)) as run:
+    options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
+    name = f"evaluate {describe(options, checkpoint.config.seed)}"
+    with tracker.run(name=name, tags=_tags(source), parent=_parent(source)) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
-        run.log_params({"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule})
+        run.log_params(options)
         run.log_environment()
         datamodule = load_data(data, roles=("test",))
         run.log_table(datamodule.split_as_csv(), "split.csv")
@@ -55,9 +55,14 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     """The data to test on, always prepared the way the detector was trained.
 
     Raises:
-        MriadError: if a split is asked for without data.
+        MriadError: if the preprocessing is to be changed, or other data comes without a split.
     """
     stored = checkpoint.config.data
+    stored.augment = None
+    require_trusted(stored)
+    for override in HydraConfig.get().overrides.task:
+        if override.lstrip("+~").startswith(("data.preprocess", "data.image_size")):
+            raise MriadError(f"{override} cannot be set here: scans are prepared the way the detector was trained.")
     if "_target_" in cfg.data:
         data = cfg.data
         if "split" not in data:
@@ -67,13 +72,10 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
             data.preprocess = stored.preprocess
             data.augment = None
         return data
-    with open_dict(stored):
-        if cfg.data.root is not None:
-            stored.root = cfg.data.root
-        if "split" in cfg.data:
-            stored.split = cfg.data.split
-        stored.augment = None
-    instantiate_trusted(stored.split)
+    if cfg.data.root is not None:
+        stored.root = cfg.data.root
+    if "split" in cfg.data:
+        stored.split = cfg.data.split
     return stored
 
 

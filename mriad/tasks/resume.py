@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.errors import MriadError
-from mriad.tasks.checkpoint import Checkpoint
+from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tracking.run import Tracker
 
 OUTPUT_TAG = "output_dir"
@@ -95,4 +95,5 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
             OmegaConf.update(config, name, OmegaConf.select(cfg, name), merge=False)
     with open_dict(config):
         config.logger = cfg.logger
+    require_trusted(config)
     return config

@@ -16,7 +16,8 @@ from mriad.data.synthetic.slices import Picture, render
 
 FIELD_OF_VIEW = (215.0, 240.0)  # mm; a head with some air around it
 LEAST_MASK = 25  # pixels; smaller masks are too few to rank pixels by
-_LEAST_VISIBILITY = 0.25  # of the brain's mean signal; a fainter lesion would be a wrong label to the eye
+_VISIBILITY = 0.3  # of the brain's mean signal; a much fainter lesion would be a wrong label to the eye
+_PATIENCE = 0.95  # a slice that fails lowers what is asked of the next try: some kinds are faint in T1
 _PLANE_SHARES = (0.6, 0.2, 0.2)  # axial slices lead in public sets of 2-D brain scans
 _DEPTH = 10.0  # mm below the surface of the brain, where the slices of healthy subjects go through
 
@@ -58,32 +59,29 @@ class Examination:
         self.shift = rng.normal(0, 3, 3).astype(np.float32)
         self.sequences = {contrast: draw_sequence(contrast, rng) for contrast in CONTRASTS}
 
+    def protocol(self) -> tuple[str, str]:
+        """Plane and contrast of a slice."""
+        return str(self.rng.choice(PLANES, p=_PLANE_SHARES)), str(self.rng.choice(CONTRASTS))
+
     def healthy_slice(self) -> Scan:
         """A slice of a healthy person through a random point of the brain."""
-        plane, contrast = self._protocol()
-        return self._take(self.subject.inner_point(self.rng, depth=_DEPTH), plane, contrast)
+        return self._take(self.subject.inner_point(self.rng, depth=_DEPTH), *self.protocol())
 
     def slice_beside(self, lesion: Lesion) -> Scan:
         """A slice of a diseased person that holds nothing of the lesion."""
         while True:
-            plane, contrast = self._protocol()
-            scan = self._take(self.subject.inner_point(self.rng, depth=_DEPTH), plane, contrast, lesion)
+            scan = self._take(self.subject.inner_point(self.rng, depth=_DEPTH), *self.protocol(), lesion)
             if not scan.picture.touched:
                 return scan
 
-    def slice_through(self, lesion: Lesion) -> Scan | None:
-        """A slice through the lesion, or None where it cannot be seen well enough."""
-        plane, contrast = self._protocol()
+    def slice_through(self, lesion: Lesion, *, plane: str, contrast: str, visibility: float) -> Scan | None:
+        """A slice through the lesion, or None where it is smaller or fainter than asked."""
         offset = self.rng.uniform(-0.5, 0.5, 3) * lesion.radius
         for nearer in (1.0, 0.5, 0.0):
             scan = self._take(lesion.centre + np.float32(nearer) * offset, plane, contrast, lesion)
-            seen = scan.picture
-            if seen.mask.sum() >= LEAST_MASK and seen.visibility >= _LEAST_VISIBILITY:
+            if scan.picture.mask.sum() >= LEAST_MASK and scan.picture.visibility >= visibility:
                 return scan
         return None
-
-    def _protocol(self) -> tuple[str, str]:
-        return str(self.rng.choice(PLANES, p=_PLANE_SHARES)), str(self.rng.choice(CONTRASTS))
 
     def _take(self, point: Floats, plane: str, contrast: str, lesion: Lesion | None = None) -> Scan:
         frame: Frame = frame_through(
@@ -122,13 +120,21 @@ def diseased_scans(
     """
     examination = Examination(rng=rng, atlas=atlas, size=size)
     beside = slices // 4
+    # drawn before the lesion: were faint ones drawn anew with it, the contrasts would give disease away
+    protocols = [examination.protocol() for _ in range(slices - beside)]
+    visibility = _VISIBILITY
     while True:
         lesion = draw_lesion(kind, subject=examination.subject, agent=examination.agent, rng=rng)
-        through = [examination.slice_through(lesion) for _ in range(slices - beside)]
-        seen = [scan for scan in through if scan is not None]
-        if len(seen) == len(through):
+        through: list[Scan] = []
+        for plane, contrast in protocols:
+            scan = examination.slice_through(lesion, plane=plane, contrast=contrast, visibility=visibility)
+            if scan is None:
+                break
+            through.append(scan)
+        else:
             break
-    yield from seen
+        visibility *= _PATIENCE
+    yield from through
     for _ in range(beside):
         yield examination.slice_beside(lesion)
 

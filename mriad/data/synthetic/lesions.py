@@ -57,7 +57,7 @@ class Kind:
     irregularity: float = 0.1
 
 
-_OEDEMA = Tissue(density=0.90, t1=1600, t2=175)
+_OEDEMA = Tissue(density=0.90, t1=1650, t2=195)
 
 KINDS: Mapping[str, Kind] = {
     # Late subacute haematoma: bright in T1, T2 and FLAIR (Bradley 1993, Radiology 189:15). The diameters
@@ -66,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
         diameter=(24, 48),
         parts=(
             Part(tissue=_OEDEMA, end=4, tissue_only=True, softness=3),
-            Part(tissue=Tissue(density=0.85, t1=600, t2=125)),
+            Part(tissue=Tissue(density=0.90, t1=560, t2=140)),
         ),
         depth=9,
         mass_effect=0.6,
@@ -88,7 +88,7 @@ KINDS: Mapping[str, Kind] = {
         diameter=(26, 46),
         parts=(
             Part(tissue=_OEDEMA, end=9, tissue_only=True, softness=6),
-            Part(tissue=Tissue(density=0.84, t1=1400, t2=125), t1_with_agent=450),
+            Part(tissue=Tissue(density=0.84, t1=1400, t2=150), t1_with_agent=400),
             Part(tissue=Tissue(density=0.95, t1=2400, t2=240), end=-4),
         ),
         depth=10,
@@ -99,7 +99,7 @@ KINDS: Mapping[str, Kind] = {
     # smallest, which few pixels would show, are left out.
     "infarct": Kind(
         diameter=(14, 20),
-        parts=(Part(tissue=Tissue(density=0.92, t1=1700, t2=260), tissue_only=True),),
+        parts=(Part(tissue=Tissue(density=0.92, t1=1800, t2=320), tissue_only=True),),
         depth=8,
         irregularity=0.14,
     ),
@@ -108,7 +108,7 @@ KINDS: Mapping[str, Kind] = {
         diameter=(44, 70),
         parts=(
             Part(
-                tissue=Tissue(density=0.92, t1=1650, t2=185),
+                tissue=Tissue(density=0.92, t1=1700, t2=215),
                 tissue_only=True,
                 white_only=True,
                 softness=6,

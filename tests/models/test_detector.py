@@ -1,0 +1,177 @@
+import math
+from functools import partial
+
+import pytest
+import torch
+from lightning import Trainer
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mriad.models import Detector, ReconstructionDetector
+from mriad.scoring import Score
+
+
+class Brightness(Detector):
+    """Each pixel is as strange as it is bright; the loss is the mean brightness times a weight."""
+
+    def __init__(self, **options):
+        options = {"score": Score(), "optimizer": partial(torch.optim.SGD, lr=0.1), **options}
+        super().__init__(**options)
+        self.weight = nn.Parameter(torch.tensor(2.0))
+
+    def anomaly_map(self, x):
+        return x
+
+    def losses(self, x):
+        return {"loss": self.weight * x.mean(), "mean": x.mean()}
+
+
+class Blur(ReconstructionDetector):
+    """Reconstructs a scan as its mean, in half precision as under bf16."""
+
+    def reconstruct(self, x):
+        return x.mean(dim=(2, 3), keepdim=True).expand_as(x).bfloat16()
+
+    def losses(self, x):
+        return {"loss": x.sum()}
+
+
+def scans(labels, brightness, first=0):
+    return {
+        "image": torch.tensor(brightness, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).clone(),
+        "label": torch.tensor(labels),
+        "row": torch.arange(first, first + len(labels)),
+    }
+
+
+def loader(*batches):
+    return DataLoader(list(batches), batch_size=None)
+
+
+def trainer(**options):
+    return Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def validated(*batches, detector=None):
+    return trainer().validate(detector or Brightness(), loader(*batches), verbose=False)[0]
+
+
+def test_val_loss_sees_healthy_scans_only():
+    calm = validated(scans([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4]))
+    wild = validated(scans([0, 1, 0, 1], [0.1, 1e6, 0.3, -1e6]))
+    assert wild["val/loss"] == calm["val/loss"] == pytest.approx(0.4)
+    assert wild["val/mean"] == pytest.approx(0.2)
+
+
+def test_val_loss_weighs_each_healthy_scan_alike_however_they_are_batched():
+    spread = validated(scans([0, 1, 1, 1], [0.9, 0, 0, 0]), scans([0, 0, 0], [0.1, 0.2, 0.4], first=4))
+    assert spread["val/mean"] == pytest.approx((0.9 + 0.1 + 0.2 + 0.4) / 4)
+
+
+def test_a_batch_without_healthy_scans_is_skipped_by_the_losses():
+    metrics = validated(scans([1, 1], [math.nan, 50.0]), scans([0, 0], [0.2, 0.4], first=2))
+    assert metrics["val/loss"] == pytest.approx(0.6)
+
+
+def test_val_auroc_is_that_of_all_val_scores():
+    labels, brightness = [0, 1, 0, 1, 1, 0], [0.3, 0.2, 0.1, 0.9, 0.3, 0.5]
+    metrics = validated(scans(labels[:4], brightness[:4]), scans(labels[4:], brightness[4:], first=4))
+    assert metrics["val/auroc"] == pytest.approx(roc_auc_score(labels, brightness))
+
+
+def test_val_auroc_is_that_of_this_pass_alone():
+    detector = Brightness()
+    validated(scans([0, 1], [0.9, 0.1]), detector=detector)
+    assert validated(scans([0, 1], [0.1, 0.9]), detector=detector)["val/auroc"] == 1.0
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_val_auroc_is_left_out_where_val_holds_one_label(label):
+    metrics = validated(scans([label] * 3, [0.1, 0.2, 0.3]))
+    assert ("val/auroc" in metrics, "val/loss" in metrics) == (False, label == 0)
+
+
+def test_val_auroc_is_left_out_where_a_score_is_not_finite():
+    assert set(validated(scans([0, 1], [0.1, math.nan]))) == {"val/loss", "val/mean"}
+
+
+def test_losses_of_training_are_logged_per_epoch():
+    fit = trainer(max_epochs=1)
+    fit.fit(Brightness(optimizer=partial(torch.optim.SGD, lr=0.0)), loader(scans([0], [0.2]), scans([0], [0.6])))
+    assert {name: float(value) for name, value in fit.callback_metrics.items()} == pytest.approx(
+        {"train/loss": 0.8, "train/mean": 0.4}
+    )
+
+
+def test_a_step_follows_the_loss():
+    detector = Brightness()
+    trainer(max_epochs=1).fit(detector, loader(scans([0], [0.5])))
+    assert detector.weight.item() == pytest.approx(2.0 - 0.1 * 0.5)
+
+
+def test_a_test_step_yields_rows_scores_and_maps_on_the_cpu():
+    scanned = Brightness().test_step(scans([0, 1], [0.25, 0.75], first=7), 0)
+    assert scanned["row"].tolist() == [7, 8]
+    assert scanned["score"].tolist() == [0.25, 0.75]
+    assert torch.equal(scanned["map"], torch.tensor([0.25, 0.75])[:, None, None].expand(2, 4, 4))
+
+
+def test_the_score_is_pooled_from_the_map_after_post_processing():
+    x = torch.zeros(1, 1, 4, 4)
+    x[..., 0, 0] = 0.9
+    x[..., 1, 1] = 0.01
+    anomaly_map, score = Brightness(score=Score(mask="foreground", pooling="mean")).scan(x)
+    assert score.item() == pytest.approx(0.9)
+    assert anomaly_map[0, 0, 1, 1] == 0
+
+
+def test_a_residual_is_taken_in_float32():
+    x = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    detector = Blur(score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.1))
+    anomaly_map, score = detector.scan(x)
+    assert anomaly_map.dtype == score.dtype == torch.float32
+    torch.testing.assert_close(anomaly_map, (x - x.mean(dim=(2, 3), keepdim=True).bfloat16().float()).abs())
+
+
+def test_scores_do_not_depend_on_batch_mates():
+    detector = Blur(score=Score(residual="mse", smooth=3), optimizer=partial(torch.optim.SGD, lr=0.1))
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    together = detector.scan(x)[1]
+    torch.testing.assert_close(torch.cat([detector.scan(x[i : i + 1])[1] for i in range(3)]), together)
+
+
+def test_the_optimizer_gets_all_parameters_and_the_schedule_watches_val_loss():
+    plain = Brightness().configure_optimizers()
+    assert plain.param_groups[0]["params"][0].item() == 2.0
+    detector = Brightness(scheduler=partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=3))
+    both = detector.configure_optimizers()
+    assert both["lr_scheduler"]["monitor"] == "val/loss"
+    assert both["lr_scheduler"]["scheduler"].optimizer is both["optimizer"]
+
+
+def test_the_schedule_is_stepped_with_val_loss_after_each_epoch():
+    # mode 'max' takes the falling loss for a plateau
+    schedule = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, mode="max", factor=0.5, patience=0)
+    fit = trainer(max_epochs=3)
+    batches = loader(scans([0], [0.5]))
+    fit.fit(Brightness(scheduler=schedule), batches, batches)
+    assert fit.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 / 4)
+
+
+def test_every_checkpoint_carries_the_record(tmp_path):
+    detector = Brightness()
+    detector.record = {"run_id": "r", "config": {"seed": 1, "widths": [4, 8]}}
+    fit = trainer(max_epochs=1)
+    fit.fit(detector, loader(scans([0], [0.5])))
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert content["mriad"] == {"run_id": "r", "config": {"seed": 1, "widths": [4, 8]}}
+    assert content["state_dict"]["weight"] == detector.weight
