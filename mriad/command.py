@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, told
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -59,19 +60,26 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
 
 
 def _fail(error: BaseException) -> NoReturn:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, MriadError):  # Hydra wraps what a constructor raises
-        cause = cause.__cause__
-    text = _unknown_option(error) or str(cause or error) or str(error.__cause__)
+    text = _bad_option(error) or str(told(error) or error) or str(error.__cause__)
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
     print(f"Error: {sentence}", file=sys.stderr)
     sys.exit(1)
 
 
-def _unknown_option(error: BaseException) -> str | None:
+def _bad_option(error: BaseException) -> str | None:
+    if isinstance(error, OverrideParseException):
+        return (
+            f"'{error.override}' cannot be understood; write name=value, with a second pair of quotes round a value "
+            "that holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
+        )
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).partition("/")
         return f"{group}={name} is unknown; choose one of {', '.join(error.options)}."
     if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
         return f"There is no option '{error.__cause__.full_key}'; --help lists those there are."
+    if unknown := re.match(r"Could not override '([^']+)'", str(error)):
+        return f"There is no option '{unknown[1]}' here; --help lists those there are."
+    if isinstance(error, InstantiationException) and error.__cause__ is not None and told(error) is None:
+        where = re.search(r"full_key: (\S+)", str(error))
+        return f"The options {where[1] if where else ''} cannot be used: {error.__cause__}"
     return None

@@ -6,3 +6,11 @@ class MriadError(Exception):
 
     The commands print the sentence without a stack trace and exit with code 1.
     """
+
+
+def told(error: BaseException) -> MriadError | None:
+    """The MriadError that an exception is or was raised from, for Hydra wraps what a constructor raises; else None."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MriadError):
+        cause = cause.__cause__
+    return cause

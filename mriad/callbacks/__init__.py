@@ -1,6 +1,7 @@
 """Lightning callbacks: scores of a pass, calibration of the threshold."""
 
 from mriad.callbacks.calibration import ThresholdCalibration
+from mriad.callbacks.last_checkpoint import LastCheckpoint
 from mriad.callbacks.scan_scores import ScanScores
 
-__all__ = ["ScanScores", "ThresholdCalibration"]
+__all__ = ["LastCheckpoint", "ScanScores", "ThresholdCalibration"]

@@ -55,13 +55,22 @@ class SliceCache:
 
         Args:
             catalog: scans with a ``content`` column.
+
+        Raises:
+            MriadError: if the folder cannot be written.
         """
         home = folder / "slices" / _key(catalog, preprocess)
-        if not (home / "facts.parquet").exists():
-            home.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{home}.lock"):
-                if not (home / "facts.parquet").exists():
-                    _build(catalog, preprocess, home)
+        try:
+            if not (home / "facts.parquet").exists():
+                home.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(f"{home}.lock"):
+                    if not (home / "facts.parquet").exists():
+                        _build(catalog, preprocess, home)
+        except OSError as error:
+            raise MriadError(
+                f"The slices cannot be kept in {home.parent} ({error.strerror or error}); "
+                "set data.cache_dir (or MRIAD_CACHE_DIR) to a folder that can be written and has room."
+            ) from error
         return cls(
             images=np.load(home / "images.npy", mmap_mode="r"),
             masks=np.load(home / "masks.npy", mmap_mode="r"),

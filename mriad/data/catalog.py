@@ -24,7 +24,7 @@ COLUMNS = {
     "patient": "patient id, '' where unknown",
     "plane": "axial, coronal, sagittal, or ''",
     "contrast": "T1, T1c, T2, FLAIR, ..., or ''",
-    "pool": "'labelled' where a scan may fill nothing but the labelled pool, else ''",
+    "pool": "'labelled' where a random split may put a scan into nothing but the labelled pool, else ''",
 }
 
 LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}

@@ -153,6 +153,11 @@ class MRIDataModule(LightningDataModule):
         catalog = self._read_catalog().with_content()
         if self._drop_identical:
             catalog = catalog.without_identical_files()
+        if len(catalog) == 0:
+            raise MriadError(
+                f"Every scan of data set '{self.name}' in {catalog.root} also stands under the other label; "
+                "sort the files anew, or set data.drop_identical=false."
+            )
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = self._readable(catalog)

@@ -53,8 +53,11 @@ class Preprocess:
             raise MriadError(
                 "data.preprocess.low and high go together: set both percentiles, or both to null."
             )
-        percentiles = [self.low, self.high]
-        if self.low is not None and not (_are_numbers(percentiles) and 0 <= self.low < self.high <= 100):
+        if self.low is not None and not (
+            isinstance(self.low, int | float)
+            and isinstance(self.high, int | float)
+            and 0 <= self.low < self.high <= 100
+        ):
             raise MriadError(
                 f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
                 "need 0 <= low < high <= 100."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -84,15 +85,19 @@ class GroupedSplit:
         diseased = open_rows.groupby("group")["label"].transform("max") == 1
         healthy_part, diseased_part = open_rows[~diseased], open_rows[diseased]
         healthy_shares = {"train": 1 - self.val - self.test, "val": self.val, "test": self.test}
-        roles[healthy_part.index] = _spread(healthy_part, healthy_shares, rng)
-        pool = min(1.0, self.labelled / max(int(diseased_part["label"].sum()), 1))
+        anomalous = diseased_part[diseased_part["label"] == 1]
+        pool = min(1.0, self.labelled / max(len(anomalous), 1))
         rest = 1 - pool
         anomaly_shares = {
             "labelled": pool,
             "val": rest * self.val_anomalies,
             "test": rest * (1 - self.val_anomalies),
         }
-        roles[diseased_part.index] = _spread(diseased_part, anomaly_shares, rng)
+        for part, scans, shares in (
+            (healthy_part, healthy_part, healthy_shares),
+            (diseased_part, anomalous, anomaly_shares),
+        ):
+            roles[part.index] = part["group"].map(_spread(scans, shares, rng))
         return pd.DataFrame({"row": rows.index, "group": rows["group"], "role": roles}).reset_index(drop=True)
 
 
@@ -190,25 +195,26 @@ def _concatenate(table: pd.DataFrame, roles: list[tuple[str, NDArray[np.int64] |
     return pd.concat(parts, ignore_index=True)
 
 
-def _spread(rows: pd.DataFrame, shares: Mapping[str, float], rng: np.random.Generator) -> NDArray[np.object_]:
-    """Role of each row: shuffled groups, class by class, each to the role that lags most behind its share."""
+def _spread(rows: pd.DataFrame, shares: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
+    """Role of each group: shuffled groups, class by class, each to the role that lags most behind its share."""
     members = rows.groupby("group", sort=True)
     order = pd.DataFrame({"size": members.size(), "class": members["class"].max()})
     order = order.iloc[rng.permutation(len(order))].sort_values("class", kind="stable")
     asked = {role: share for role, share in shares.items() if share > 0}
     filled = dict.fromkeys(asked, 0)
-    role_of: dict[object, str] = {}
+    role_of: dict[str, str] = {}
     seen = 0
-    for group, size in order["size"].items():
+    for group, size in zip(order.index, order["size"], strict=True):
         seen += int(size)
         role = max(asked, key=lambda name: asked[name] * seen - filled[name])
         role_of[group] = role
         filled[role] += int(size)
     for empty in [role for role in asked if filled[role] == 0 and len(order) >= len(asked)]:
-        # a small set must not lose a role to rounding: the fullest role gives up its smallest group
-        fullest = max(filled, key=lambda role: filled[role])
+        # a small set must not lose a role to rounding: the fullest of several groups gives up its smallest
+        groups_of = Counter(role_of.values())
+        fullest = max((role for role in asked if groups_of[role] > 1), key=lambda role: filled[role])
         donor = min((g for g in role_of if role_of[g] == fullest), key=lambda g: int(order["size"][g]))
         role_of[donor] = empty
         filled[fullest] -= int(order["size"][donor])
         filled[empty] += int(order["size"][donor])
-    return rows["group"].map(role_of).to_numpy(dtype=object)
+    return role_of

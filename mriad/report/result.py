@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +102,8 @@ class Result:
         for label, row in self.report.iterrows():
             flat |= {f"test/{label}/{name}": float(value) for name, value in row.items()}
         for anomaly, numbers in self.by_class.items():
-            flat |= {f"test/{anomaly.replace(' ', '_')}/{name}": value for name, value in numbers.items()}
+            plain = re.sub(r"[^\w.-]+", "_", anomaly)  # MLflow refuses brackets and the like
+            flat |= {f"test/{plain}/{name}": value for name, value in numbers.items()}
         return flat
 
     def outcomes(self) -> pd.Series:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mriad.report.result import Result
+from mriad.thresholds import Fixed
 
 _IMAGE = (
     ("auroc", "AUROC"),
@@ -43,10 +45,12 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     console = console or Console()
     table = result.table
     healthy, anomalous = int((table["label"] == 0).sum()), int((table["label"] == 1).sum())
+    calibration = result.calibration
+    rule = calibration.rule if calibration.rule == Fixed.name else f"{calibration.rule}, fitted on val"
     console.print()
     console.print(
-        f"[bold]{result.data}[/bold]: {len(table)} test scans, {healthy} healthy and {anomalous} anomalous. "
-        f"Threshold {result.calibration.threshold:.5g} ({result.calibration.rule}, fitted on val)."
+        f"[bold]{escape(result.data)}[/bold]: {len(table)} test scans, {healthy} healthy and {anomalous} anomalous. "
+        f"Threshold {calibration.threshold:.5g} ({rule})."
     )
     if result.published:
         console.print(
@@ -59,7 +63,7 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     grid.add_row(_confusion(result), _classes(result))
     console.print(grid)
     for what, where in places:
-        console.print(f"[bold]{what:<11}[/bold] {where}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]{what:<11}[/bold] {escape(where)}", soft_wrap=True, highlight=False)
 
 
 def _numbers(title: str, names: Sequence[tuple[str, str]], metrics: dict[str, float]) -> Table:
@@ -84,8 +88,8 @@ def _confusion(result: Result) -> Table:
 def _classes(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("Class", "scans", "AUROC", "recall"):
-        table.add_column(column, justify="left" if column == "Class" else "right")
+        table.add_column(column, justify="left" if column == "Class" else "right", overflow="fold")
     for name, numbers in result.by_class.items():
         auroc = f"{numbers['auroc']:.3f}" if "auroc" in numbers else "-"
-        table.add_row(name, str(int(numbers["support"])), auroc, f"{numbers['recall']:.3f}")
+        table.add_row(escape(name), str(int(numbers["support"])), auroc, f"{numbers['recall']:.3f}")
     return table

@@ -18,6 +18,16 @@ from mriad.models.detector import CHECKPOINT_KEY, Detector
 from mriad.thresholds import Calibration
 
 _TRUSTED = ("mriad.", "torch.optim.", "lightning.", "albumentations.")
+_TRUSTED_HOMES = (  # not all of the libraries: Lightning also has a function that unpickles any file
+    "mriad.",
+    "torch.optim.",
+    "lightning.pytorch.trainer.",
+    "lightning.pytorch.callbacks.",
+    "lightning.pytorch.strategies.",
+    "albumentations.augmentations.",
+    "albumentations.core.composition.",
+)
+_RECORD = {"config", "choices"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +41,7 @@ class Checkpoint:
         choices: the option file of each config group in it.
         run_id: MLflow run that made it.
         calibration: threshold, pixel threshold and val scores; None before calibration.
+        resumable: whether it holds the state of the training besides the weights.
     """
 
     path: Path
@@ -39,6 +50,7 @@ class Checkpoint:
     choices: dict[str, str | None]
     run_id: str | None
     calibration: Calibration | None
+    resumable: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -57,17 +69,18 @@ class Checkpoint:
             raise MriadError(
                 f"{path} is no checkpoint that can be read; give a .ckpt file that mriad has written."
             ) from None
-        if not isinstance(content, dict) or CHECKPOINT_KEY not in content or "config" not in content[CHECKPOINT_KEY]:
+        record = content.get(CHECKPOINT_KEY) if isinstance(content, dict) else None
+        if not isinstance(record, dict) or not record.keys() >= _RECORD or "state_dict" not in content:
             raise MriadError(f"{path} is a checkpoint of another program; give a .ckpt file that mriad has written.")
-        record = content[CHECKPOINT_KEY]
         calibration = record.get("calibration")
         return cls(
             path=path,
             weights=content["state_dict"],
-            config=OmegaConf.create(record["config"]),
+            config=DictConfig(record["config"]),
             choices=record["choices"],
             run_id=record.get("run_id"),
             calibration=Calibration.from_record(calibration) if calibration else None,
+            resumable="optimizer_states" in content,
         )
 
     def detector(self) -> Detector:
@@ -136,8 +149,20 @@ def require_trusted(config: DictConfig) -> None:
         MriadError: if it names anything else.
     """
     for target in _targets(OmegaConf.to_container(config, resolve=True)):
-        if not target.startswith(_TRUSTED) or not f"{get_object(target).__module__}.".startswith(_TRUSTED):
+        if not target.startswith(_TRUSTED) or not _home(target).startswith(_TRUSTED_HOMES):
             raise MriadError(f"The checkpoint asks for '{target}', which mriad does not use; do not trust the file.")
+
+
+def _home(target: str) -> str:
+    """Module that defines a target, whatever name it goes by, with a dot behind it."""
+    try:
+        found = get_object(target)
+    except (ImportError, AttributeError, ValueError):
+        raise MriadError(
+            f"The checkpoint asks for '{target}', which this version of mriad does not have; "
+            "use the version that wrote it."
+        ) from None
+    return f"{getattr(found, '__module__', None)}."
 
 
 def _targets(node: Any) -> list[str]:

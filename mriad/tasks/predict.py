@@ -38,7 +38,10 @@ def predict(cfg: DictConfig) -> None:
     folder = prepare(cfg)
     files = find_scans(cfg.input)
     output = Path(cfg.output).expanduser()
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MriadError(f"The folder {output} cannot be made ({error.strerror}); choose another output.") from error
     checkpoint, _ = trained(cfg, None, folder)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     base = Path(os.path.commonpath([file.parent for file in files]))
@@ -95,6 +98,8 @@ def find_scans(wanted: str | Sequence[str]) -> list[Path]:
             if not images:
                 raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
             files += images
+    if not files:
+        raise MriadError("The list input=[] names no scan; give a file, a folder, a glob or a list of them.")
     return list(dict.fromkeys(files))
 
 

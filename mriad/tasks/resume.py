@@ -45,6 +45,10 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
         return Start(config=cfg, choices=choices)
     path = _last_checkpoint(str(cfg.resume), tracker)
     stored = Checkpoint.load(path)
+    if not stored.resumable:
+        raise MriadError(
+            f"{path} holds weights only, and a training goes on from its last.ckpt; give that one, or the run's id."
+        )
     config = _with_changes(stored, cfg, choices)
     for name in ("best", "last"):
         if config.callbacks.get(name):
@@ -95,5 +99,7 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
             OmegaConf.update(config, name, OmegaConf.select(cfg, name), merge=False)
     with open_dict(config):
         config.logger = cfg.logger
+        config.callbacks.calibration.rule = config.threshold  # copies in a stored config, which is resolved
+        config.model.score = config.score
     require_trusted(config)
     return config

@@ -38,10 +38,11 @@ def train(cfg: DictConfig) -> float | None:
     name = describe(start.choices, cfg.seed)
     with tracker.run(name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
-        datamodule = load_data(cfg.data, roles=("train", "val", "test"))
-        run.log_table(datamodule.split_as_csv(), "split.csv")
         detector: Detector = instantiate(cfg.model)
         detector.record = options
+        datamodule = load_data(cfg.data, roles=("train", "val", "test"))
+        run.log_table(datamodule.split_as_csv(), "split.csv")
+        instantiate(cfg.threshold).require(datamodule.scans("val")["label"].to_numpy())
 
         callbacks: list[Callback] = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
         trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=EpochLogger(run=run))

@@ -46,6 +46,12 @@ class Threshold(ABC):
                 f"{int((~np.isfinite(scores)).sum())} of {len(scores)} val scores are not finite, so threshold "
                 f"'{self.name}' cannot be fitted; train with a smaller learning rate."
             )
+        self.require(labels)
+        self.threshold_ = float(self._fit(scores, labels))
+        return self
+
+    def require(self, labels: Labels) -> None:
+        """Raise a MriadError if val scans with these labels cannot give the threshold."""
         if not (labels == 0).any():
             raise MriadError(
                 f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split."
@@ -55,8 +61,6 @@ class Threshold(ABC):
                 f"Threshold '{self.name}' needs anomalous scans in val, but val holds none; "
                 "choose threshold=mean_std or threshold=quantile, or change data.split."
             )
-        self.threshold_ = float(self._fit(scores, labels))
-        return self
 
     def decide(self, scores: Scores) -> NDArray[np.int64]:
         """(n,) decisions: 1 where the score is above the threshold, else 0."""
@@ -106,7 +110,7 @@ class Sensitivity(Threshold):
 
     def _fit(self, scores: Scores, labels: Labels) -> float:
         anomalous = np.sort(scores[labels == 1])[::-1]
-        # the small slack keeps 0.95 of 20 at 19 where floating point says 19.000000000000004
+        # the small slack keeps 0.55 of 20 at 11 where floating point says 11.000000000000002
         needed = int(np.ceil(self.target * len(anomalous) - 1e-9))
         return _just_below(anomalous[needed - 1], scores)
 

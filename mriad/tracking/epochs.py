@@ -38,6 +38,7 @@ class EpochLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Log an epoch's metrics."""
-        epoch = int(metrics.pop("epoch", step or 0))
-        if metrics:
-            self._run.log_metrics(metrics, step=epoch)
+        epoch = int(metrics.get("epoch", step or 0))
+        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        if values:
+            self._run.log_metrics(values, step=epoch)

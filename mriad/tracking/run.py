@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -12,10 +14,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import pandas as pd
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, told
 from mriad.tracking.store import absolute, connect, experiment_id
 
 if TYPE_CHECKING:
@@ -76,12 +80,13 @@ class Tracker:
         """
         if resume is None:
             links = {PARENT_TAG: parent} if parent else {}
-            info = self.client.create_run(
-                self.experiment_id, run_name=name, tags={"mlflow.user": _user(), **tags, **links}
-            ).info
+            info = self.client.create_run(self.experiment_id, run_name=name, tags={**_origin(), **tags, **links}).info
         else:
             self.client.update_run(resume, status="RUNNING")
-            info = self.client.get_run(resume).info
+            stored = self.client.get_run(resume)
+            info = stored.info
+            if "failure" in stored.data.tags:  # why it ended before says nothing of how it ends now
+                self.client.delete_tag(resume, "failure")
         run = Run(client=self.client, run_id=info.run_id, experiment_id=info.experiment_id, uri=self.tracking_uri)
         try:
             yield run
@@ -89,8 +94,8 @@ class Tracker:
             run.close("KILLED", "interrupted")
             raise
         except BaseException as error:
-            reason = str(error).strip().split("\n")[0]
-            run.close("FAILED", reason if isinstance(error, MriadError) else f"{type(error).__name__}: {reason}")
+            reason = str(told(error) or error).strip().split("\n")[0]
+            run.close("FAILED", reason if told(error) else f"{type(error).__name__}: {reason}")
             raise
         run.close("FINISHED")
 
@@ -204,20 +209,21 @@ class Run:
         """
         import mlflow
 
-        local = self.client.get_run(self.run_id).info.artifact_uri.startswith(("file:", "/"))
+        missing = MriadError(f"Run '{self.run_id}' in {self.uri} has no {artifact}; it did not finish its training.")
+        root = urlparse(self.client.get_run(self.run_id).info.artifact_uri)
+        if root.scheme in ("", "file"):  # MLflow would copy half a gigabyte into a temporary folder
+            path = Path(url2pathname(root.path)) / artifact
+            if not path.exists():
+                raise missing
+            return path
         try:
             return Path(
                 mlflow.artifacts.download_artifacts(
-                    run_id=self.run_id,
-                    artifact_path=artifact,
-                    dst_path=None if local else str(folder),
-                    tracking_uri=self.uri,
+                    run_id=self.run_id, artifact_path=artifact, dst_path=str(folder), tracking_uri=self.uri
                 )
             )
         except Exception as error:
-            raise MriadError(
-                f"Run '{self.run_id}' in {self.uri} has no {artifact}; it did not finish its training."
-            ) from error
+            raise missing from error
 
     def close(self, status: str, failure: str | None = None) -> None:
         """Set the final status, with the reason of a failure as a tag."""
@@ -226,13 +232,13 @@ class Run:
         self.client.set_terminated(self.run_id, status)
 
 
-def _user() -> str:
-    import getpass
-
+def _origin() -> dict[str, str]:
+    """Who started the run, with which command."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container may know no name for its user
-        return "unknown"
+        user = "unknown"
+    return {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
 
 
 def _git_commit() -> str | None:

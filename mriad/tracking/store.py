@@ -47,8 +47,8 @@ def connect(tracking_uri: str) -> MlflowClient:
     try:
         if tracking_uri.startswith(_SQLITE):
             _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
-        client = mlflow.MlflowClient(tracking_uri)
         with FileLock(_lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
+            client = mlflow.MlflowClient(tracking_uri)
             client.search_experiments(max_results=1)
     except Exception as error:
         raise MriadError(

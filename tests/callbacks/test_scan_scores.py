@@ -27,9 +27,7 @@ class Black(torch.nn.Module):
 
 
 def detector():
-    return Autoencoder(
-        network=Black(), score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.0)
-    )
+    return Autoencoder(network=Black(), score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.0))
 
 
 def loader(rows, scale=10.0):

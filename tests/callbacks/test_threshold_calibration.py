@@ -34,10 +34,7 @@ class Val(LightningDataModule):
         rows = torch.arange(len(self.labels))
         parts = rows.split(3)
         return DataLoader(
-            [
-                {"image": self.images[part], "label": torch.tensor(self.labels)[part], "row": part}
-                for part in parts
-            ],
+            [{"image": self.images[part], "label": torch.tensor(self.labels)[part], "row": part} for part in parts],
             batch_size=None,
         )
 
@@ -65,9 +62,7 @@ def val():
 
 
 def detector():
-    return Autoencoder(
-        network=Black(), score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.0)
-    )
+    return Autoencoder(network=Black(), score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.0))
 
 
 def trainer(callback):

@@ -84,13 +84,13 @@ class Terminal:
         self._count = 0
 
     def train(self, *options: str, **environment: str) -> Outcome:
-        return self.run("train.py", *QUIET, *options, environment=environment)
+        return self.run("train.py", *options, *QUIET, environment=environment)
 
     def evaluate(self, *options: str, **environment: str) -> Outcome:
-        return self.run("evaluate.py", *QUIET, *options, environment=environment)
+        return self.run("evaluate.py", *options, *QUIET, environment=environment)
 
     def predict(self, *options: str, **environment: str) -> Outcome:
-        return self.run("predict.py", "threads=1", "device=cpu", *options, environment=environment)
+        return self.run("predict.py", *options, "threads=1", "device=cpu", environment=environment)
 
     def run(self, script: str, *options: str, environment: Mapping[str, str] | None = None) -> Outcome:
         """Type a command and wait for its end."""

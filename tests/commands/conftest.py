@@ -15,28 +15,28 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def folder_data(scans: Path) -> tuple[str, ...]:
-    """The options that make a small, quick training on ``scans``."""
+def small(scans: Path) -> tuple[str, ...]:
+    """The options that make a quick training on ``scans``."""
     return ("data=folder", f"data.root={scans}", *SMALL)
 
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """A terminal whose store holds the shared trainings; commands that fail may be typed in it as well."""
+    """A terminal whose store holds the shared trainings; what fails or only reads may be typed in it as well."""
     return Terminal(tmp_path_factory.mktemp("bench"))
 
 
 @pytest.fixture(scope="session")
-def ae(bench: Terminal, folder_data: tuple[str, ...]) -> TrainedRun:
-    """A finished training of the autoencoder."""
-    bench.train(*folder_data, "model=ae").ok()
+def ae(bench: Terminal, small: tuple[str, ...]) -> TrainedRun:
+    """A finished training of the autoencoder; to be read only."""
+    bench.train(*small, "model=ae").ok()
     return bench.newest("training")
 
 
 @pytest.fixture(scope="session")
-def vae(bench: Terminal, folder_data: tuple[str, ...]) -> TrainedRun:
-    """A finished training of the VAE, whose model reads the run's checkpoint and has no copy of its own."""
-    bench.train(*folder_data, "model=vae", "logger.model_copy=false").ok()
+def vae(bench: Terminal, small: tuple[str, ...]) -> TrainedRun:
+    """A finished training of the VAE, whose served model reads the run's checkpoint instead of a copy."""
+    bench.train(*small, "model=vae", "logger.model_copy=false").ok()
     return bench.newest("training")
 
 

@@ -159,9 +159,7 @@ def test_beta_rises_linearly_in_training(given, monkeypatch, epoch, warmup, expe
     monkeypatch.setattr(ResidualVAE, "current_epoch", epoch)
     assert vae.current_beta == pytest.approx(expected)
     losses = vae.losses(torch.from_numpy(given[0]))
-    assert (losses["loss"] - losses["reconstruction"]).item() == pytest.approx(
-        expected * losses["kl"].item(), abs=1e-6
-    )
+    assert (losses["loss"] - losses["reconstruction"]).item() == pytest.approx(expected * losses["kl"].item(), abs=1e-6)
 
 
 def test_validation_uses_the_final_beta_in_every_epoch(given):

@@ -10,9 +10,7 @@ from mriad.scoring.postprocess import MASKS
 from mriad.scoring.residuals import RESIDUALS, absolute_error
 
 
-@pytest.mark.parametrize(
-    ("option", "legal"), [("residual", RESIDUALS), ("mask", MASKS), ("pooling", POOLINGS)]
-)
+@pytest.mark.parametrize(("option", "legal"), [("residual", RESIDUALS), ("mask", MASKS), ("pooling", POOLINGS)])
 def test_an_unknown_name_is_told_with_the_legal_ones(option, legal):
     with pytest.raises(MriadError) as error:
         Score(**{option: "nonsense"})

@@ -47,16 +47,16 @@ def test_no_cut_does_better_than_the_fitted_one(rule, quality, seed):
 def test_sensitivity_is_the_highest_threshold_that_reaches_its_target(target, seed):
     scores, labels = tied_scores(seed)
     called = scores > Sensitivity(target=target).fit(scores, labels).threshold_
-    reaching = [
-        scores > cut for cut in every_cut(scores) if (scores > cut)[labels == 1].mean() >= target - 1e-9
-    ]
+    reaching = [scores > cut for cut in every_cut(scores) if (scores > cut)[labels == 1].mean() >= target - 1e-9]
     assert called[labels == 1].mean() >= target - 1e-9
     assert called.sum() == min(other.sum() for other in reaching)
 
 
-def test_sensitivity_of_95_percent_of_20_needs_19():
+@pytest.mark.parametrize(("target", "needed"), [(0.95, 19), (0.55, 11), (0.951, 20)])
+def test_a_share_of_20_scans_is_a_whole_number_of_them(target, needed):
+    # in floating point 0.55 * 20 is 11.000000000000002
     scores, labels = np.arange(21.0), np.r_[0, np.ones(20, dtype=int)]
-    assert (scores > Sensitivity(target=0.95).fit(scores, labels).threshold_).sum() == 19
+    assert (scores > Sensitivity(target=target).fit(scores, labels).threshold_).sum() == needed
 
 
 def test_the_threshold_lies_midway_between_two_scores():

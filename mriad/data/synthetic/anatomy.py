@@ -113,12 +113,12 @@ class Subject:
     def __init__(self, *, rng: np.random.Generator, atlas: Atlas) -> None:
         self.atlas = atlas
         self.affine = _draw_affine(rng)
-        self.ventricle_growth = rng.uniform(-0.2, 0.25)
+        self.ventricle_growth = rng.uniform(-0.15, 0.2)
         self.coarse = SmoothField(rng=rng, spacing=60, amplitude=2.0, components=3)
         self.middle = SmoothField(rng=rng, spacing=22, amplitude=1.6, components=3)
         self.fine = SmoothField(rng=rng, spacing=9, amplitude=0.9, components=3)
         self.sulci = SmoothField(rng=rng, spacing=9, amplitude=0.6)
-        self.sulcal_width = rng.uniform(0.2, 0.9)  # log odds of fluid against tissue, added everywhere
+        self.sulcal_width = rng.uniform(0.3, 0.8)  # log odds of fluid against tissue, added everywhere
         self.cortical_width = rng.normal(0, 0.2)  # log odds of grey against white matter
         self.sharpness = rng.uniform(2.0, 2.8)  # how far the soft mean maps are driven to one tissue
         self.mottling = SmoothField(rng=rng, spacing=10, amplitude=0.025)
@@ -161,7 +161,7 @@ class Subject:
     def inner_point(self, rng: np.random.Generator, *, depth: float) -> Floats:
         """A random point (3,) of the cerebrum in mm, in tissue and at least ``depth`` mm below its surface."""
         while True:
-            point = rng.uniform([-45, -60, -5], [45, 35, 48]).astype(np.float32)
+            point = rng.uniform([-38, -52, 2], [38, 28, 44]).astype(np.float32)
             axes = (point[:1], point[1:2], point[2:])
             place = self.to_atlas(axes, point.reshape(3, 1, 1, 1))
             grey, white = self.atlas.tissue(place.brain)
@@ -191,7 +191,7 @@ def _sharpen(
 def _draw_affine(rng: np.random.Generator) -> Floats:
     from scipy.spatial.transform import Rotation
 
-    tilt = Rotation.from_euler("xyz", rng.normal(0, [2.5, 1.5, 2.0]), degrees=True).as_matrix()
+    tilt = Rotation.from_euler("xyz", rng.normal(0, [2.0, 1.2, 1.5]), degrees=True).as_matrix()
     scale = np.exp(rng.normal(0, 0.035) + rng.normal(0, 0.02, 3))  # adult heads: one common size, then form
     shear = np.eye(3) + np.triu(rng.normal(0, 0.015, (3, 3)), 1)
     return (tilt @ shear / scale).astype(np.float32)

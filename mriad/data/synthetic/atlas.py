@@ -68,7 +68,7 @@ def _hull_distance(brain: np.ndarray) -> Floats:
     return gaussian_filter((_HULL_STEP * distance).astype(np.float32), 1.0)
 
 
-def _sample(volume: Floats, voxel: Floats) -> Floats:
+def _sample(volume: Floats, voxel: np.ndarray) -> Floats:
     from scipy.ndimage import map_coordinates
 
     return map_coordinates(volume, voxel, order=1, mode="nearest", output=np.float32)

@@ -16,9 +16,9 @@ from mriad.data.synthetic.slices import Picture, render
 
 FIELD_OF_VIEW = (215.0, 240.0)  # mm; a head with some air around it
 LEAST_MASK = 25  # pixels; smaller masks are too few to rank pixels by
-_VISIBILITY = 0.3  # of the brain's mean signal; a much fainter lesion would be a wrong label to the eye
+_VISIBILITY = 0.35  # of the brain's mean signal; a much fainter lesion would be a wrong label to the eye
 _PATIENCE = 0.95  # a slice that fails lowers what is asked of the next try: some kinds are faint in T1
-_PLANE_SHARES = (0.6, 0.2, 0.2)  # axial slices lead in public sets of 2-D brain scans
+_PLANE_SHARES = (0.7, 0.15, 0.15)  # axial slices lead in public sets of 2-D brain scans
 _DEPTH = 10.0  # mm below the surface of the brain, where the slices of healthy subjects go through
 
 
@@ -76,7 +76,7 @@ class Examination:
 
     def slice_through(self, lesion: Lesion, *, plane: str, contrast: str, visibility: float) -> Scan | None:
         """A slice through the lesion, or None where it is smaller or fainter than asked."""
-        offset = self.rng.uniform(-0.5, 0.5, 3) * lesion.radius
+        offset = (self.rng.uniform(-0.4, 0.4, 3) * lesion.radius).astype(np.float32)
         for nearer in (1.0, 0.5, 0.0):
             scan = self._take(lesion.centre + np.float32(nearer) * offset, plane, contrast, lesion)
             if scan.picture.mask.sum() >= LEAST_MASK and scan.picture.visibility >= visibility:
@@ -84,9 +84,7 @@ class Examination:
         return None
 
     def _take(self, point: Floats, plane: str, contrast: str, lesion: Lesion | None = None) -> Scan:
-        frame: Frame = frame_through(
-            point, plane=plane, size=self.size, spacing=self.spacing, shift=self.shift
-        )
+        frame: Frame = frame_through(point, plane=plane, size=self.size, spacing=self.spacing, shift=self.shift)
         picture = render(
             self.subject,
             frame,
@@ -111,9 +109,7 @@ def healthy_scans(*, rng: np.random.Generator, atlas: Atlas, size: int, slices: 
         yield examination.healthy_slice()
 
 
-def diseased_scans(
-    *, kind: str, rng: np.random.Generator, atlas: Atlas, size: int, slices: int
-) -> Iterator[Scan]:
+def diseased_scans(*, kind: str, rng: np.random.Generator, atlas: Atlas, size: int, slices: int) -> Iterator[Scan]:
     """``slices`` slices of one person with a lesion of ``kind``; a quarter, rounded down, lies beside it.
 
     Person and scanner are drawn as for healthy people: nothing but the lesion tells them apart.

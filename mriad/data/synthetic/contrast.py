@@ -35,7 +35,7 @@ TISSUES = {
     "grey": Tissue(density=0.82, t1=1331, t2=110),
     "white": Tissue(density=0.70, t1=832, t2=80),
     "csf": Tissue(density=1.0, t1=4300, t2=1500),
-    "fat": Tissue(density=0.50, t1=382, t2=160),
+    "fat": Tissue(density=0.47, t1=382, t2=165),
     "marrow": Tissue(density=0.40, t1=420, t2=90),
     "muscle": Tissue(density=0.75, t1=1412, t2=50),
     "fluid": Tissue(density=1.0, t1=4300, t2=1500),  # the eye's vitreous body
@@ -93,7 +93,7 @@ def draw_tissues(rng: np.random.Generator, *, agent: bool) -> dict[str, Tissue]:
     """
     drawn = {}
     for name, mean in TISSUES.items():
-        spread = 0.18 if name in ("fat", "marrow") else 0.03
+        spread = 0.2 if name in ("fat", "marrow") else 0.03
         density, t1, t2 = np.exp(rng.normal(0, [spread, 0.03, 0.03]))
         if agent and name == "muscle":
             t1 *= 0.65
@@ -130,12 +130,12 @@ class Scanner:
 def draw_scanner(rng: np.random.Generator) -> Scanner:
     """A scanner and the settings of its console."""
     return Scanner(
-        bias=SmoothField(rng=rng, spacing=95, amplitude=rng.uniform(0.04, 0.12)),
+        bias=SmoothField(rng=rng, spacing=95, amplitude=rng.uniform(0.02, 0.07)),
         snr=rng.uniform(16, 45),
         blur=rng.uniform(0.45, 0.75),
         reach=rng.uniform(58, 72),
         gain=rng.uniform(0.5, 1.0),
-        gamma=float(np.exp(rng.uniform(-0.22, 0.22))),
+        gamma=float(np.exp(rng.uniform(-0.3, 0.3))),
     )
 
 

@@ -90,9 +90,7 @@ def _check(settings: dict[str, int]) -> None:
     for name, value in settings.items():
         low, high = _LIMITS[name]
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise MriadError(
-                f"{name} of the synthetic set is {value!r}; give a whole number from {low} to {high}."
-            )
+            raise MriadError(f"{name} of the synthetic set is {value!r}; give a whole number from {low} to {high}.")
 
 
 def _read(folder: Path) -> Catalog:
@@ -152,9 +150,7 @@ def _make(
     log.info("Made the synthetic set in %.0f s.", time.perf_counter() - start)
 
 
-def _scans(
-    diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int
-) -> Iterator[Scan]:
+def _scans(diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int) -> Iterator[Scan]:
     if diseased < 0:
         return healthy_scans(rng=rng, atlas=atlas, size=size, slices=slices)
     return diseased_scans(kind=kind_of(diseased), rng=rng, atlas=atlas, size=size, slices=slices)

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Axes = tuple[
-    Floats, Floats, Floats
-]  # the x, y and z coordinates of a grid in mm; a slice has one of length 1
+Axes = tuple[Floats, Floats, Floats]  # the x, y and z coordinates of a grid in mm; a slice has one of length 1
 
 HALF_WIDTH = 170.0  # mm; fields are defined in a cube of twice this side, wider than any field of view
 
@@ -31,9 +29,7 @@ class SmoothField:
         components: values per point, such as 3 for a displacement.
     """
 
-    def __init__(
-        self, *, rng: np.random.Generator, spacing: float, amplitude: float, components: int = 1
-    ) -> None:
+    def __init__(self, *, rng: np.random.Generator, spacing: float, amplitude: float, components: int = 1) -> None:
         nodes = int(np.ceil(2 * HALF_WIDTH / spacing)) + 4
         self.spacing = spacing
         scale = np.float32(amplitude / _SQUARED_WEIGHT**1.5)

@@ -8,17 +8,15 @@ import numpy as np
 
 from mriad.data.synthetic.fields import Axes, Floats, SmoothField, smoothstep
 
-_STRAND = (
-    0.35  # muscles, vessels and fat between them run down the neck: bumps are three times as high as wide
-)
+_STRAND = 0.35  # muscles, vessels and fat between them run down the neck: bumps are three times as high as wide
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadShape:
     """Thickness of the layers round one brain in mm, and the fields that vary them.
 
-    Adult calvaria is about 5-8 mm thick, of which the marrow-filled diploe is the middle third (Li 2007,
-    Lynnerup 2005); the scalp about 4-8 mm.
+    The adult calvaria is about 5-8 mm thick (Li 2007), its middle layer, the marrow-filled diploe, a few mm
+    (Lynnerup 2005).
     """
 
     fluid: float
@@ -35,8 +33,8 @@ def draw_head(rng: np.random.Generator) -> HeadShape:
     """Draw the layers and face of one subject."""
     return HeadShape(
         fluid=rng.uniform(1.2, 2.6),
-        table=rng.uniform(1.3, 2.0),
-        diploe=rng.uniform(1.2, 3.2),
+        table=rng.uniform(1.5, 2.2),
+        diploe=rng.uniform(1.8, 3.4),
         scalp=rng.uniform(4.5, 7.0),
         face=rng.normal(1, 0.03, 3).astype(np.float32),
         thickness=SmoothField(rng=rng, spacing=45, amplitude=0.15),
@@ -65,7 +63,9 @@ def head_layers(shape: HeadShape, *, points: Floats, hull: Floats, axes: Axes) -
     marrow = _between(inner, table, table + diploe) * np.clip(0.6 + shape.diploe_pattern.on(axes)[0], 0, 1)
     outer = inner - 2 * table - diploe  # distance to the outside of the skull
     skin = _union(outer - shape.scalp * thicker, _face_and_neck(shape, points))
-    soft = smoothstep(outer, -0.6, 0.6) * smoothstep(skin, 0.7, -0.7)
+    # a saturation band over face and neck, as it is set against flow and swallowing, leaves them faint
+    saturated = 1 - 0.85 * smoothstep(outer, 7, 26)
+    soft = saturated * smoothstep(outer, -0.6, 0.6) * smoothstep(skin, 0.7, -0.7)
 
     under_skin = smoothstep(skin, -shape.scalp - 3, -shape.scalp)
     fat = np.maximum(
@@ -92,9 +92,7 @@ def _union(first: Floats, second: Floats, blend: float = 12.0) -> Floats:
     return np.minimum(first, second) - near * near * blend / 4
 
 
-def _ellipsoid(
-    points: Floats, centre: tuple[float, float, float], radii: tuple[float, float, float]
-) -> Floats:
+def _ellipsoid(points: Floats, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Floats:
     """Distance to an ellipsoid in mm, exact on its surface only; negative inside."""
     ratio = np.sqrt(sum(np.square((points[i] - centre[i]) / radii[i]) for i in range(3)))
     return ((ratio - 1) * min(radii)).astype(np.float32)

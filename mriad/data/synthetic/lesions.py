@@ -57,16 +57,16 @@ class Kind:
     irregularity: float = 0.1
 
 
-_OEDEMA = Tissue(density=0.90, t1=1650, t2=195)
+_OEDEMA = Tissue(density=0.92, t1=2000, t2=300)
 
 KINDS: Mapping[str, Kind] = {
     # Late subacute haematoma: bright in T1, T2 and FLAIR (Bradley 1993, Radiology 189:15). The diameters
-    # are those of spheres of 4 to 60 mL; 30 and 60 mL divide haemorrhages by their outcome (Broderick 1993).
+    # are those of balls of 13 to 60 mL; 30 and 60 mL divide haemorrhages by their outcome (Broderick 1993).
     "bright_mass": Kind(
-        diameter=(24, 48),
+        diameter=(29, 49),
         parts=(
             Part(tissue=_OEDEMA, end=4, tissue_only=True, softness=3),
-            Part(tissue=Tissue(density=0.90, t1=560, t2=140)),
+            Part(tissue=Tissue(density=0.90, t1=520, t2=112)),
         ),
         depth=9,
         mass_effect=0.6,
@@ -74,7 +74,7 @@ KINDS: Mapping[str, Kind] = {
     # Acute haematoma: dark in T2 and FLAIR, iso- to hypointense in T1 (Bradley 1993), calcified ones dark in
     # all; the same sizes.
     "dark_mass": Kind(
-        diameter=(24, 48),
+        diameter=(29, 49),
         parts=(
             Part(tissue=_OEDEMA, end=4, tissue_only=True, softness=3),
             Part(tissue=Tissue(density=0.38, t1=1500, t2=48)),
@@ -85,11 +85,11 @@ KINDS: Mapping[str, Kind] = {
     # Glioblastoma: a necrotic core, a rim that enhances in T1 with contrast agent, and oedema around, the
     # three labels of BraTS (Menze 2015, Bakas 2017). The diameter is that of core and rim.
     "ring_enhancing": Kind(
-        diameter=(26, 46),
+        diameter=(30, 48),
         parts=(
             Part(tissue=_OEDEMA, end=9, tissue_only=True, softness=6),
-            Part(tissue=Tissue(density=0.84, t1=1400, t2=150), t1_with_agent=400),
-            Part(tissue=Tissue(density=0.95, t1=2400, t2=240), end=-4),
+            Part(tissue=Tissue(density=0.84, t1=1400, t2=120), t1_with_agent=380),
+            Part(tissue=Tissue(density=0.95, t1=2000, t2=260), end=-5.5),
         ),
         depth=10,
         mass_effect=0.5,
@@ -98,17 +98,18 @@ KINDS: Mapping[str, Kind] = {
     # Recent small infarct: up to 20 mm, dark in T1, bright in T2 and FLAIR (STRIVE, Wardlaw 2013). The
     # smallest, which few pixels would show, are left out.
     "infarct": Kind(
-        diameter=(14, 20),
-        parts=(Part(tissue=Tissue(density=0.92, t1=1800, t2=320), tissue_only=True),),
+        diameter=(16, 20),
+        parts=(Part(tissue=Tissue(density=0.94, t1=2200, t2=450), tissue_only=True),),
         depth=8,
         irregularity=0.14,
     ),
-    # Vasogenic oedema: dark in T1, bright in T2 and FLAIR; spreads along white matter, spares cortex.
+    # Vasogenic oedema: dark in T1, bright in T2 and FLAIR; spreads along white matter, spares cortex,
+    # and reaches as far as the oedema label of BraTS does (Menze 2015).
     "oedema": Kind(
-        diameter=(44, 70),
+        diameter=(48, 72),
         parts=(
             Part(
-                tissue=Tissue(density=0.92, t1=1700, t2=215),
+                tissue=Tissue(density=0.94, t1=2200, t2=380),
                 tissue_only=True,
                 white_only=True,
                 softness=6,

@@ -1,0 +1,117 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from .brains import write_scans
+from .command_line import Outcome, Terminal, TrainedRun
+
+
+def evaluation(terminal: Terminal, *options: str) -> TrainedRun:
+    terminal.evaluate(*options).ok()
+    return terminal.newest("evaluation")
+
+
+def val_scores(run: TrainedRun) -> pd.DataFrame:
+    record = torch.load(run.checkpoint, weights_only=True)["mriad"]["calibration"]
+    return pd.DataFrame(record["val_scores"])
+
+
+@pytest.fixture(scope="module")
+def same(bench: Terminal, ae: TrainedRun) -> TrainedRun:
+    """The run's own test again."""
+    return evaluation(bench, f"run={ae.id}")
+
+
+def test_own_test_again_gives_the_same_numbers(same: TrainedRun, ae: TrainedRun) -> None:
+    assert same.test_metrics == ae.test_metrics
+    assert same.metrics["threshold"] == ae.metrics["threshold"]
+    pd.testing.assert_frame_equal(same.scores, ae.scores, check_exact=True)
+
+
+def test_an_evaluation_is_a_run_of_its_own_below_the_training(same: TrainedRun, ae: TrainedRun) -> None:
+    assert same.id != ae.id
+    assert same.status == "FINISHED"
+    assert same.tags["source_run"] == same.tags["mlflow.parentRunId"] == ae.id
+    assert {"scores.parquet", "split.csv", "environment.json", "plots/roc.png", "plots/gallery.png"} <= same.files()
+    assert ae.status == "FINISHED"
+
+
+def test_vae_own_test_again_gives_the_same_numbers(bench: Terminal, vae: TrainedRun) -> None:
+    assert evaluation(bench, f"run={vae.id}").test_metrics == vae.test_metrics
+
+
+@pytest.mark.parametrize("q", [0.5, 0.95])
+def test_another_rule_is_fitted_on_the_stored_val_scores(bench: Terminal, ae: TrainedRun, q: float) -> None:
+    run = evaluation(bench, f"run={ae.id}", "threshold=quantile", f"threshold.q={q}")
+    val = val_scores(ae)
+    assert run.metrics["threshold"] == np.quantile(val["score"][val["label"] == 0], q)
+    pd.testing.assert_series_equal(run.scores["score"], ae.scores["score"], check_exact=True)
+    assert run.metrics["test/auroc"] == ae.metrics["test/auroc"]
+    assert list(run.scores["decision"]) == list((run.scores["score"] > run.metrics["threshold"]).astype(int))
+
+
+def test_a_fixed_threshold_decides(bench: Terminal, ae: TrainedRun) -> None:
+    run = evaluation(bench, f"run={ae.id}", "threshold=fixed", "threshold.value=-1")
+    assert run.metrics["threshold"] == -1
+    assert run.metrics["test/recall"] == 1 and run.metrics["test/specificity"] == 0
+
+
+def test_other_data_is_tested_whole_with_the_stored_threshold(
+    bench: Terminal, ae: TrainedRun, tmp_path: Path
+) -> None:
+    other = write_scans(tmp_path / "other", healthy=7, anomalous=5)
+    run = evaluation(bench, f"run={ae.id}", "data=folder", f"data.root={other}", "split=all_test")
+    assert len(run.scores) == 12 and set(run.scores["role"]) == {"test"}
+    assert run.metrics["threshold"] == ae.metrics["threshold"]
+    known = ae.scores.set_index("path")["score"]
+    shared = run.scores[run.scores["path"].isin(known.index)]
+    assert len(shared) > 0  # these generated scans are the same files, and prepared as in training
+    assert list(shared["score"]) == pytest.approx(list(known[shared["path"]]), abs=1e-6)
+
+
+def test_other_data_without_healthy_scans_will_do(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
+    sick = write_scans(tmp_path / "sick", healthy=0, anomalous=6)
+    run = evaluation(bench, f"run={ae.id}", "data=folder", f"data.root={sick}", "split=all_test")
+    assert run.status == "FINISHED"
+    assert run.metrics["test/recall"] == run.scores["decision"].mean()
+    assert "test/auroc" not in run.metrics and "plots/roc.png" not in run.files()
+
+
+def test_other_data_without_masks_has_no_pixel_metrics(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
+    plain = write_scans(tmp_path / "plain", healthy=5, anomalous=5, masks=False)
+    run = evaluation(bench, f"run={ae.id}", "data=folder", f"data.root={plain}", "split=all_test")
+    assert "test/auroc" in run.metrics
+    assert not [name for name in run.metrics if "pixel" in name or "dice" in name]
+
+
+def test_a_checkpoint_is_enough_in_an_empty_store(terminal: Terminal, ae: TrainedRun) -> None:
+    run = evaluation(terminal, f"checkpoint={ae.checkpoint}")
+    assert run.test_metrics == ae.test_metrics
+    assert "source_run" not in run.tags and "mlflow.parentRunId" not in run.tags
+    assert len(terminal.runs()) == 1
+
+
+def test_a_checkpoint_finds_its_run_in_its_own_store(bench: Terminal, ae: TrainedRun) -> None:
+    assert evaluation(bench, f"checkpoint={ae.checkpoint}").tags["source_run"] == ae.id
+
+
+def test_data_that_has_moved_is_found_by_its_new_root(
+    bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved here, 2 (new)"
+    shutil.copytree(scans, moved)
+    run = evaluation(bench, f"run={ae.id}", f'data.root="{moved}"')
+    assert run.test_metrics == ae.test_metrics
+
+
+def test_a_sweep_over_thresholds_makes_an_evaluation_each(bench: Terminal, ae: TrainedRun) -> None:
+    before = len(bench.runs("evaluation"))
+    outcome: Outcome = bench.evaluate("-m", f"run={ae.id}", "threshold=mean_std,quantile").ok()
+    new = bench.runs("evaluation")[before:]
+    assert [run.info.status for run in new] == ["FINISHED"] * 2, outcome.out
+    assert len({run.data.metrics["threshold"] for run in new}) == 2
+    assert {run.data.tags["source_run"] for run in new} == {ae.id}

@@ -1,0 +1,129 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from .command_line import Outcome, Terminal, TrainedRun
+
+Options = tuple[str, ...]
+ENDLESS = ("trainer.max_epochs=100000", "callbacks.early_stopping=null")
+
+
+class Interrupted:
+    """A training that was stopped by Ctrl-C, and what it left."""
+
+    def __init__(self, terminal: Terminal, run: TrainedRun, outcome: Outcome) -> None:
+        self.terminal, self.run, self.outcome = terminal, run, outcome
+        self.epoch = torch.load(run.output / "last.ckpt", weights_only=True)["epoch"]
+        self.status, self.failure = run.status, run.tags.get("failure")
+        self.logged = run.epochs("train/loss")
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory, small: Options) -> Interrupted:
+    """Ctrl-C a few epochs into a training."""
+    terminal = Terminal(tmp_path_factory.mktemp("interrupted"))
+    command = terminal.start("train.py", *small, *ENDLESS, "trainer=cpu", "threads=1")
+
+    def some_epochs_have_passed() -> bool:
+        if not (terminal.folder / "outputs").exists() or not list((terminal.folder / "outputs").rglob("last.ckpt")):
+            return False
+        return len(terminal.newest("training").epochs("train/loss")) >= 2
+
+    command.wait_for(some_epochs_have_passed)
+    command.interrupt()
+    return Interrupted(terminal, terminal.newest("training"), command.wait())
+
+
+@pytest.fixture(scope="module")
+def resumed(interrupted: Interrupted) -> TrainedRun:
+    """The interrupted training gone on with for three epochs."""
+    last = interrupted.epoch + 4
+    interrupted.terminal.train(f"resume={interrupted.run.id}", f"trainer.max_epochs={last}").ok()
+    return interrupted.terminal.newest("training")
+
+
+def test_ctrl_c_ends_with_130_and_advice(interrupted: Interrupted) -> None:
+    assert interrupted.outcome.code == 130, interrupted.outcome
+    assert "Traceback" not in interrupted.outcome.out + interrupted.outcome.err
+    lines = [line for line in interrupted.outcome.err.splitlines() if line.startswith("Interrupted")]
+    assert lines == [f"Interrupted; go on with: python train.py resume={interrupted.run.id}"]
+
+
+def test_an_interrupted_run_is_killed_and_keeps_its_checkpoint(interrupted: Interrupted) -> None:
+    assert interrupted.status == "KILLED"
+    assert interrupted.failure == "interrupted"
+    assert interrupted.epoch >= interrupted.logged[-2]
+
+
+def test_resume_goes_on_in_the_same_run_from_the_right_epoch(
+    interrupted: Interrupted, resumed: TrainedRun
+) -> None:
+    assert resumed.id == interrupted.run.id
+    assert resumed.status == "FINISHED"
+    assert "failure" not in resumed.tags
+    epochs = resumed.epochs("train/loss")
+    assert sorted(set(epochs)) == list(range(interrupted.epoch + 4))
+    added = len(epochs) - len(interrupted.logged)
+    assert added == 3  # epochs that were done are not done again
+
+
+def test_a_resumed_run_has_its_results_once_and_whole(interrupted: Interrupted, resumed: TrainedRun) -> None:
+    assert len(interrupted.terminal.runs()) == 1
+    assert "test/auroc" in resumed.metrics
+    assert {"checkpoint/best.ckpt", "scores.parquet", "plots/loss.png"} <= resumed.files()
+    assert resumed.tags["resumed.trainer.max_epochs"] == str(interrupted.epoch + 4)
+    assert interrupted.terminal.evaluate(f"run={resumed.id}").ok()
+    assert interrupted.terminal.newest("evaluation").test_metrics == resumed.test_metrics
+
+
+def test_a_resumed_training_equals_one_in_a_single_piece(terminal: Terminal, small: Options) -> None:
+    terminal.train(*small, "trainer.max_epochs=3").ok()
+    whole = terminal.newest("training")
+    terminal.train(*small, "trainer.max_epochs=1").ok()
+    parts = terminal.newest("training")
+    terminal.train(f"resume={parts.output / 'last.ckpt'}", "trainer.max_epochs=3").ok()
+    assert parts.epochs("train/loss") == [0, 1, 2]
+    assert parts.status == "FINISHED"
+    assert parts.scores["path"].tolist() == whole.scores["path"].tolist()
+    # The weights and the optimizer go on exactly; the order of the scans is drawn anew.
+    assert parts.metrics["val/loss"] == pytest.approx(whole.metrics["val/loss"], rel=0.2)
+
+
+def test_a_finished_run_goes_on_with_more_epochs_and_new_choices(terminal: Terminal, small: Options) -> None:
+    terminal.train(*small).ok()
+    run = terminal.newest("training")
+    terminal.train(f"resume={run.id}", "trainer.max_epochs=4", "threshold=quantile", "threshold.q=0.9").ok()
+    assert len(terminal.runs()) == 1
+    assert run.status == "FINISHED"
+    assert run.epochs("train/loss") == [0, 1, 2, 3]
+    record = torch.load(run.checkpoint, weights_only=True)["mriad"]
+    assert record["calibration"]["rule"] == "quantile"
+    assert record["config"]["trainer"]["max_epochs"] == 4
+    assert record["config"]["data"]["image_size"] == 32  # all that was not said again is as it was
+
+
+def test_a_checkpoint_that_left_its_store_starts_a_run_of_its_own(
+    terminal: Terminal, ae: TrainedRun, tmp_path: Path
+) -> None:
+    file = tmp_path / "travelled" / "last.ckpt"
+    file.parent.mkdir()
+    shutil.copy(ae.output / "last.ckpt", file)
+    terminal.train(f"resume={file}", "trainer.max_epochs=3").ok()
+    run = terminal.newest("training")
+    assert run.id != ae.id and run.status == "FINISHED"
+    assert run.epochs("train/loss") == [2]
+    assert ae.epochs("train/loss") == [0, 1]
+
+
+def test_a_second_interrupt_can_be_resumed_as_well(interrupted: Interrupted, resumed: TrainedRun) -> None:
+    terminal = interrupted.terminal
+    before = len(resumed.epochs("train/loss"))
+    command = terminal.start("train.py", f"resume={resumed.id}", "trainer.max_epochs=100000", "threads=1")
+    command.wait_for(lambda: len(resumed.epochs("train/loss")) >= before + 2)
+    command.interrupt()
+    assert command.wait().code == 130
+    assert resumed.status == "KILLED"
+    terminal.train(f"resume={resumed.id}", f"trainer.max_epochs={max(resumed.epochs('train/loss')) + 2}").ok()
+    assert resumed.status == "FINISHED"

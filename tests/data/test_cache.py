@@ -1,0 +1,290 @@
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mriad.data.cache as cache_module
+from mriad.data.cache import SliceCache
+from mriad.data.catalog import Catalog
+from mriad.data.decode import DecodedImage, decode
+from mriad.data.geometry import ScanGeometry
+from mriad.data.preprocess import Preprocess
+
+PREPROCESS = Preprocess(image_size=24)
+
+
+def write_scan(file: Path, seed: int, *, size: tuple[int, int] = (60, 48)) -> None:
+    """A bright ellipse with texture of its own on black."""
+    row, column = np.indices(size)
+    head = ((row / size[0] - 0.5) / 0.4) ** 2 + ((column / size[1] - 0.5) / 0.35) ** 2 <= 1
+    texture = np.random.default_rng(seed).integers(80, 250, size)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.where(head, texture, 0).astype(np.uint8)).save(file)
+
+
+def write_mask(file: Path, *, size: tuple[int, int] = (60, 48)) -> None:
+    mask = np.zeros(size, dtype=np.uint8)
+    mask[25:35, 20:30] = 255
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(file)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """3 healthy scans, 3 with a lesion; masks of the first two of these."""
+    root = tmp_path / "scans"
+    for n in range(3):
+        write_scan(root / f"no/{n}.png", n)
+        write_scan(root / f"yes/{n}.png", 10 + n)
+    for n in range(2):
+        write_mask(root / f"masks/{n}.png")
+    return root
+
+
+def catalog_of(root: Path, *, masks: bool = True) -> Catalog:
+    records = [{"path": file.relative_to(root).as_posix(), "label": 0} for file in root.glob("no/*")]
+    for file in root.glob("yes/*"):
+        mask = f"masks/{file.name}"
+        has_mask = masks and (root / mask).exists()
+        records.append({"path": f"yes/{file.name}", "label": 1, "mask": mask if has_mask else ""})
+    return Catalog.from_records(records, root=root).with_content()
+
+
+def open_cache(root: Path, folder: Path, preprocess: Preprocess = PREPROCESS, *, masks: bool = True) -> SliceCache:
+    return SliceCache.open(catalog_of(root, masks=masks), preprocess, folder=folder)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that the cache decodes from now on."""
+    names: list[str] = []
+
+    def counting(file: Path) -> DecodedImage:
+        names.append(file.name)
+        return decode(file)
+
+    monkeypatch.setattr(cache_module, "decode", counting)
+    return names
+
+
+def built(folder: Path) -> list[Path]:
+    return [path for path in (folder / "slices").iterdir() if path.is_dir()]
+
+
+def test_each_slice_is_what_preprocess_makes_of_its_scan(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache")
+    catalog = catalog_of(root)
+    assert cache.images.shape == (6, 24, 24)
+    assert cache.images.dtype == np.uint8
+    for row, file in enumerate(catalog.files()):
+        expected, geometry = PREPROCESS(decode(file).pixels)
+        np.testing.assert_array_equal(cache.images[row], expected)
+        fields = {name: cache.facts[name].iat[row] for name in geometry.as_record() if name != "spacing"}
+        assert ScanGeometry(**fields) == geometry
+
+
+def test_facts_tell_format_mode_and_brightness_of_the_original(root, tmp_path):
+    facts = open_cache(root, tmp_path / "cache").facts
+    pixels = decode(root / "no/0.png").pixels
+    assert (facts["error"] == "").all()
+    assert set(facts["format"]) == {"PNG"}
+    assert set(facts["mode"]) == {"L"}
+    assert facts["mean"].iat[0] == pytest.approx(pixels.mean(), rel=1e-5)
+    assert facts["p99"].iat[0] == pytest.approx(np.percentile(pixels, 99), rel=1e-5)
+
+
+def test_masks_go_the_way_of_their_scans(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache")
+    rows = np.arange(6)
+    np.testing.assert_array_equal(cache.has_mask(rows), [False, False, False, True, True, False])
+    pixels = decode(root / "yes/1.png").pixels
+    _, geometry = PREPROCESS(pixels)
+    lesion = np.zeros(pixels.shape, dtype=bool)
+    lesion[25:35, 20:30] = True
+    masks = cache.masks_of(np.array([4, 3]))
+    assert masks.dtype == bool
+    np.testing.assert_array_equal(masks[0], geometry.mask_to_network(lesion))
+
+
+def test_a_data_set_without_any_mask_works(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache", masks=False)
+    assert not cache.has_mask(np.arange(6)).any()
+    assert cache.masks.shape == (0, 24, 24)
+    assert cache.masks_of(np.array([], dtype=np.int64)).shape == (0, 24, 24)
+
+
+def test_a_cache_is_built_once_and_then_only_read(root, tmp_path, decoded):
+    first = open_cache(root, tmp_path / "cache")
+    assert sorted(decoded) == ["0.png", "0.png", "1.png", "1.png", "2.png", "2.png"]
+    second = open_cache(root, tmp_path / "cache")
+    assert len(decoded) == 6
+    np.testing.assert_array_equal(first.images, second.images)
+    assert len(built(tmp_path / "cache")) == 1
+
+
+def test_a_moved_data_set_meets_its_old_cache(root, tmp_path, decoded):
+    open_cache(root, tmp_path / "cache")
+    root.rename(tmp_path / "elsewhere")
+    open_cache(tmp_path / "elsewhere", tmp_path / "cache")
+    assert len(decoded) == 6
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"image_size": 16},
+        {"crop": "none"},
+        {"low": 1.0},
+        {"high": 98.0},
+        {"low": None, "high": None},
+        {"over": "all"},
+        {"shape": "stretch"},
+    ],
+    ids=lambda option: "-".join(option),
+)
+def test_another_option_never_meets_the_old_slices(root, tmp_path, option):
+    open_cache(root, tmp_path / "cache")
+    preprocess = Preprocess(**{"image_size": 24} | option)
+    cache = open_cache(root, tmp_path / "cache", preprocess)
+    expected, _ = preprocess(decode(root / "no/1.png").pixels)
+    np.testing.assert_array_equal(cache.images[1], expected)
+    assert len(built(tmp_path / "cache")) == 2
+
+
+def test_a_changed_scan_gets_a_new_cache(root, tmp_path):
+    open_cache(root, tmp_path / "cache")
+    write_scan(root / "no/1.png", seed=99)
+    cache = open_cache(root, tmp_path / "cache")
+    expected, _ = PREPROCESS(decode(root / "no/1.png").pixels)
+    np.testing.assert_array_equal(cache.images[1], expected)
+
+
+@pytest.mark.parametrize("name", ["0.png", "a#1.png"])
+def test_a_changed_mask_gets_a_new_cache(root, tmp_path, name):
+    (root / "yes/0.png").rename(root / f"yes/{name}")
+    (root / "masks/0.png").rename(root / f"masks/{name}")
+    old = open_cache(root, tmp_path / "cache").masks.sum()
+    mask = np.zeros((60, 48), dtype=np.uint8)
+    mask[20:45, 15:35] = 255
+    Image.fromarray(mask).save(root / f"masks/{name}")
+    assert open_cache(root, tmp_path / "cache").masks.sum() > old + 50
+
+
+def test_changed_outlines_get_a_new_cache(root, tmp_path):
+    def with_outline(radius: int) -> SliceCache:
+        region = {"shape_attributes": {"name": "circle", "cx": 24, "cy": 30, "r": radius}}
+        outlines = {"0": {"filename": "0.png", "regions": [region]}}
+        (root / "outlines.json").write_text(json.dumps(outlines))
+        record = {"path": "yes/0.png", "label": 1, "mask": "outlines.json#0.png"}
+        catalog = Catalog.from_records([record], root=root).with_content()
+        return SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+
+    small, large = with_outline(4), with_outline(12)
+    assert 0 < small.masks.sum() < large.masks.sum()
+
+
+def test_scan_and_mask_of_one_content_do_not_meet_those_of_another_pairing(root, tmp_path):
+    def paired(mask: str) -> SliceCache:
+        record = {"path": "yes/0.png", "label": 1, "mask": mask}
+        catalog = Catalog.from_records([record], root=root).with_content()
+        return SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+
+    Image.new("L", (48, 60), 255).save(root / "masks/1.png")
+    assert paired("masks/1.png").masks.sum() > paired("masks/0.png").masks.sum()
+    assert paired("").masks.shape[0] == 0
+
+
+def test_broken_scans_and_masks_become_error_rows_and_the_others_stay(root, tmp_path):
+    (root / "no/1.png").write_bytes(b"no image")
+    (root / "no/2.png").write_bytes((root / "no/2.png").read_bytes()[:200])
+    write_mask(root / "masks/0.png", size=(30, 30))
+    cache = open_cache(root, tmp_path / "cache")
+    errors = list(cache.facts["error"])
+    assert [bool(error) for error in errors] == [False, True, True, True, False, False]
+    assert str(root / "no/1.png") in errors[1]
+    assert str(root / "no/2.png") in errors[2]
+    assert "30 x 30" in errors[3]
+    assert str(root / "masks/0.png") in errors[3]
+    assert not cache.images[1].any()
+    np.testing.assert_array_equal(cache.has_mask(np.arange(6)), [False, False, False, False, True, False])
+    expected, _ = PREPROCESS(decode(root / "no/0.png").pixels)
+    np.testing.assert_array_equal(cache.images[0], expected)
+
+
+def test_a_missing_mask_is_an_error_row(root, tmp_path):
+    record = {"path": "yes/0.png", "label": 1, "mask": "masks/gone.png"}
+    catalog = Catalog.from_records([record], root=root).with_content()
+    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert "gone.png" in cache.facts["error"].iat[0]
+
+
+def test_a_set_of_broken_scans_alone_can_be_opened(tmp_path):
+    (tmp_path / "no").mkdir()
+    (tmp_path / "no/0.png").write_bytes(b"")
+    cache = open_cache(tmp_path, tmp_path / "cache")
+    assert "0.png" in cache.facts["error"].iat[0]
+    assert cache.images.shape == (1, 24, 24)
+
+
+def test_a_scan_that_is_mended_is_read_again(root, tmp_path):
+    good = (root / "no/1.png").read_bytes()
+    (root / "no/1.png").write_bytes(b"")
+    assert open_cache(root, tmp_path / "cache").facts["error"].iat[1]
+    (root / "no/1.png").write_bytes(good)
+    assert not open_cache(root, tmp_path / "cache").facts["error"].iat[1]
+
+
+def test_slices_are_mapped_from_disk_and_cannot_be_written(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache")
+    for array in (cache.images, cache.masks):
+        assert isinstance(array, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_crash_in_the_middle_leaves_nothing_behind_and_the_next_job_builds(root, tmp_path, monkeypatch, error):
+    def crash(file: Path) -> DecodedImage:
+        if file.name == "2.png":
+            raise error("power cut")
+        return decode(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "decode", crash)
+        with pytest.raises(error, match="power cut"):
+            open_cache(root, tmp_path / "cache")
+    assert built(tmp_path / "cache") == []
+    assert (open_cache(root, tmp_path / "cache").facts["error"] == "").all()
+    assert len(built(tmp_path / "cache")) == 1
+
+
+def test_jobs_that_start_together_build_one_good_cache_once(root, tmp_path, monkeypatch):
+    log = tmp_path / "decoded.txt"
+
+    def logging_decode(file: Path) -> DecodedImage:
+        with log.open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
+        return decode(file)
+
+    monkeypatch.setattr(cache_module, "decode", logging_decode)
+    fork = multiprocessing.get_context("fork")
+    start, results = fork.Barrier(3), fork.Queue()
+
+    def job() -> None:
+        start.wait(timeout=30)
+        results.put(int(open_cache(root, tmp_path / "cache").images.sum()))
+
+    jobs = [fork.Process(target=job) for _ in range(3)]
+    for process in jobs:
+        process.start()
+    sums = {results.get(timeout=60) for _ in jobs}
+    for process in jobs:
+        process.join(timeout=30)
+        assert process.exitcode == 0
+    assert sums == {int(open_cache(root, tmp_path / "cache").images.sum())}
+    assert len(log.read_text().splitlines()) == 6
+    assert len(built(tmp_path / "cache")) == 1

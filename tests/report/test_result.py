@@ -1,0 +1,122 @@
+import re
+
+import numpy as np
+import pytest
+
+from mriad.errors import MriadError
+
+IMAGE = {
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "no_information_rate",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+}
+PIXEL = {"pixel_ap", "pixel_auroc", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing"}
+WITH_HEALTHY = {"pixel_ap_all", "pixel_auroc_all", "dice_all", "dice_oracle_all"}
+
+
+def names(result):
+    return set(result.flat_metrics())
+
+
+def test_the_names_of_the_metrics_are_those_of_the_design(mixed):
+    by_label = {
+        f"test/{label}/{name}"
+        for label in ("healthy", "anomalous")
+        for name in ("precision", "recall", "f1", "support")
+    }
+    by_class = {
+        f"test/{anomaly}/{name}"
+        for anomaly in ("glioma", "pituitary_tumour")
+        for name in ("auroc", "average_precision", "recall", "support")
+    }
+    top = {f"test/{name}" for name in IMAGE | PIXEL | WITH_HEALTHY}
+    assert names(mixed) == top | by_label | by_class
+
+
+def test_every_number_is_a_plain_float(mixed):
+    assert {type(value) for value in mixed.flat_metrics().values()} == {float}
+
+
+def test_without_masks_there_are_no_pixel_metrics(measure):
+    result = measure(["healthy", "healthy", "glioma"], [0.1, 0.7, 0.9])
+    assert {name for name in names(result) if name.count("/") == 1} == {f"test/{name}" for name in IMAGE}
+    assert result.masks == [None] * 3
+
+
+def test_numbers_by_hand(mixed):
+    flat = mixed.flat_metrics()
+    assert mixed.confusion.tolist() == [[4, 2], [2, 4]]
+    assert flat["test/accuracy"] == pytest.approx(8 / 12)
+    assert flat["test/recall"] == pytest.approx(4 / 6)
+    assert flat["test/specificity"] == pytest.approx(4 / 6)
+    assert flat["test/auroc"] == pytest.approx(30 / 36)
+    assert flat["test/glioma/auroc"] == pytest.approx((6 + 6 + 4 + 5) / 24)
+    assert flat["test/glioma/support"] == 4
+    assert flat["test/healthy/support"] == flat["test/anomalous/support"] == 6
+
+
+def test_a_scan_is_decided_by_the_calibrated_threshold_and_a_score_at_it_is_healthy(measure):
+    table = measure(["healthy", "healthy", "glioma"], [0.4, 0.5, 0.51]).table
+    assert table["decision"].tolist() == [0, 0, 1]
+    assert table["threshold"].tolist() == [0.5] * 3
+
+
+def test_outcomes_name_what_the_decision_was(mixed):
+    by_outcome = mixed.outcomes().value_counts().to_dict()
+    assert by_outcome == {"true negative": 4, "true positive": 4, "false positive": 2, "false negative": 2}
+    assert mixed.outcomes()[5] == "false positive"
+    assert mixed.outcomes()[8] == "false negative"
+
+
+@pytest.mark.parametrize(
+    ("classes", "present"),
+    [
+        (["healthy"] * 3, {"accuracy", "no_information_rate", "specificity"}),
+        (["glioma"] * 3, {"accuracy", "no_information_rate", "recall"}),
+    ],
+    ids=["healthy", "anomalous"],
+)
+def test_a_test_with_one_label_tells_what_it_can(measure, classes, present):
+    result = measure(classes, [0.2, 0.4, 0.6])
+    assert set(result.metrics) == present
+    assert np.isfinite(list(result.flat_metrics().values())).all()
+    assert result.confusion.sum() == 3
+
+
+def test_anomalous_scans_alone_have_pixel_metrics_without_the_healthy_ones(measure):
+    result = measure(["glioma"] * 3, [0.2, 0.4, 0.6], masked=["glioma"])
+    assert set(result.metrics) >= PIXEL
+    assert not set(result.metrics) & WITH_HEALTHY
+
+
+def test_an_anomaly_without_a_mask_is_left_out_of_pixel_metrics(measure):
+    with_another = measure(["healthy", "glioma", "cyst"], [0.1, 0.9, 0.9], masked=["glioma"])
+    assert [mask is not None for mask in with_another.masks] == [False, True, False]
+    assert with_another.metrics["pixel_ap"] == pytest.approx(1.0)
+    assert with_another.metrics["pointing"] == 1.0
+
+
+def test_a_lesion_that_the_crop_has_cut_away_is_left_out_of_pixel_metrics(measure):
+    options = {"masked": ["glioma"], "lost": [2]}
+    result = measure(["healthy", "glioma", "glioma"], [0.1, 0.9, 0.9], **options)
+    assert result.metrics["dice_per_scan"] == pytest.approx(1.0)
+    only_lost = measure(["healthy", "glioma"], [0.1, 0.9], masked=["glioma"], lost=[1])
+    assert not set(only_lost.metrics) & PIXEL
+
+
+@pytest.mark.parametrize("name", ["grade IV (GBM)", "T1+c", "glioma & cyst", "größer 5%", "a b"])
+def test_any_name_of_a_class_becomes_a_name_that_mlflow_takes(measure, name):
+    flat = names(measure(["healthy", name], [0.1, 0.9]))
+    (auroc,) = (key for key in flat if key.count("/") == 2 and key.endswith("/auroc"))
+    assert re.fullmatch(r"test/[\w.-]+/auroc", auroc)
+
+
+def test_a_score_that_is_not_finite_is_told(measure):
+    with pytest.raises(MriadError, match="1 of 2 anomaly scores are not finite"):
+        measure(["healthy", "glioma"], [0.1, float("nan")])

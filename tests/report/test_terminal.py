@@ -1,0 +1,92 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from mriad.report import print_result
+
+PLACES = [("MLflow", "run 1 in sqlite:///x.db")]
+
+
+def printed(result, *, places=PLACES, width=80):
+    stream = io.StringIO()
+    print_result(result, places=places, console=Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_metrics_stand_beside_their_names(mixed):
+    shown = {"AUROC": "auroc", "balanced accuracy": "balanced_accuracy", "no-information rate": "no_information_rate"}
+    shown |= {"recall (sensitivity)": "recall", "pixel AP": "pixel_ap", "Dice, oracle threshold": "dice_oracle"}
+    words = " ".join(printed(mixed).split())
+    for label, name in shown.items():
+        assert f" {label} {mixed.metrics[name]:.3f}" in words
+
+
+def test_counts_threshold_and_rule_are_named(mixed):
+    text = " ".join(printed(mixed).split())
+    assert "toy: 12 test scans, 6 healthy and 6 anomalous." in text
+    assert "Threshold 0.5 (youden, fitted on val)." in text
+
+
+def test_a_fixed_threshold_is_not_called_fitted(measure):
+    text = " ".join(printed(measure(["healthy", "glioma"], [0.1, 0.9], rule="fixed")).split())
+    assert "Threshold 0.5 (fixed)." in text
+
+
+def test_the_table_fits_80_columns_and_cuts_nothing(mixed):
+    text = printed(mixed)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    for label in ("no-information rate", "recall (sensitivity)", "pixel AUPRO (30 % FPR)", "peak inside the lesion"):
+        assert label in text
+
+
+def test_a_long_name_of_a_class_still_fits(measure):
+    name = "dysembryoplastic neuroepithelial tumour"
+    text = printed(measure(["healthy", name], [0.1, 0.9], masked=[name]))
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    assert "anomalous?" in text
+
+
+def test_a_published_protocol_says_so(measure):
+    flawed = " ".join(printed(measure(["healthy", "glioma"], [0.1, 0.9], published=True)).split())
+    assert "Published protocol, flawed on purpose" in flawed
+    assert "Do not believe these numbers" in flawed
+    assert "flawed" not in printed(measure(["healthy", "glioma"], [0.1, 0.9]))
+
+
+@pytest.mark.parametrize(("name", "missing"), [("healthy", "recall"), ("glioma", "specificity")])
+def test_a_test_with_one_label_leaves_out_what_it_cannot_tell(measure, name, missing):
+    text = printed(measure([name] * 3, [0.1, 0.2, 0.9]))
+    assert "nan" not in text
+    assert "AUROC 0" not in " ".join(text.split())
+    assert not any(line.strip().startswith(missing) for line in text.splitlines())
+
+
+def test_the_confusion_matrix_is_that_of_the_decisions(measure):
+    result = measure(["healthy"] * 4 + ["glioma"] * 3, [0.1, 0.2, 0.3, 0.9, 0.9, 0.8, 0.1])
+    words = " ".join(printed(result).split())
+    assert "healthy 3 1" in words
+    assert "anomalous 1 2" in words
+
+
+def test_classes_stand_with_their_support_and_recall(mixed):
+    words = " ".join(printed(mixed).split())
+    assert f"glioma 4 {mixed.by_class['glioma']['auroc']:.3f} 0.750" in words
+
+
+def test_a_class_without_healthy_scans_beside_it_has_no_auroc(measure):
+    assert "glioma 3 - 0.333" in " ".join(printed(measure(["glioma"] * 3, [0.1, 0.2, 0.9])).split())
+
+
+def test_brackets_in_names_and_paths_are_printed_as_they_are(measure):
+    places = [("Checkpoint", "/runs/[bold]/[/x]/best.ckpt")]
+    text = printed(measure(["healthy", "[t2]"], [0.1, 0.9], data="[mine]"), places=places)
+    for words in ("/runs/[bold]/[/x]/best.ckpt", "[t2]", "[mine]"):
+        assert words in text
+
+
+def test_a_long_place_is_not_broken(mixed):
+    path = "/a/very/long/path" * 10
+    assert path in printed(mixed, places=[("Checkpoint", path)])

@@ -1,0 +1,265 @@
+import copy
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from omegaconf import OmegaConf
+
+from mriad.data.preprocess import Preprocess
+from mriad.errors import MriadError
+from mriad.models import Autoencoder
+from mriad.tasks.checkpoint import Checkpoint, instantiate_trusted, load_weights, restore_best
+
+CONFIG = {
+    "seed": 0,
+    "data": {
+        "name": "toy",
+        "image_size": 16,
+        "preprocess": {"_target_": "mriad.data.preprocess.Preprocess", "image_size": "${..image_size}"},
+    },
+    "score": {"_target_": "mriad.scoring.Score", "residual": "l1"},
+    "model": {
+        "_target_": "mriad.models.Autoencoder",
+        "network": {
+            "_target_": "mriad.models.networks.AutoencoderNetwork",
+            "image_size": "${data.image_size}",
+            "latent_dim": 4,
+        },
+        "score": "${score}",
+        "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001},
+    },
+}
+CALIBRATION = {
+    "rule": "youden",
+    "threshold": 0.5,
+    "pixel_threshold": 0.25,
+    "val_scores": {"path": ["a", "b"], "label": [0, 1], "score": [0.1, 0.9]},
+}
+
+
+@pytest.fixture
+def content():
+    torch.manual_seed(0)
+    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    return {
+        "state_dict": detector.state_dict(),
+        "mriad": {
+            "config": copy.deepcopy(CONFIG),
+            "choices": {"model": "ae", "experiment": None},
+            "run_id": "r1",
+            "calibration": copy.deepcopy(CALIBRATION),
+        },
+    }
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(content):
+        torch.save(content, tmp_path / "best.ckpt")
+        return tmp_path / "best.ckpt"
+
+    return write
+
+
+def refusal(path):
+    with pytest.raises(MriadError) as error:
+        Checkpoint.load(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+def test_a_checkpoint_gives_back_the_detector_that_was_saved(content, save):
+    checkpoint = Checkpoint.load(save(content))
+    detector = checkpoint.detector()
+    assert isinstance(detector, Autoencoder)
+    assert not detector.training
+    assert all(torch.equal(value, content["state_dict"][name]) for name, value in detector.state_dict().items())
+    assert detector.score.residual.__name__ == "absolute_error"
+
+
+def test_a_checkpoint_gives_back_preprocessing_calibration_and_origin(content, save):
+    checkpoint = Checkpoint.load(save(content))
+    assert checkpoint.preprocess() == Preprocess(image_size=16)
+    assert checkpoint.choices == {"model": "ae", "experiment": None}
+    assert checkpoint.run_id == "r1"
+    calibration = checkpoint.require_calibration()
+    assert (calibration.rule, calibration.threshold, calibration.pixel_threshold) == ("youden", 0.5, 0.25)
+    assert calibration.val_scores.to_dict(orient="list") == CALIBRATION["val_scores"]
+
+
+def test_a_run_that_ended_before_calibration_is_told_how_to_go_on(content, save):
+    del content["mriad"]["calibration"]
+    checkpoint = Checkpoint.load(save(content))
+    with pytest.raises(MriadError, match=r"has no threshold: .*'python train\.py resume=r1'"):
+        checkpoint.require_calibration()
+
+
+def test_a_missing_file_is_told(tmp_path):
+    assert refusal(tmp_path / "gone.ckpt").startswith("There is no checkpoint at ")
+    assert refusal(tmp_path).startswith("There is no checkpoint at ")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"hello, I am a text\n" * 100, b"PK\x03\x04 not much of a zip", "äöü".encode("latin-1")]
+)
+def test_a_file_of_another_kind_is_told(tmp_path, raw):
+    (tmp_path / "notes.ckpt").write_bytes(raw)
+    assert "is no checkpoint that can be read" in refusal(tmp_path / "notes.ckpt")
+
+
+def test_a_truncated_checkpoint_is_told(content, save):
+    path = save(content)
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "is no checkpoint that can be read" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        torch.zeros(3),
+        [1, 2],
+        {"state_dict": {}},
+        {"mriad": 5, "state_dict": {}},
+        {"mriad": {}, "state_dict": {}},
+        {"mriad": {"config": CONFIG, "choices": {}}},
+        {"mriad": {"config": CONFIG}, "state_dict": {}},
+    ],
+    ids=["tensor", "list", "weights", "number", "empty record", "no weights", "no choices"],
+)
+def test_a_torch_file_of_another_program_is_told(save, other):
+    assert "is a checkpoint of another program" in refusal(save(other))
+
+
+def test_a_lightning_checkpoint_of_another_program_is_told(tmp_path):
+    class Foreign(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def training_step(self, batch, _):
+            return self.layer(batch).mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.zeros(4, 2)))
+    trainer.save_checkpoint(tmp_path / "foreign.ckpt")
+    assert "is a checkpoint of another program" in refusal(tmp_path / "foreign.ckpt")
+
+
+class Bomb:
+    """Unpickling it writes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return Path.write_text, (Path(self.target), "boom")
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_code_in_a_checkpoint_does_not_run(content, save, tmp_path, writer):
+    content["mriad"]["config"]["extra"] = Bomb(str(tmp_path / "boom"))
+    path = save(content) if writer == "torch" else tmp_path / "best.ckpt"
+    if writer == "pickle":
+        path.write_bytes(pickle.dumps(content))
+    assert "is no checkpoint that can be read" in refusal(path)
+    assert not (tmp_path / "boom").exists()
+
+
+FOREIGN = [
+    "os.system",
+    "subprocess.run",
+    "builtins.exec",
+    "mriad.tasks.predict.os.system",
+    "mriad.tracking.run.subprocess.run",
+    "mriad.tracking.run.tempfile.mkdtemp",
+    "mriad.tasks.checkpoint.torch.load",
+    "mriad.tasks.checkpoint.pickle.loads",
+    "lightning.fabric.utilities.cloud_io._load",
+    "lightning.pytorch.core.saving.load_hparams_from_yaml",
+    "albumentations.core.serialization.from_dict",
+    "mriad.errors.__name__",
+    "mriad.errors.MriadError.mro",
+    "mriadx.anything",
+    "torch.optimx",
+]
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+@pytest.mark.parametrize("place", ["model", "model.network", "model.optimizer", "model.score", "data.preprocess"])
+def test_a_config_that_names_foreign_code_is_refused(content, save, place, target):
+    config = OmegaConf.create(content["mriad"]["config"])
+    OmegaConf.update(config, place, {"_target_": target}, merge=False)
+    content["mriad"]["config"] = OmegaConf.to_container(config)
+    checkpoint = Checkpoint.load(save(content))
+    with pytest.raises(MriadError) as error:
+        checkpoint.preprocess() if place.startswith("data") else checkpoint.detector()
+    assert str(error.value).startswith(f"The checkpoint asks for '{target}', which mriad does not use;")
+
+
+def test_foreign_code_is_found_in_lists_and_behind_interpolations(tmp_path):
+    config = {
+        "evil": "mriad.tasks.predict.os.system",
+        "model": {"_target_": "mriad.scoring.Score", "layers": [1, {"deep": {"_target_": "${evil}"}}]},
+    }
+    with pytest.raises(MriadError, match=r"asks for 'mriad\.tasks\.predict\.os\.system'"):
+        instantiate_trusted(OmegaConf.create(config).model)
+
+
+def test_a_class_that_this_version_does_not_have_is_told_in_a_sentence():
+    with pytest.raises(MriadError) as error:
+        instantiate_trusted(OmegaConf.create({"_target_": "mriad.models.FutureDetector"}))
+    assert "mriad.models.FutureDetector" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_model_are_told_in_a_sentence(content, save):
+    content["mriad"]["config"]["model"]["network"]["latent_dim"] = 8
+    checkpoint = Checkpoint.load(save(content))
+    with pytest.raises(MriadError) as error:
+        checkpoint.detector()
+    assert "was made by another model than Autoencoder with these options (size mismatch for" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_without_a_layer_are_told_in_a_sentence(content):
+    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    weights = content["state_dict"]
+    del weights["network.encoder.0.bias"]
+    with pytest.raises(MriadError, match=r"Missing key\(s\) in state_dict: \"network\.encoder\.0\.bias\""):
+        load_weights(detector, weights, Path("best.ckpt"))
+
+
+def test_the_best_weights_come_back_where_a_metric_chose_them(content, save, tmp_path):
+    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    callback = ModelCheckpoint(monitor="val/loss")
+    callback.best_model_path = str(save(content))
+    assert (
+        restore_best(SimpleNamespace(checkpoint_callback=callback), detector, tmp_path / "x") == tmp_path / "best.ckpt"
+    )
+    assert all(torch.equal(value, content["state_dict"][name]) for name, value in detector.state_dict().items())
+
+
+@pytest.mark.parametrize("callback", [None, ModelCheckpoint(monitor=None)], ids=["no callback", "no metric"])
+def test_the_last_weights_stay_where_no_metric_chose(content, save, tmp_path, callback):
+    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    before = copy.deepcopy(detector.state_dict())
+    if callback is not None:
+        callback.best_model_path = str(save(content))
+    best = restore_best(SimpleNamespace(checkpoint_callback=callback), detector, tmp_path)
+    assert best == tmp_path / "best.ckpt"
+    assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())

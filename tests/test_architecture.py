@@ -1,0 +1,139 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "mriad").rglob("*.py"))
+
+# From the top of the house to its ground: a room imports itself and the rooms of lower floors.
+FLOORS = (
+    ("tasks",),
+    ("callbacks", "report", "compare", "audit"),
+    ("models", "tracking", "plots"),
+    ("scoring", "thresholds", "metrics", "data"),
+    ("command",),
+    ("anatomy", "errors", "geometry"),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def name_of(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file):
+    """Full names of what a module imports, anywhere in it: at its top, in functions, for types."""
+    name = name_of(file)
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found += [f"{origin}.{alias.name}" for alias in node.names]
+    return found
+
+
+def room_of(name):
+    """The room of a name below mriad; None for the package itself."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "mriad" and len(parts) > 1 else None
+
+
+def rooms_imported(file):
+    return {room for room in map(room_of, imports_of(file)) if room is not None}
+
+
+def files_of(*rooms):
+    return [file for file in MODULES if room_of(name_of(file)) in rooms]
+
+
+def test_the_parser_sees_imports_of_every_kind(tmp_path, monkeypatch):
+    file = tmp_path / "mriad" / "tasks" / "x.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "import os, mriad.data\nfrom mriad import plots\nfrom ..models import vae\nfrom . import y\n"
+        "def f():\n    from mriad.report.result import Result\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert rooms_imported(file) == {"data", "plots", "models", "tasks", "report"}
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_a_module_imports_its_own_room_and_lower_floors_only(file):
+    room = room_of(name_of(file))
+    if room is None:
+        assert rooms_imported(file) == set()
+        return
+    assert room in FLOOR, f"{room} stands on no floor; give it one here and in the design"
+    upward = {other for other in rooms_imported(file) if other != room and FLOOR[other] <= FLOOR[room]}
+    assert upward == set()
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("models", {"data"}),
+        ("tracking", {"data", "scoring", "thresholds", "metrics"}),
+        ("scoring", {"models", "data"}),
+        ("thresholds", {"models", "data"}),
+        ("metrics", {"models", "data"}),
+    ],
+)
+def test_rooms_that_must_not_know_each_other(room, forbidden):
+    files = files_of(room)
+    assert files
+    assert {name_of(file): rooms_imported(file) & forbidden for file in files} == {name_of(f): set() for f in files}
+
+
+def test_plots_know_arrays_only():
+    files = files_of("plots")
+    assert files
+    assert set().union(*map(rooms_imported, files)) <= {"plots", "errors"}
+
+
+def test_nothing_but_the_entry_points_imports_tasks():
+    importers = {name_of(file) for file in MODULES if "tasks" in rooms_imported(file)}
+    assert {room_of(name) for name in importers} <= {"tasks"}
+    for command in ("train", "evaluate", "predict"):
+        tasks = {name for name in imports_of(ROOT / f"{command}.py") if room_of(name) == "tasks"}
+        assert tasks == {f"mriad.tasks.{command}.{command}"}
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_an_entry_point_is_thin(command):
+    file = ROOT / f"{command}.py"
+    assert rooms_imported(file) == {"command", "tasks"}
+    at_the_top = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in at_the_top] == ["mriad.command"]
+
+
+def test_albumentations_is_imported_in_one_file():
+    users = [name_of(file) for file in MODULES if any(n.split(".")[0] == "albumentations" for n in imports_of(file))]
+    assert users == ["mriad.data.augment"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_help_does_not_wait_for_heavy_imports(command, tmp_path):
+    program = f"""
+import runpy, sys
+sys.argv = [{command + ".py"!r}, "--help"]
+sys.path.insert(0, {str(ROOT)!r})
+try:
+    runpy.run_path({str(ROOT / (command + ".py"))!r}, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {{"torch", "lightning", "mlflow", "albumentations", "pandas", "sklearn", "matplotlib"}}
+print("HEAVY", sorted(heavy & set(sys.modules)), "COMMAND", "mriad.command" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "HEAVY [] COMMAND True"
+    assert len(done.stdout.splitlines()) > 10
+    assert list(tmp_path.iterdir()) == []

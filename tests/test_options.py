@@ -1,0 +1,211 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from omegaconf import OmegaConf
+
+from mriad.callbacks import ThresholdCalibration
+from mriad.data import MRIDataModule
+from mriad.data.augment import Augment
+from mriad.errors import MriadError
+from mriad.models import Detector
+from mriad.scoring import Score
+from mriad.tasks.checkpoint import require_trusted
+from mriad.thresholds import Threshold
+from mriad.tracking.run import Tracker
+
+CONF = Path(__file__).parent.parent / "conf"
+NOT_CHOSEN = {"data/base"}  # what the options of a group share
+NEEDS_VALUE = {"threshold": {"fixed": "threshold.value=0.5"}}
+SMALL = {
+    "ae": ["data.image_size=32", "model.network.latent_dim=8"],
+    "vae": ["data.image_size=32", "model.network.latent_dim=8", "model.network.widths=[4,8]"],
+    "vae_residual": [
+        "data.image_size=32",
+        "model.network.latent_dim=8",
+        "model.network.hidden_dim=16",
+    ],
+}
+
+
+def options(group):
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return [name for name in names if f"{group}/{name}" not in NOT_CHOSEN]
+
+
+def overrides_of(group, name):
+    value = NEEDS_VALUE.get(group, {}).get(name)
+    return [f"{group}={name}", *([value] if value else [])]
+
+
+CHOICES = [(folder.name, name) for folder in sorted(CONF.iterdir()) if folder.is_dir() for name in options(folder.name)]
+OF_EVALUATE = [(group, name) for group, name in CHOICES if group in ("data", "split", "threshold", "trainer", "logger")]
+OF_PREDICT = [(group, name) for group, name in CHOICES if group in ("logger", "hydra")]
+
+
+@pytest.fixture
+def composed(tmp_path, monkeypatch):
+    """Compose a command's config as Hydra does for its options, and let interpolations of Hydra resolve."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+    def build(command, *overrides):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose(command, overrides=list(overrides), return_hydra_config=True)
+        cfg.hydra.runtime.output_dir = str(tmp_path)
+        cfg.hydra.runtime.cwd = str(tmp_path)
+        cfg.hydra.job.num = 0
+        HydraConfig.instance().set_config(cfg)
+        OmegaConf.set_struct(cfg, False)
+        del cfg["hydra"]
+        OmegaConf.set_struct(cfg, True)
+        return cfg
+
+    return build
+
+
+def resolved(cfg):
+    return OmegaConf.to_container(cfg, resolve=True)
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_option_composes_for_train(composed, group, name):
+    cfg = resolved(composed("train", *overrides_of(group, name)))
+    assert cfg["model"]["_target_"].startswith("mriad.models.")
+    assert cfg["model"]["network"]["image_size"] == cfg["data"]["image_size"]
+    assert HydraConfig.get().runtime.choices[group] == name
+
+
+@pytest.mark.parametrize(("group", "name"), OF_EVALUATE)
+def test_every_option_composes_for_evaluate(composed, group, name):
+    needed = ["data=folder"] if group == "split" else []
+    cfg = resolved(composed("evaluate", *needed, *overrides_of(group, name)))
+    assert HydraConfig.get().runtime.choices[group] == name
+    assert cfg["trainer"]["_target_"] == "lightning.Trainer"
+
+
+@pytest.mark.parametrize(("group", "name"), OF_PREDICT)
+def test_every_option_composes_for_predict(composed, group, name):
+    cfg = resolved(composed("predict", "input=scans", *overrides_of(group, name)))
+    assert HydraConfig.get().runtime.choices[group] == name
+    assert cfg["input"] == "scans"
+
+
+def test_evaluate_leaves_data_and_threshold_to_the_checkpoint_unless_asked(composed):
+    cfg = composed("evaluate")
+    assert "_target_" not in cfg.data
+    assert cfg.get("threshold") is None
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_a_published_experiment_uses_a_split_that_says_so(composed, name):
+    cfg = composed("train", f"experiment={name}")
+    assert instantiate(cfg.data.split).published is True
+    assert HydraConfig.get().runtime.choices["split"].startswith("published_")
+
+
+@pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] not in ("logger", "hydra")])
+def test_a_checkpoint_of_any_shipped_option_is_trusted(composed, group, name):
+    cfg = composed("train", *overrides_of(group, name))
+    assert require_trusted(cfg) is None
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_every_data_option_makes_a_data_module(composed, tmp_path, name):
+    datamodule = instantiate(composed("train", f"data={name}", f"data.root={tmp_path}", "data.image_size=96").data)
+    assert isinstance(datamodule, MRIDataModule)
+    assert (datamodule.name, datamodule.preprocess.image_size) == (name, 96)
+
+
+@pytest.mark.parametrize("name", options("split"))
+def test_every_split_option_says_whether_it_is_published(composed, name):
+    split = instantiate(composed("train", f"split={name}").data.split)
+    assert split.published is name.startswith("published")
+
+
+@pytest.mark.parametrize("name", options("augment"))
+def test_every_augmentation_keeps_shape_type_and_range(composed, name):
+    augment = instantiate(composed("train", f"augment={name}").data.augment)
+    images = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8).numpy()
+    if name == "none":
+        assert augment is None
+        return
+    assert isinstance(augment, Augment)
+    changed = augment(images)
+    assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
+
+
+@pytest.mark.parametrize("name", options("threshold"))
+def test_every_threshold_option_is_the_rule_of_its_name(composed, name):
+    rule = instantiate(composed("train", *overrides_of("threshold", name)).threshold)
+    assert isinstance(rule, Threshold)
+    assert rule.name == name
+
+
+@pytest.mark.parametrize("name", options("trainer"))
+def test_every_trainer_option_takes_what_lightning_knows(composed, name):
+    cfg = resolved(composed("train", f"trainer={name}").trainer)
+    expected = {"gpu": ("gpu", 1, "bf16-mixed"), "ddp": ("auto", 2, "32-true"), "cpu": ("cpu", 1, "32-true")}
+    found = (cfg["accelerator"], cfg["devices"], cfg["precision"])
+    assert found == expected.get(name, ("auto", 1, "32-true"))
+    if name in ("auto", "cpu"):  # the others need their devices to be there
+        assert isinstance(instantiate(cfg, logger=False, enable_checkpointing=False), Trainer)
+
+
+@pytest.mark.parametrize("name", options("callbacks"))
+def test_every_callback_is_one_of_lightning(composed, name):
+    callbacks = instantiate(composed("train", f"callbacks={name}").callbacks)
+    made = [callback for callback in callbacks.values() if callback is not None]
+    assert made
+    assert all(isinstance(callback, Callback) for callback in made)
+    assert sum(isinstance(callback, ThresholdCalibration) for callback in made) == 1
+
+
+@pytest.mark.parametrize("name", options("logger"))
+def test_every_logger_option_opens_a_store(composed, tracking_uri, name):
+    tracker = instantiate(composed("train", f"logger={name}", f"logger.tracking_uri={tracking_uri}").logger)
+    assert isinstance(tracker, Tracker)
+    assert tracker.client.get_experiment(tracker.experiment_id).name == "mriad"
+
+
+@pytest.mark.parametrize("score", options("score"))
+@pytest.mark.parametrize("model", options("model"))
+def test_every_model_goes_with_every_score(composed, model, score):
+    torch.manual_seed(0)
+    detector = instantiate(composed("train", f"model={model}", f"score={score}", *SMALL[model]).model)
+    assert isinstance(detector, Detector)
+    assert isinstance(detector.score, Score)
+    x = torch.rand(4, 1, 32, 32)
+    x[..., :8] = 0.0
+    detector.eval()
+    with torch.no_grad():
+        anomaly_map, scores = detector.scan(x)
+    assert anomaly_map.shape == x.shape
+    assert scores.shape == (4,)
+    assert torch.cat([anomaly_map.flatten(), scores]).isfinite().all()
+    assert (scores > 0).all()
+    detector.train()
+    before = [parameter.detach().clone() for parameter in detector.parameters()]
+    optimizers = detector.configure_optimizers()
+    optimizer = optimizers["optimizer"] if isinstance(optimizers, dict) else optimizers
+    loss = detector.losses(x)["loss"]
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite()
+    assert all(not torch.equal(old, new) for old, new in zip(before, detector.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_a_size_that_a_network_cannot_take_is_told_before_training(composed, model):
+    cfg = composed("train", f"model={model}", *SMALL[model], "data.image_size=50")
+    with pytest.raises(Exception, match=f"model={model} cannot take data.image_size=50") as raised:
+        instantiate(cfg.model)
+    cause = raised.value
+    while not isinstance(cause, MriadError):
+        cause = cause.__cause__
+    assert "it must be a multiple of" in str(cause)
