@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from mriad.callbacks import LastCheckpoint
+
+
+class Line(LightningModule):
+    def __init__(self, *, fails_in_epoch: int | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self._fails_in_epoch = fails_in_epoch
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        if self.current_epoch == self._fails_in_epoch:
+            raise RuntimeError("stopped")
+        return self.layer(batch[0]).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters())
+
+
+def fit(module: Line, callback: LastCheckpoint, *, epochs: int, ckpt_path: Path | None = None) -> Trainer:
+    trainer = Trainer(
+        max_epochs=epochs,
+        callbacks=[callback],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    trainer.fit(module, DataLoader(TensorDataset(torch.rand(4, 1)), batch_size=2), ckpt_path=ckpt_path)
+    return trainer
+
+
+def saved_epoch(folder: Path) -> int:
+    return torch.load(folder / "last.ckpt", weights_only=True)["epoch"]
+
+
+def test_the_end_of_a_training_is_saved_even_if_the_last_save_was_just_now(tmp_path):
+    fit(Line(), LastCheckpoint(dirpath=tmp_path, every_seconds=1e9), epochs=3)
+    assert saved_epoch(tmp_path) in (2, 3)
+
+
+def test_a_training_that_is_stopped_saves_at_once(tmp_path):
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(Line(fails_in_epoch=2), LastCheckpoint(dirpath=tmp_path, every_seconds=1e9), epochs=5)
+    assert saved_epoch(tmp_path) == 2
+
+
+def test_a_training_that_never_took_a_step_saves_nothing(tmp_path):
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(Line(fails_in_epoch=0), LastCheckpoint(dirpath=tmp_path, every_seconds=1e9), epochs=5)
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_no_epoch_is_saved_before_its_time(tmp_path, monkeypatch):
+    saves = []
+    callback = LastCheckpoint(dirpath=tmp_path, every_seconds=1e9)
+    monkeypatch.setattr(Trainer, "save_checkpoint", lambda self, path: saves.append(self.current_epoch))
+    fit(Line(), callback, epochs=4)
+    assert len(saves) == 1
+    saves.clear()
+    fit(Line(), LastCheckpoint(dirpath=tmp_path, every_seconds=0), epochs=4)
+    assert len(saves) == 5
+
+
+def test_a_stopped_training_goes_on_to_its_end(tmp_path):
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(Line(fails_in_epoch=1), LastCheckpoint(dirpath=tmp_path), epochs=3)
+    trainer = fit(Line(), LastCheckpoint(dirpath=tmp_path), epochs=3, ckpt_path=tmp_path / "last.ckpt")
+    assert trainer.current_epoch == 3
+    assert trainer.global_step == 6

@@ -1,0 +1,284 @@
+"""The README's commands are typed as they stand there, with nothing but overrides that shrink them appended.
+
+``make train`` and ``make test`` install and run for minutes and are left to CI, which starts with them; ``source`` changes
+nothing here, where ``python`` is the interpreter of the tests. Every other line is run, also one that is added later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+from omegaconf import OmegaConf
+from PIL import Image
+
+from .brains import brain, lesion, save, write_scans
+from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun
+
+pytestmark = pytest.mark.slow
+
+SMALLER = "data.image_size=32 trainer.max_epochs=1"
+SMALLER_SET = "data.layout.healthy_subjects=24 data.layout.diseased_subjects=10 data.layout.slices_per_subject=2"
+ELSEWHERE = {"make train", "make test", "source .venv/bin/activate"}
+UI = "make ui"
+
+
+def readme_lines() -> list[str]:
+    """Every line of every bash block, without its comment."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"\s+#.*$", "", line).strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+TYPED = [line for line in readme_lines() if line not in ELSEWHERE | {UI}]
+
+
+@dataclass
+class Done:
+    """What one line did."""
+
+    line: str
+    outcome: Outcome
+    desk: Desk
+    new: dict[str, list[TrainedRun]]
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The options of the line."""
+        return dict(word.split("=", 1) for word in shlex.split(self.line) if "=" in word)
+
+    def only(self, kind: str) -> TrainedRun:
+        """The one run of a kind that the line made, which has finished."""
+        (run,) = self.new[kind]
+        assert run.status == "FINISHED"
+        return run
+
+
+@dataclass
+class Desk:
+    """The one working directory that all lines are typed in, in their order."""
+
+    terminal: Terminal
+    data: dict[str, Path]
+    done: dict[str, Done] = field(default_factory=dict)
+
+    def type(self, line: str) -> Done:
+        before = {run.info.run_id for run in self.terminal.runs()}
+        outcome = self.terminal.shell(self.completed(line))
+        new: dict[str, list[TrainedRun]] = {"training": [], "evaluation": [], "sweep": []}
+        for run in self.terminal.runs():
+            if run.info.run_id not in before:
+                new[run.data.tags["kind"]].append(TrainedRun(self.terminal, run.info.run_id))
+        return Done(line, outcome, self, new)
+
+    def first(self) -> TrainedRun:
+        """The run that stands for RUN_ID."""
+        return TrainedRun(self.terminal, self.terminal.runs("training")[0].info.run_id)
+
+    def completed(self, line: str) -> str:
+        """The line with its placeholders filled in and shrunk."""
+        for name, folder in self.data.items():
+            line = line.replace(f"/path/to/{name}", str(folder))
+        if "RUN_ID" in line:
+            line = line.replace("RUN_ID", self.first().id)
+        assert "/path/to" not in line, f"what does {line} stand for?"
+        if line.startswith("python train.py") and not re.search(r" --(help|cfg)", line):
+            if "resume=" in line:
+                line += " trainer.max_epochs=2"
+            else:
+                line += f" {SMALLER}" if "data=" in line else f" {SMALLER} {SMALLER_SET}"
+        return re.sub(r"(\w+)\.py", rf"'{REPOSITORY}/\1.py'", line, count=1)
+
+
+def stand_in(root: Path) -> dict[str, Path]:
+    """Folders in the layouts of the data sets, of made-up scans; real ones where MRIAD_DATA_ROOT names them."""
+    real = os.environ.get("MRIAD_DATA_ROOT")
+    folders = {"scans": write_scans(root / "scans", healthy=30, anomalous=10)}
+    records = [{"path": str(file.relative_to(root / "scans")), "label": int(file.parent.name == "tumour")}
+               for name in ("healthy", "tumour") for file in sorted((root / "scans" / name).iterdir())]
+    pd.DataFrame(records).to_csv(root / "scans" / "scans.csv", index=False)
+    if real is not None:
+        return folders | {name: Path(real) / name for name in ("nickparvar", "br35h")}
+    for part, healthy in (("Training", 30), ("Testing", 10)):
+        for number in range(healthy):
+            save(root / "nickparvar" / part / "notumor" / f"n{number}.png", brain(100 + number + 100 * healthy))
+        for offset, kind in enumerate(("glioma", "meningioma", "pituitary")):
+            for number in range(5):
+                save(root / "nickparvar" / part / kind / f"k{number}.png", lesion(100 * healthy + 10 * offset + number)[0])
+    for number in range(20):
+        save(root / "br35h" / "no" / f"no{number}.png", brain(9000 + number))
+        save(root / "br35h" / "yes" / f"y{number}.png", lesion(9000 + number)[0])
+    return folders | {name: root / name for name in ("nickparvar", "br35h")}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """All lines, typed one after the other."""
+    desk = Desk(Terminal(tmp_path_factory.mktemp("readme")), stand_in(tmp_path_factory.mktemp("data_sets")))
+    inbox = desk.terminal.folder / "scans"
+    save(inbox / "patient 1 (t=2) [axial].png", lesion(1, size=80)[0])
+    save(inbox / "a b.png", brain(2))
+    save(inbox / "c.jpg", brain(3, size=50))
+    save(inbox / "deeper" / "d.png", lesion(4)[0])
+    for line in TYPED:
+        desk.done[line] = desk.type(line)
+    return desk
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_a_line_of_the_readme_does_what_it_says(desk: Desk, line: str) -> None:
+    done = desk.done[line]
+    assert done.outcome.code == 0, f"{done.outcome.out}\n{done.outcome.err}"
+    assert "Traceback" not in done.outcome.out + done.outcome.err
+    words = shlex.split(line)
+    script = words[1] if words[0] == "python" else words[0]
+    if "--help" in words or "--cfg" in words:
+        _check_config(done)
+    elif script == "train.py":
+        _check_sweep(done) if "-m" in words else _check_training(done)
+    elif script == "evaluate.py":
+        _check_evaluation(done)
+    elif script == "predict.py":
+        _check_prediction(done)
+    else:
+        pytest.fail(f"'{line}' is new in the README: say in this test what it leaves behind")
+
+
+def _check_config(done: Done) -> None:
+    if "--cfg" in done.line:
+        assert OmegaConf.create(done.outcome.out).data.name == done.words["data"]
+    else:
+        groups = [path.name for path in (REPOSITORY / "conf").iterdir() if path.is_dir()]
+        for name in {"data", "model", "score", "threshold", "augment", "split", "trainer"} & set(groups):
+            assert f"{name}: " in done.outcome.out
+    assert not any(done.new.values())
+
+
+def _check_run(run: TrainedRun) -> None:
+    assert run.status == "FINISHED"
+    assert 0 <= run.metrics["test/auroc"] <= 1
+    files = {"scores.parquet", "split.csv", "config.yaml", "environment.json", "checkpoint/best.ckpt"}
+    figures = {f"plots/{name}.png" for name in ("roc", "pr", "score_histogram", "confusion_matrix", "gallery", "loss")}
+    assert files | figures <= run.files()
+    assert len(run.scores) == int(run.metrics["test/healthy/support"] + run.metrics["test/anomalous/support"])
+
+
+def _check_training(done: Done) -> None:
+    if "resume" in done.words:
+        assert not any(done.new.values())
+        run = done.desk.first()
+        assert run.epochs("train/loss") == [0, 1]
+    else:
+        run = done.only("training")
+        for name in ("model", "data", "threshold", "score", "seed", "threshold.q", "model.beta"):
+            if name in done.words:
+                assert run.params[name] == done.words[name]
+        assert "AUROC" in done.outcome.out and run.id in done.outcome.out
+    _check_run(run)
+    assert (run.output / "best.ckpt").exists() and (run.output / "last.ckpt").exists()
+
+
+def _check_sweep(done: Done) -> None:
+    parent = done.only("sweep")
+    jobs = int(np.prod([len(value.split(",")) for value in done.words.values()]))
+    assert len(done.new["training"]) == jobs > 1
+    for run in done.new["training"]:
+        _check_run(run)
+        assert run.tags["mlflow.parentRunId"] == parent.id
+    combinations = {tuple(run.params[name] for name in done.words) for run in done.new["training"]}
+    assert len(combinations) == jobs
+
+
+def _check_evaluation(done: Done) -> None:
+    run = done.only("evaluation")
+    source = done.desk.first()
+    assert run.tags["source_run"] == source.id
+    assert {"scores.parquet", "split.csv", "plots/gallery.png"} <= run.files()
+    assert run.params["data"] == done.words.get("data", source.params["data"])
+    assert run.params["threshold"] == done.words.get("threshold", source.params["threshold"])
+    if "data" not in done.words:
+        assert run.metrics["test/auroc"] == source.metrics["test/auroc"]
+
+
+def _check_prediction(done: Done) -> None:
+    folder = done.desk.terminal.folder
+    newest = max(folder.rglob("predictions.csv"), key=lambda file: file.stat().st_mtime) if "output" not in done.words else (
+        folder / done.words["output"] / "predictions.csv"
+    )
+    assert str(newest.relative_to(folder)) in done.outcome.out
+    table = pd.read_csv(newest, keep_default_na=False)
+    assert list(table.columns) == ["path", "score", "threshold", "decision", "error"]
+    assert set(table["error"]) == {""} and set(table["decision"]) <= {0, 1}
+    expected = {
+        "scans": ["scans/a b.png", "scans/c.jpg", "scans/deeper/d.png", "scans/patient 1 (t=2) [axial].png"],
+        '"scans/patient 1 (t=2) [axial].png"': ["scans/patient 1 (t=2) [axial].png"],
+        '["scans/a b.png", "scans/*.jpg"]': ["scans/a b.png", "scans/c.jpg"],
+    }
+    assert list(table["path"]) == expected[done.words["input"]]
+    for path in table["path"] if done.words.get("maps") == "true" else ():
+        target = newest.parent / "maps" / Path(path).relative_to("scans")
+        size = Image.open(folder / path).size
+        anomaly_map, overlay = (Image.open(f"{target}.{ending}") for ending in ("map.tiff", "overlay.png"))
+        assert anomaly_map.size == overlay.size == size
+        assert np.asarray(anomaly_map).dtype == np.float32
+
+
+def test_the_ui_answers(desk: Desk) -> None:
+    assert UI in readme_lines()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", "install", "ui", f"PORT={port}", f"VENV={sys.prefix}"]
+    with (desk.terminal.folder / "ui.log").open("wb") as log:
+        ui = subprocess.Popen(command, cwd=desk.terminal.folder, stdout=log, stderr=log, start_new_session=True)
+        try:
+            assert _answer(f"http://127.0.0.1:{port}", ui) == 200, (desk.terminal.folder / "ui.log").read_text()
+            found = requests.post(
+                f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
+                json={"experiment_ids": [desk.first().stored.info.experiment_id]},
+                timeout=60,
+            ).json()["runs"]
+            assert desk.first().id in {run["info"]["run_id"] for run in found}
+        finally:
+            os.killpg(ui.pid, signal.SIGTERM)
+            ui.wait(60)
+
+
+def _answer(address: str, process: subprocess.Popen[bytes]) -> int | None:
+    for _ in range(240):
+        try:
+            return requests.get(address, timeout=60).status_code
+        except requests.ConnectionError:
+            if process.poll() is not None:
+                return None
+            time.sleep(0.5)
+    return None
+
+
+def test_the_readme_has_lines_to_type() -> None:
+    scripts = {line.split()[1] for line in TYPED if line.startswith("python ")}
+    assert scripts == {"train.py", "evaluate.py", "predict.py"}
+    assert set(readme_lines()) >= ELSEWHERE  # what is gone from the README is not to be excused here
+
+
+def test_the_options_that_the_readme_lists_are_all_there_are() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+` ?)+)\|", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert {"data", "model", "score", "threshold", "augment", "split", "trainer"} <= {group for group, _ in rows}
+    for group, choices in rows:
+        if not (REPOSITORY / "conf" / group).is_dir():
+            continue
+        files = {file.stem for file in (REPOSITORY / "conf" / group).glob("*.yaml")} - {"base"}
+        public = {name for name in files if not name.startswith("published_")}
+        assert set(re.findall(r"`(\w+)`", choices)) == public, group
