@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 Residual = Callable[[Tensor, Tensor], Tensor]
@@ -40,6 +41,16 @@ def ssim_map(x: Tensor, reconstruction: Tensor) -> Tensor:
         )
     assert isinstance(full, torch.Tensor)
     return full
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian filter of standard deviation ``sigma`` pixels, cut at 3 sigma, border repeated; (B, 1, H, W)."""
+    reach = max(1, round(3 * sigma))
+    offsets = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma).square())
+    kernel = kernel / kernel.sum()
+    padded = F.pad(x, [reach] * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
 
 RESIDUALS: dict[str, Residual] = {

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from mriad.errors import MriadError
 from mriad.scoring.pooling import POOLINGS
 from mriad.scoring.postprocess import MASKS
-from mriad.scoring.residuals import RESIDUALS
+from mriad.scoring.residuals import RESIDUALS, gaussian_blur
 
 T = TypeVar("T")
 
 
 class Score:
-    """Residual, smoothing, mask and pooling, each chosen by name.
+    """Residual, mask and pooling, each chosen by name, and the scale at which scan and reconstruction are compared.
 
     Args:
         residual: how a reconstruction is compared with its scan: 'mse', 'l1' or 'ssim'.
-        smooth: side in pixels (odd) of the mean filter over the map; 1 leaves it as it is.
+        blur: standard deviation in pixels of a Gaussian filter over scan and reconstruction before they are compared;
+            0 for none. A blurry reconstruction misses every fine edge, healthy or not: after the blur a fold that is
+            a little displaced costs nothing, while a lesion still does.
         mask: pixels that count: 'none' (all) or 'foreground' (brighter than ``foreground_level``);
             the map is 0 elsewhere.
         pooling: 'mean', 'top_fraction' or 'max' of the map over those pixels.
@@ -36,28 +37,31 @@ class Score:
         self,
         *,
         residual: str = "mse",
-        smooth: int = 1,
+        blur: float = 0.0,
         mask: str = "none",
         pooling: str = "mean",
         foreground_level: float = 0.05,
         fraction: float = 0.02,
     ) -> None:
-        self.residual = _choose("residual", residual, RESIDUALS)
+        self._residual = _choose("residual", residual, RESIDUALS)
         self._mask = _choose("mask", mask, MASKS)
         self._pooling = _choose("pooling", pooling, POOLINGS)
         if not 0 < fraction <= 1:
             raise MriadError(f"score.fraction={fraction} is no share of pixels; choose one in (0, 1].")
-        if smooth < 1 or smooth % 2 == 0:
-            raise MriadError(f"score.smooth={smooth} is no odd number of pixels; choose 1, 3, 5, ...")
-        self._smooth = smooth
+        if blur < 0:
+            raise MriadError(f"score.blur={blur} is no standard deviation in pixels; choose 0 or more.")
+        self._blur = blur
         self._foreground_level = foreground_level
         self._fraction = fraction
 
+    def residual(self, x: Tensor, reconstruction: Tensor) -> Tensor:
+        """Difference of a scan and its reconstruction, pixel by pixel; all (B, 1, H, W), inputs in [0, 1]."""
+        if self._blur > 0:
+            x, reconstruction = gaussian_blur(x, self._blur), gaussian_blur(reconstruction, self._blur)
+        return self._residual(x, reconstruction)
+
     def postprocess(self, anomaly_map: Tensor, x: Tensor) -> Tensor:
-        """Smooth a raw map and set it to 0 outside the mask of x; all (B, 1, H, W)."""
-        if self._smooth > 1:
-            pad = self._smooth // 2
-            anomaly_map = F.avg_pool2d(F.pad(anomaly_map, [pad] * 4, mode="replicate"), self._smooth, stride=1)
+        """Set a map to 0 outside the mask of x; both (B, 1, H, W)."""
         return anomaly_map * self._mask(x, self._foreground_level)
 
     def pool(self, anomaly_map: Tensor, x: Tensor) -> Tensor:

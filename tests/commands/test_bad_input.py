@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from .brains import save, write_scans
-from .command_line import Terminal, TrainedRun
+from .command_line import REPOSITORY, Terminal, TrainedRun
 
 Options = tuple[str, ...]
 
@@ -20,10 +21,6 @@ def closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def new_trainings(terminal: Terminal, before: int) -> list[Any]:
-    return terminal.runs("training")[before:]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -69,9 +66,7 @@ def test_broken_images_are_skipped_counted_and_listed(terminal: Terminal, small:
     assert "text.png" not in split and "cut.png" not in split and "h00.png" in split
 
 
-def test_too_many_broken_images_end_the_run_unless_allowed(
-    terminal: Terminal, small: Options, tmp_path: Path
-) -> None:
+def test_too_many_broken_images_end_the_run_unless_allowed(terminal: Terminal, small: Options, tmp_path: Path) -> None:
     root = write_scans(tmp_path / "scans")
     for number in range(4):  # 4 of 64 are more than 5 %
         (root / "healthy" / f"broken{number}.png").write_text(f"not an image {number}")
@@ -96,21 +91,13 @@ def test_unusual_image_modes_train_as_their_gray_scans(
 ) -> None:
     root = tmp_path / "scans"
     for file in sorted(scans.rglob("*.png")):
-        gray = np.asarray(_open(file))
+        gray = np.asarray(Image.open(file))
         _saved_as(kind, gray, root / file.relative_to(scans))
     terminal.train(*small, f"data.root={root}").ok()
     assert terminal.newest("training").test_metrics == ae.test_metrics
 
 
-def _open(file: Path) -> Any:
-    from PIL import Image
-
-    return Image.open(file)
-
-
 def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
-    from PIL import Image
-
     file.parent.mkdir(parents=True, exist_ok=True)
     if kind == "16-bit":
         Image.fromarray(gray.astype(np.uint16) * 257).save(file)
@@ -172,9 +159,7 @@ def test_a_threshold_that_val_cannot_give(terminal: Terminal, small: Options, tm
     terminal.train(*small, f"data.root={root}", "threshold=quantile").ok()
 
 
-def test_a_threshold_that_the_stored_val_scores_cannot_give(
-    terminal: Terminal, small: Options, tmp_path: Path
-) -> None:
+def test_a_threshold_that_the_stored_val_scores_cannot_give(terminal: Terminal, small: Options, tmp_path: Path) -> None:
     root = write_scans(tmp_path / "well", anomalous=0)
     terminal.train(*small, f"data.root={root}", "threshold=quantile", "trainer.max_epochs=1").ok()
     run = terminal.newest("training")
@@ -192,9 +177,9 @@ def test_the_stack_trace_is_there_for_who_asks(bench: Terminal, small: Options, 
 
 @pytest.mark.slow
 def test_a_real_process_ends_the_same_way(bench: Terminal, tmp_path: Path) -> None:
-    missing = bench.shell(f"python '{Path.cwd()}/train.py' data=folder data.root=nowhere")
+    missing = bench.shell(f"python '{REPOSITORY}/train.py' data=folder data.root=nowhere")
     missing.sentence(f"There is no folder {bench.folder}/nowhere")
-    unknown = bench.shell(f"python '{Path.cwd()}/train.py' model=resnet")
+    unknown = bench.shell(f"python '{REPOSITORY}/train.py' model=resnet")
     unknown.sentence("model=resnet is unknown")
 
 
@@ -209,9 +194,7 @@ def test_a_failed_run_says_why_in_its_tag(bench: Terminal, small: Options, tmp_p
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
-def test_a_server_that_is_down(
-    terminal: Terminal, small: Options, scans: Path, closed_port: int, command: str
-) -> None:
+def test_a_server_that_is_down(terminal: Terminal, small: Options, scans: Path, closed_port: int, command: str) -> None:
     uri = f"http://127.0.0.1:{closed_port}"
     options = {"train": small, "evaluate": ("run=abc",), "predict": ("run=abc", f"input={scans}")}[command]
     outcome = getattr(terminal, command)(*options, MLFLOW_TRACKING_URI=uri)
@@ -260,7 +243,9 @@ def test_a_run_that_failed(bench: Terminal, small: Options, scans: Path, tmp_pat
 def files(ae: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files that are no checkpoint of mriad, by what they are."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    places = {kind: folder / f"{kind}.ckpt" for kind in ("missing", "text", "empty", "cut", "tensor", "other", "weights")}
+    places = {
+        kind: folder / f"{kind}.ckpt" for kind in ("missing", "text", "empty", "cut", "tensor", "other", "weights")
+    }
     places["text"].write_text("epoch 3")
     places["empty"].write_bytes(b"")
     whole = ae.checkpoint.read_bytes()
@@ -282,7 +267,8 @@ def test_a_file_that_is_no_checkpoint(
         "train": (f"resume={files[kind]}",),
     }[command]
     reason = {"missing": "There is no checkpoint at"}.get(
-        kind, "checkpoint of another program" if kind in ("tensor", "other", "weights") else "no checkpoint that can be read"
+        kind,
+        "checkpoint of another program" if kind in ("tensor", "other", "weights") else "no checkpoint that can be read",
     )
     getattr(bench, command)(*options).sentence(str(files[kind]), reason, "give")
 
@@ -362,9 +348,7 @@ def test_an_empty_prediction_folder(bench: Terminal, ae: TrainedRun, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["*.gif", "nowhere", "nowhere.png", "**/x?.png"])
-def test_a_prediction_input_that_matches_nothing(
-    bench: Terminal, ae: TrainedRun, tmp_path: Path, name: str
-) -> None:
+def test_a_prediction_input_that_matches_nothing(bench: Terminal, ae: TrainedRun, tmp_path: Path, name: str) -> None:
     outcome = bench.predict(f"run={ae.id}", f"input={tmp_path}/{name}")
     outcome.sentence(f"input={tmp_path}/{name} matches no image", "glob")
 
@@ -375,7 +359,9 @@ def test_a_list_names_the_entry_that_matches_nothing(
     bench.predict(f"run={ae.id}", f"input=[{scans},{tmp_path}/*.bmp]").sentence(f"{tmp_path}/*.bmp matches no image")
 
 
-@pytest.mark.parametrize(("wanted", "part"), [((), "input has no value"), (("input=[]",), "input"), (("input=null",), "input")])
+@pytest.mark.parametrize(
+    ("wanted", "part"), [((), "input has no value"), (("input=[]",), "input"), (("input=null",), "input")]
+)
 def test_no_prediction_input(bench: Terminal, ae: TrainedRun, wanted: Options, part: str) -> None:
     bench.predict(f"run={ae.id}", *wanted).sentence(part)
 

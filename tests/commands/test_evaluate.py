@@ -60,9 +60,7 @@ def test_a_fixed_threshold_decides(bench: Terminal, ae: TrainedRun) -> None:
     assert run.metrics["test/recall"] == 1 and run.metrics["test/specificity"] == 0
 
 
-def test_other_data_is_tested_whole_with_the_stored_threshold(
-    bench: Terminal, ae: TrainedRun, tmp_path: Path
-) -> None:
+def test_other_data_is_tested_whole_with_the_stored_threshold(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
     other = write_scans(tmp_path / "other", healthy=7, anomalous=5)
     run = evaluation(bench, f"run={ae.id}", "data=folder", f"data.root={other}", "split=all_test")
     assert len(run.scores) == 12 and set(run.scores["role"]) == {"test"}

@@ -57,9 +57,7 @@ def test_an_interrupted_run_is_killed_and_keeps_its_checkpoint(interrupted: Inte
     assert interrupted.epoch >= interrupted.logged[-2]
 
 
-def test_resume_goes_on_in_the_same_run_from_the_right_epoch(
-    interrupted: Interrupted, resumed: TrainedRun
-) -> None:
+def test_resume_goes_on_in_the_same_run_from_the_right_epoch(interrupted: Interrupted, resumed: TrainedRun) -> None:
     assert resumed.id == interrupted.run.id
     assert resumed.status == "FINISHED"
     assert "failure" not in resumed.tags

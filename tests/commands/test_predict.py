@@ -81,7 +81,8 @@ def test_maps_are_float32_tiffs_and_overlays_pngs_at_the_size_of_the_scan(mapped
     assert files == {f"{name}.{ending}" for name in names for ending in ("map.tiff", "overlay.png")}
     for file, name in zip(readable, names, strict=True):
         scan, anomaly_map, overlay = (
-            Image.open(path) for path in (file, mapped / "maps" / f"{name}.map.tiff", mapped / "maps" / f"{name}.overlay.png")
+            Image.open(path)
+            for path in (file, mapped / "maps" / f"{name}.map.tiff", mapped / "maps" / f"{name}.overlay.png")
         )
         values = np.asarray(anomaly_map)
         assert anomaly_map.format == "TIFF" and values.dtype == np.float32
@@ -136,9 +137,7 @@ def test_input_may_be(
     assert list(table["path"]) == [str(odd / name) for name in names]
 
 
-def test_a_relative_input_and_output_are_taken_from_the_working_directory(
-    bench: Terminal, ae: TrainedRun
-) -> None:
+def test_a_relative_input_and_output_are_taken_from_the_working_directory(bench: Terminal, ae: TrainedRun) -> None:
     save(bench.folder / "inbox" / "one.png", brain(3))
     table = predictions(bench, ae, "inbox", bench.folder / "outbox")
     bench.predict(f"run={ae.id}", "input=inbox", "output=outbox2").ok()
@@ -175,9 +174,7 @@ def _shades(kind: str, gray: NDArray[np.uint8]) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["16-bit", "RGB", "RGBA", "palette", "gray palette", "gray and alpha", "TIFF"])
-def test_any_image_mode_scores_as_its_gray_scan(
-    bench: Terminal, ae: TrainedRun, tmp_path: Path, kind: str
-) -> None:
+def test_any_image_mode_scores_as_its_gray_scan(bench: Terminal, ae: TrainedRun, tmp_path: Path, kind: str) -> None:
     gray = lesion(3)[0] // 4 * 4  # no more shades than a palette holds
     Image.fromarray(gray).save(tmp_path / "gray.png")
     _shades(kind, gray).save(tmp_path / ("other.tiff" if kind == "TIFF" else "other.png"))

@@ -106,8 +106,11 @@ def stand_in(root: Path) -> dict[str, Path]:
     """Folders in the layouts of the data sets, of made-up scans; real ones where MRIAD_DATA_ROOT names them."""
     real = os.environ.get("MRIAD_DATA_ROOT")
     folders = {"scans": write_scans(root / "scans", healthy=30, anomalous=10)}
-    records = [{"path": str(file.relative_to(root / "scans")), "label": int(file.parent.name == "tumour")}
-               for name in ("healthy", "tumour") for file in sorted((root / "scans" / name).iterdir())]
+    records = [
+        {"path": str(file.relative_to(root / "scans")), "label": int(file.parent.name == "tumour")}
+        for name in ("healthy", "tumour")
+        for file in sorted((root / "scans" / name).iterdir())
+    ]
     pd.DataFrame(records).to_csv(root / "scans" / "scans.csv", index=False)
     if real is not None:
         return folders | {name: Path(real) / name for name in ("nickparvar", "br35h")}
@@ -116,7 +119,10 @@ def stand_in(root: Path) -> dict[str, Path]:
             save(root / "nickparvar" / part / "notumor" / f"n{number}.png", brain(100 + number + 100 * healthy))
         for offset, kind in enumerate(("glioma", "meningioma", "pituitary")):
             for number in range(5):
-                save(root / "nickparvar" / part / kind / f"k{number}.png", lesion(100 * healthy + 10 * offset + number)[0])
+                save(
+                    root / "nickparvar" / part / kind / f"k{number}.png",
+                    lesion(100 * healthy + 10 * offset + number)[0],
+                )
     for number in range(20):
         save(root / "br35h" / "no" / f"no{number}.png", brain(9000 + number))
         save(root / "br35h" / "yes" / f"y{number}.png", lesion(9000 + number)[0])
@@ -214,11 +220,12 @@ def _check_evaluation(done: Done) -> None:
 
 def _check_prediction(done: Done) -> None:
     folder = done.desk.terminal.folder
-    newest = max(folder.rglob("predictions.csv"), key=lambda file: file.stat().st_mtime) if "output" not in done.words else (
-        folder / done.words["output"] / "predictions.csv"
-    )
-    assert str(newest.relative_to(folder)) in done.outcome.out
-    table = pd.read_csv(newest, keep_default_na=False)
+    told = re.search(r"^Predictions (.+)$", done.outcome.out, re.MULTILINE)
+    assert told is not None, done.outcome.out
+    file = folder / told[1]
+    if "output" in done.words:
+        assert file == folder / done.words["output"] / "predictions.csv"
+    table = pd.read_csv(file, keep_default_na=False)
     assert list(table.columns) == ["path", "score", "threshold", "decision", "error"]
     assert set(table["error"]) == {""} and set(table["decision"]) <= {0, 1}
     expected = {
@@ -228,7 +235,7 @@ def _check_prediction(done: Done) -> None:
     }
     assert list(table["path"]) == expected[done.words["input"]]
     for path in table["path"] if done.words.get("maps") == "true" else ():
-        target = newest.parent / "maps" / Path(path).relative_to("scans")
+        target = file.parent / "maps" / Path(path).relative_to("scans")
         size = Image.open(folder / path).size
         anomaly_map, overlay = (Image.open(f"{target}.{ending}") for ending in ("map.tiff", "overlay.png"))
         assert anomaly_map.size == overlay.size == size

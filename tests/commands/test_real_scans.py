@@ -11,7 +11,11 @@ from .command_line import Terminal, TrainedRun
 pytestmark = pytest.mark.real
 
 SHRUNKEN = ("data.image_size=32", "model.network.latent_dim=16", "trainer.max_epochs=1", "data.batch_size=64")
-SETS = {"navoneel": (98, 155, {"tumour"}), "nickparvar": (1996, 906, {"glioma", "meningioma", "pituitary"}), "br35h": (1500, 500, {"tumour"})}
+SETS = {
+    "navoneel": (98, 155, {"tumour"}),
+    "nickparvar": (1996, 906, {"glioma", "meningioma", "pituitary"}),
+    "br35h": (1500, 500, {"tumour"}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +58,11 @@ def test_prediction_gives_the_same_scores(trained: TrainedRun, data_root: Path, 
     config = (trained.artifacts / "config.yaml").read_text()
     assert str(data_root) in config
     some = trained.scores.sample(20, random_state=0)
-    root = next(folder for folder in (data_root / trained.params["data"], data_root / "navoneel" / "brain_tumor_dataset")
-                if (folder / some["path"].iloc[0]).exists())
+    root = next(
+        folder
+        for folder in (data_root / trained.params["data"], data_root / "navoneel" / "brain_tumor_dataset")
+        if (folder / some["path"].iloc[0]).exists()
+    )
     listed = ",".join(f'"{root / path}"' for path in some["path"])
     trained.terminal.predict(f"run={trained.id}", f"input=[{listed}]", f"output={tmp_path}").ok()
     table = pd.read_csv(tmp_path / "predictions.csv")

@@ -142,7 +142,7 @@ def test_a_residual_is_taken_in_float32():
 
 
 def test_scores_do_not_depend_on_batch_mates():
-    detector = Blur(score=Score(residual="mse", smooth=3), optimizer=partial(torch.optim.SGD, lr=0.1))
+    detector = Blur(score=Score(residual="mse", blur=1.0), optimizer=partial(torch.optim.SGD, lr=0.1))
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     together = detector.scan(x)[1]
     torch.testing.assert_close(torch.cat([detector.scan(x[i : i + 1])[1] for i in range(3)]), together)

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from mriad.scoring.residuals import (
     RESIDUALS,
     absolute_error,
+    gaussian_blur,
     squared_error,
     ssim_map,
     structural_dissimilarity,
@@ -87,3 +88,15 @@ def test_a_residual_keeps_the_shape_and_knows_no_batch_mates(name, pair):
     for index in range(len(x)):
         one = slice(index, index + 1)
         torch.testing.assert_close(RESIDUALS[name](x[one], reconstruction[one]), together[one])
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0, 6.0])
+def test_a_gaussian_blur_keeps_a_constant_image_up_to_the_border(sigma):
+    x = torch.full((2, 1, 9, 7), 0.3)
+    torch.testing.assert_close(gaussian_blur(x, sigma), x)
+
+
+def test_a_gaussian_blur_is_that_of_scipy():
+    x = torch.rand(1, 1, 20, 24, generator=torch.Generator().manual_seed(0))
+    expected = gaussian_filter(x[0, 0].double().numpy(), 2.0, mode="nearest", truncate=3.0)
+    torch.testing.assert_close(gaussian_blur(x, 2.0)[0, 0].double(), torch.from_numpy(expected), atol=1e-6, rtol=0)

@@ -7,7 +7,7 @@ from mriad.errors import MriadError
 from mriad.scoring import Score
 from mriad.scoring.pooling import POOLINGS
 from mriad.scoring.postprocess import MASKS
-from mriad.scoring.residuals import RESIDUALS, absolute_error
+from mriad.scoring.residuals import RESIDUALS, absolute_error, gaussian_blur
 
 
 @pytest.mark.parametrize(("option", "legal"), [("residual", RESIDUALS), ("mask", MASKS), ("pooling", POOLINGS)])
@@ -23,41 +23,42 @@ def test_a_fraction_must_be_a_share(fraction):
         Score(fraction=fraction)
 
 
-@pytest.mark.parametrize("smooth", [0, -3, 2, 4])
-def test_a_smoothing_window_must_be_odd(smooth):
-    with pytest.raises(MriadError, match=r"score\.smooth"):
-        Score(smooth=smooth)
+def test_a_blur_must_not_be_negative():
+    with pytest.raises(MriadError, match=r"score\.blur"):
+        Score(blur=-0.5)
 
 
 def test_the_residual_is_the_named_one():
-    assert Score(residual="l1").residual is absolute_error
+    x, reconstruction = torch.rand(2, 1, 6, 6), torch.rand(2, 1, 6, 6)
+    assert torch.equal(Score(residual="l1").residual(x, reconstruction), absolute_error(x, reconstruction))
 
 
-def test_without_smoothing_and_mask_the_map_stays_as_it_is():
+def test_a_blurred_residual_compares_blurred_images():
+    x, reconstruction = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)
+    expected = absolute_error(gaussian_blur(x, 2.0), gaussian_blur(reconstruction, 2.0))
+    torch.testing.assert_close(Score(residual="l1", blur=2.0).residual(x, reconstruction), expected)
+
+
+def test_a_blur_forgives_a_displaced_fold_and_keeps_a_lesion():
+    x, displaced, lesion = torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32)
+    x[..., 16], displaced[..., 18] = 1.0, 1.0
+    lesion[..., 16] = 1.0
+    lesion[..., 4:14, 4:14] = 1.0
+    score = Score(residual="l1", blur=4.0)
+    assert score.residual(x, displaced).max() < 0.1
+    assert score.residual(x, lesion).max() > 0.5
+
+
+def test_without_a_mask_the_map_stays_as_it_is():
     x = torch.rand(2, 1, 6, 6)
     raw = torch.rand(2, 1, 6, 6)
-    assert torch.equal(Score().postprocess(raw, x), raw)
+    assert torch.equal(Score(blur=3.0).postprocess(raw, x), raw)
 
 
-@pytest.mark.parametrize("smooth", [3, 5, 15])
-def test_smoothing_keeps_a_constant_map_constant_up_to_the_border(smooth):
-    raw = torch.full((1, 1, 9, 7), 0.3)
-    torch.testing.assert_close(Score(smooth=smooth).postprocess(raw, torch.ones_like(raw)), raw)
-
-
-def test_smoothing_is_the_mean_of_a_window():
-    raw = torch.zeros(1, 1, 9, 9)
-    raw[0, 0, 4, 4] = 9.0
-    smoothed = Score(smooth=3).postprocess(raw, raw)[0, 0]
-    expected = torch.zeros(9, 9)
-    expected[3:6, 3:6] = 1.0
-    torch.testing.assert_close(smoothed, expected)
-
-
-def test_outside_the_mask_the_map_is_0_after_smoothing_too():
+def test_outside_the_mask_the_map_is_0():
     x = torch.zeros(1, 1, 6, 6)
     x[..., :3] = 0.5
-    strange = Score(smooth=3, mask="foreground").postprocess(torch.ones(1, 1, 6, 6), x)
+    strange = Score(mask="foreground").postprocess(torch.ones(1, 1, 6, 6), x)
     assert torch.equal(strange, (x > 0.05).float())
 
 
@@ -73,7 +74,7 @@ def test_the_foreground_level_moves_the_mask():
 
 @pytest.mark.parametrize(("mask", "pooling"), itertools.product(MASKS, POOLINGS))
 def test_maps_and_scores_do_not_depend_on_batch_mates(mask, pooling):
-    score = Score(smooth=3, mask=mask, pooling=pooling, fraction=0.1)
+    score = Score(mask=mask, pooling=pooling, fraction=0.1)
     generator = torch.Generator().manual_seed(0)
     x, raw = torch.rand(3, 1, 8, 8, generator=generator), torch.rand(3, 1, 8, 8, generator=generator)
     x[1] = 0.0
