@@ -1,7 +1,7 @@
 """Types mriad's commands the way a user does: each in a process and a working directory of its own.
 
-A fork server imports torch, Lightning and MLflow once for all, so that a command costs its own work and not eight seconds
-of imports. What is real: the script, the arguments, the exit code, both output streams, signals.
+A fork server imports torch, Lightning and MLflow once for all, so that a command costs its own work and not eight
+seconds of imports. What is real: the script, the arguments, the exit code, both output streams, signals.
 """
 
 from __future__ import annotations
@@ -137,6 +137,13 @@ class Terminal:
         experiments = [experiment.experiment_id for experiment in self.store.search_experiments()]
         found = self.store.search_runs(experiments, order_by=["attributes.start_time ASC"], max_results=1000)
         return [run for run in found if kind is None or run.data.tags.get("kind") == kind]
+
+    def epochs_logged(self) -> int:
+        """Epochs that the newest training has logged; 0 while the store is still being made."""
+        if not (self.folder / "mlartifacts").exists():
+            return 0
+        trainings = self.runs("training")
+        return len(TrainedRun(self, trainings[-1].info.run_id).epochs("train/loss")) if trainings else 0
 
     def newest(self, kind: str) -> TrainedRun:
         """The last run of a kind."""

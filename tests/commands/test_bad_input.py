@@ -273,9 +273,9 @@ def test_a_file_that_is_no_checkpoint(
     getattr(bench, command)(*options).sentence(str(files[kind]), reason, "give")
 
 
-def changed(run: TrainedRun, file: Path, **changes: Any) -> Path:
-    """A copy of a run's checkpoint with another config; keys name their place with '__'."""
-    content = torch.load(run.checkpoint, weights_only=True)
+def changed(checkpoint: Path, file: Path, **changes: Any) -> Path:
+    """A copy of a checkpoint with another config; keys name their place with '__'."""
+    content = torch.load(checkpoint, weights_only=True)
     for name, value in changes.items():
         *places, last = name.split("__")
         node = content["mriad"]["config"]
@@ -292,9 +292,9 @@ def test_a_checkpoint_whose_weights_are_of_another_model(
 ) -> None:
     more = (f"input={scans}",) if command == "predict" else ()
     model = torch.load(vae.checkpoint, weights_only=True)["mriad"]["config"]["model"]
-    other = changed(ae, tmp_path / "other.ckpt", model=model)
+    other = changed(ae.checkpoint, tmp_path / "other.ckpt", model=model)
     getattr(bench, command)(f"checkpoint={other}", *more).sentence(f"{other} was made by another model", "CompactVAE")
-    wider = changed(ae, tmp_path / "wider.ckpt", model__network__latent_dim=24)
+    wider = changed(ae.checkpoint, tmp_path / "wider.ckpt", model__network__latent_dim=24)
     getattr(bench, command)(f"checkpoint={wider}", *more).sentence(f"{wider} was made by another model")
 
 
@@ -302,11 +302,13 @@ def test_a_checkpoint_that_asks_for_foreign_code_runs_none_of_it(
     bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path
 ) -> None:
     call = {"_target_": "os.mkdir", "path": str(tmp_path / "owned")}
-    evil = changed(ae, tmp_path / "evil.ckpt", model__network=call)
+    best, last = (
+        changed(file, tmp_path / file.name, model__network=call) for file in (ae.checkpoint, ae.output / "last.ckpt")
+    )
     for outcome in (
-        bench.evaluate(f"checkpoint={evil}"),
-        bench.predict(f"checkpoint={evil}", f"input={scans}"),
-        bench.train(f"resume={evil}"),
+        bench.evaluate(f"checkpoint={best}"),
+        bench.predict(f"checkpoint={best}", f"input={scans}"),
+        bench.train(f"resume={last}"),
     ):
         outcome.sentence("os.mkdir")
     assert not (tmp_path / "owned").exists()

@@ -26,12 +26,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory, small: Options) -> Int
     terminal = Terminal(tmp_path_factory.mktemp("interrupted"))
     command = terminal.start("train.py", *small, *ENDLESS, "trainer=cpu", "threads=1")
 
-    def some_epochs_have_passed() -> bool:
-        if not (terminal.folder / "outputs").exists() or not list((terminal.folder / "outputs").rglob("last.ckpt")):
-            return False
-        return len(terminal.newest("training").epochs("train/loss")) >= 2
-
-    command.wait_for(some_epochs_have_passed)
+    command.wait_for(lambda: terminal.epochs_logged() >= 2)
     command.interrupt()
     return Interrupted(terminal, terminal.newest("training"), command.wait())
 
@@ -54,7 +49,7 @@ def test_ctrl_c_ends_with_130_and_advice(interrupted: Interrupted) -> None:
 def test_an_interrupted_run_is_killed_and_keeps_its_checkpoint(interrupted: Interrupted) -> None:
     assert interrupted.status == "KILLED"
     assert interrupted.failure == "interrupted"
-    assert interrupted.epoch >= interrupted.logged[-2]
+    assert interrupted.epoch >= interrupted.logged[-1]
 
 
 def test_resume_goes_on_in_the_same_run_from_the_right_epoch(interrupted: Interrupted, resumed: TrainedRun) -> None:
@@ -62,9 +57,9 @@ def test_resume_goes_on_in_the_same_run_from_the_right_epoch(interrupted: Interr
     assert resumed.status == "FINISHED"
     assert "failure" not in resumed.tags
     epochs = resumed.epochs("train/loss")
-    assert sorted(set(epochs)) == list(range(interrupted.epoch + 4))
-    added = len(epochs) - len(interrupted.logged)
-    assert added == 3  # epochs that were done are not done again
+    assert len(epochs) == len(set(epochs))  # an epoch that was done is not done again
+    # Stopped within an epoch, its rest is trained, but it may have no metric of its own.
+    assert set(epochs) | {interrupted.epoch} == set(range(interrupted.epoch + 4))
 
 
 def test_a_resumed_run_has_its_results_once_and_whole(interrupted: Interrupted, resumed: TrainedRun) -> None:

@@ -103,8 +103,9 @@ def test_scans_of_one_name_in_one_list_keep_maps_of_their_own(
     assert len(list((tmp_path / "maps").rglob("*.map.tiff"))) == 2
 
 
-def test_the_map_is_highest_on_the_lesion(bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path) -> None:
-    predictions(bench, ae, f"{scans}/tumour", tmp_path, "maps=true")
+def test_the_map_is_highest_on_the_lesion(bench: Terminal, small: tuple[str, ...], scans: Path, tmp_path: Path) -> None:
+    bench.train(*small, "score=l1").ok()
+    predictions(bench, bench.newest("training"), f"{scans}/tumour", tmp_path, "maps=true")
     hits = []
     for file in sorted((scans / "tumour").iterdir()):
         anomaly_map = np.asarray(Image.open(tmp_path / "maps" / f"{file.name}.map.tiff"))

@@ -1,7 +1,8 @@
 """The README's commands are typed as they stand there, with nothing but overrides that shrink them appended.
 
-``make train`` and ``make test`` install and run for minutes and are left to CI, which starts with them; ``source`` changes
-nothing here, where ``python`` is the interpreter of the tests. Every other line is run, also one that is added later.
+``make train`` and ``make test`` install and run for minutes and are left to CI, which starts with them; ``source``
+changes nothing here, where ``python`` is the interpreter of the tests. Every other line is run, also one that is
+added later.
 """
 
 from __future__ import annotations

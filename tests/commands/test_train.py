@@ -11,7 +11,27 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1
 from .command_line import REPOSITORY, Terminal, TrainedRun
 
 PLOTS = {"confusion_matrix", "gallery", "loss", "pr", "roc", "score_histogram"}
-TEST_METRICS = ["auroc", "average_precision", "accuracy", "no_information_rate", "balanced_accuracy", "precision", "recall", "specificity", "f1", "pixel_ap", "pixel_auroc", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing", "pixel_ap_all", "dice_all", "tumour/auroc"]
+TEST_METRICS = [
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "no_information_rate",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "pixel_ap",
+    "pixel_auroc",
+    "pixel_aupro",
+    "dice",
+    "dice_oracle",
+    "dice_per_scan",
+    "pointing",
+    "pixel_ap_all",
+    "dice_all",
+    "tumour/auroc",
+]
 
 
 @pytest.fixture(scope="module")
