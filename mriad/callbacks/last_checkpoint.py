@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 
 class LastCheckpoint(Checkpoint):
@@ -35,8 +36,8 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save where a training was stopped."""
-        if trainer.training and trainer.global_step > 0:
+        """Save where a training was stopped, be it in a step or in the validation between two epochs."""
+        if trainer.state.fn == TrainerFn.FITTING and trainer.global_step > 0:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
