@@ -59,9 +59,7 @@ class Catalog:
             raise MriadError(f"There are no scans in {root}; point data.root at a folder that holds some.")
         for column in ("path", "label"):
             if column not in table:
-                raise MriadError(
-                    f"The scans of {root} have no column '{column}'; a catalog needs path and label."
-                )
+                raise MriadError(f"The scans of {root} have no column '{column}'; a catalog needs path and label.")
         labels = pd.to_numeric(table["label"], errors="coerce")
         for column in COLUMNS.keys() - {"label"}:
             values = table[column] if column in table else pd.Series("", table.index)
@@ -78,9 +76,7 @@ class Catalog:
             "is healthy by its label or by its class but not by both; mend one of the two": (
                 (labels == 0) != (table["class"] == HEALTHY)
             ),
-            "is labelled healthy but has a lesion mask; mend one of the two": (
-                (labels == 0) & (table["mask"] != "")
-            ),
+            "is labelled healthy but has a lesion mask; mend one of the two": ((labels == 0) & (table["mask"] != "")),
         }
         for column, legal in LEGAL.items():
             words = ", ".join(word for word in legal if word)

@@ -121,8 +121,6 @@ class MRIDataModule(LightningDataModule):
                 f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
                 "set data.image_size alone."
             )
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise MriadError(f"data.batch_size={batch_size} is no number of scans; give 1 or more.")
         self.name = name
         self.preprocess = preprocess
         self.split = split
@@ -193,9 +191,7 @@ class MRIDataModule(LightningDataModule):
         """The split as a table: path, role, group, label, class."""
         scans = self.table.loc[self.split_table["row"], ["path", "label", "class"]].reset_index(drop=True)
         split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
-        return split[["path", "role", "group", "label", "class"]].sort_values(
-            ["role", "path"], ignore_index=True
-        )
+        return split[["path", "role", "group", "label", "class"]].sort_values(["role", "path"], ignore_index=True)
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""

@@ -40,9 +40,7 @@ def decode(file: Path) -> DecodedImage:
     try:
         with Image.open(file) as image:
             if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise MriadError(
-                    f"{file} holds {frames} frames; mriad reads single slices, split it first."
-                )
+                raise MriadError(f"{file} holds {frames} frames; mriad reads single slices, split it first.")
             image.load()
             return DecodedImage(pixels=_grayscale(image), format=image.format or "", mode=image.mode)
     except MriadError:

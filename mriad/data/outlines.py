@@ -49,8 +49,7 @@ def _parse(file: Path, modified_ns: int) -> dict[str, list[Shape]]:
     for image in images.values():
         regions = image.get("regions") or []
         shapes = [
-            region["shape_attributes"]
-            for region in (regions.values() if isinstance(regions, Mapping) else regions)
+            region["shape_attributes"] for region in (regions.values() if isinstance(regions, Mapping) else regions)
         ]
         outlines.setdefault(image["filename"], []).extend(shapes)
     return outlines
@@ -90,9 +89,7 @@ def rasterise(shapes: list[Shape], *, size: tuple[int, int]) -> np.ndarray:
             else:
                 raise MriadError(f"An outline is a '{kind}'; draw it as polygon, ellipse, circle or rect.")
         except (KeyError, TypeError, ValueError) as error:
-            raise MriadError(
-                f"An outline is a {kind} that is incomplete ({error}); draw it again."
-            ) from error
+            raise MriadError(f"An outline is a {kind} that is incomplete ({error}); draw it again.") from error
     return mask
 
 

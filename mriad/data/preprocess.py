@@ -50,9 +50,7 @@ class Preprocess:
                     f"choose {' or '.join(get_args(legal))}."
                 )
         if (self.low is None) != (self.high is None):
-            raise MriadError(
-                "data.preprocess.low and high go together: set both percentiles, or both to null."
-            )
+            raise MriadError("data.preprocess.low and high go together: set both percentiles, or both to null.")
         if self.low is not None and not (
             isinstance(self.low, int | float)
             and isinstance(self.high, int | float)
@@ -63,9 +61,7 @@ class Preprocess:
                 "need 0 <= low < high <= 100."
             )
         if not isinstance(self.image_size, int) or self.image_size < 1:
-            raise MriadError(
-                f"data.image_size={self.image_size} is no size in pixels; give a positive number."
-            )
+            raise MriadError(f"data.image_size={self.image_size} is no size in pixels; give a positive number.")
 
     def __call__(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ScanGeometry]:
         """Prepare one scan.

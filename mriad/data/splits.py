@@ -68,9 +68,7 @@ class GroupedSplit:
                 "each must be above 0 and their sum below 1."
             )
         if not 0 < self.val_anomalies < 1:
-            raise MriadError(
-                f"data.split.val_anomalies={self.val_anomalies} is no share; choose one between 0 and 1."
-            )
+            raise MriadError(f"data.split.val_anomalies={self.val_anomalies} is no share; choose one between 0 and 1.")
         if self.labelled < 0:
             raise MriadError(f"data.split.labelled={self.labelled} is negative; give a number of scans.")
 
@@ -172,9 +170,7 @@ def check(split: pd.DataFrame, table: pd.DataFrame) -> None:
     """
     train = split["row"][split["role"] == "train"]
     if (anomalous := int(table["label"].loc[train].sum())) > 0:
-        raise MriadError(
-            f"The split puts {anomalous} anomalous scans into train; only healthy scans may train."
-        )
+        raise MriadError(f"The split puts {anomalous} anomalous scans into train; only healthy scans may train.")
     if split["row"].duplicated().any():
         raise MriadError("The split uses a scan twice; give each scan one role.")
     roles_of_group = split.groupby("group")["role"].nunique()
@@ -189,9 +185,7 @@ def _pool_only_beside_others(rows: pd.DataFrame) -> pd.Series:
 
 def _concatenate(table: pd.DataFrame, roles: list[tuple[str, NDArray[np.int64] | pd.Index]]) -> pd.DataFrame:
     alone = groups(table, "none")
-    parts = [
-        pd.DataFrame({"row": rows, "group": alone[rows].to_numpy(), "role": role}) for role, rows in roles
-    ]
+    parts = [pd.DataFrame({"row": rows, "group": alone[rows].to_numpy(), "role": role}) for role, rows in roles]
     return pd.concat(parts, ignore_index=True)
 
 

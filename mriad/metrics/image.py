@@ -89,9 +89,7 @@ def class_report(table: pd.DataFrame) -> pd.DataFrame:
         a frame with the rows 'healthy' and 'anomalous', each measured with itself as the positive class, and
         the columns ``precision``, ``recall``, ``f1`` (in [0, 1], 0 where undefined) and ``support`` (scans).
     """
-    columns = precision_recall_fscore_support(
-        _labels(table), _decisions(table), labels=LABELS, zero_division=0
-    )
+    columns = precision_recall_fscore_support(_labels(table), _decisions(table), labels=LABELS, zero_division=0)
     return pd.DataFrame(
         dict(zip(("precision", "recall", "f1", "support"), columns, strict=True)), index=pd.Index(LABEL_NAMES)
     )

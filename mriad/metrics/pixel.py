@@ -57,9 +57,7 @@ def pixel_metrics(
         raise ValueError(f"maps {maps.shape} and masks {masks.shape} differ in shape")
     _require_finite(maps)
     if empty := int((~masks.any(axis=(1, 2))).sum()):
-        raise MriadError(
-            f"{empty} of {len(masks)} lesion masks have no pixel; leave these scans out of pixel metrics."
-        )
+        raise MriadError(f"{empty} of {len(masks)} lesion masks have no pixel; leave these scans out of pixel metrics.")
 
     lesion = _Lesion.of(maps, masks)
     background = _Background.of(maps[~masks], lesion.levels)

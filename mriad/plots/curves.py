@@ -12,9 +12,7 @@ from mriad.errors import MriadError
 from mriad.plots.style import ANOMALOUS, FAINT, OPERATING_POINT, finish, legend, new_figure
 
 
-def roc_curve(
-    labels: np.ndarray, scores: np.ndarray, threshold: float, *, title: str = "ROC curve"
-) -> Figure:
+def roc_curve(labels: np.ndarray, scores: np.ndarray, threshold: float, *, title: str = "ROC curve") -> Figure:
     """Draw sensitivity against the false positive rate.
 
     Args:

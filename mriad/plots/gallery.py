@@ -86,9 +86,7 @@ def gallery(
 
     top = HEAD
     for heading, members in sections.items():
-        _text(
-            figure, MARGIN, top + 0.04, heading if members else f"{heading}: none", size=TITLE, weight="bold"
-        )
+        _text(figure, MARGIN, top + 0.04, heading if members else f"{heading}: none", size=TITLE, weight="bold")
         if not members:
             top += EMPTY
             continue
@@ -152,9 +150,7 @@ def _head(
     short = _shorten(title, WIDTH - 2 * MARGIN, TITLE + 2)
     _text(figure, MARGIN, 0.12, short, size=TITLE + 2, weight="bold")
     ax = _axes(figure, WIDTH - 3.3, 0.58, 3.0, 0.12)
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(*map_scale), MAP_COLOURS), cax=ax, orientation="horizontal"
-    )
+    bar = figure.colorbar(ScalarMappable(Normalize(*map_scale), MAP_COLOURS), cax=ax, orientation="horizontal")
     bar.outline.set_visible(False)
     ax.tick_params(labelsize=SMALL, colors=INK, length=2)
     ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=3)
@@ -187,9 +183,7 @@ def _head(
     )
 
 
-def _panel(
-    ax: Axes, name: str, row: GalleryRow, *, map_scale: tuple[float, float], pixel_threshold: float
-) -> None:
+def _panel(ax: Axes, name: str, row: GalleryRow, *, map_scale: tuple[float, float], pixel_threshold: float) -> None:
     if name == "original":
         show_scan(ax, row.image)
     elif name == "anomaly map":
@@ -234,6 +228,4 @@ def _text(
     ha: str = "left",
 ) -> None:
     across, down = figure.get_size_inches()
-    figure.text(
-        left / across, 1 - top / down, text, fontsize=size, color=colour, weight=weight, ha=ha, va="top"
-    )
+    figure.text(left / across, 1 - top / down, text, fontsize=size, color=colour, weight=weight, ha=ha, va="top")

@@ -56,9 +56,7 @@ def loss_curves(history: pd.DataFrame, *, title: str = "Training") -> Figure:
         right.set_ylim(min(0.5, float(auroc["val/auroc"].min())) - 0.02, 1.02)
         right.spines[["top", "left"]].set_visible(False)
     # Under the axes, where no curve can run through it.
-    figure.legend(
-        handles=lines, loc="outside lower center", ncols=2, fontsize=SMALL, labelcolor=INK, frameon=False
-    )
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=SMALL, labelcolor=INK, frameon=False)
     return figure
 
 

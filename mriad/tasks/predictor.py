@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
 
 
@@ -35,14 +36,17 @@ class Predictor:
         device: torch device, or 'auto' for the GPU if there is one.
 
     Raises:
-        MriadError: if the checkpoint is not calibrated.
+        MriadError: if the checkpoint is not calibrated, or the device is not there.
     """
 
     def __init__(self, *, checkpoint: Checkpoint, device: str = "auto") -> None:
         self.calibration = checkpoint.require_calibration()
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._detector = checkpoint.detector().to(device)
+        try:
+            self._detector = checkpoint.detector().to(device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
+            raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
         self._preprocess = checkpoint.preprocess()
 
     @torch.inference_mode()

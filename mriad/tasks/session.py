@@ -11,12 +11,22 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tracking.run import Run, Tracker
+
+_NUMBERS = {
+    "seed": 0,
+    "threads": 1,
+    "batch_size": 1,
+    "trainer.max_epochs": 1,
+    "data.batch_size": 1,
+    "data.num_workers": 0,
+}
 
 
 def prepare(cfg: DictConfig) -> Path:
@@ -26,11 +36,15 @@ def prepare(cfg: DictConfig) -> Path:
         The folder that this job writes to.
 
     Raises:
-        MriadError: if an option that needs a value has none.
+        MriadError: if an option that needs a value has none, or a number is out of range.
     """
     if missing := OmegaConf.missing_keys(cfg):
         option = min(missing, key=len)
         raise MriadError(f"The option {option} has no value; set it, as in {option}=...")
+    for option, least in _NUMBERS.items():
+        value = OmegaConf.select(cfg, option)
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise MriadError(f"{option}={value} is no whole number from {least} up; give one.")
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
@@ -79,6 +93,14 @@ def load_data(config: DictConfig, *, roles: Sequence[str]) -> MRIDataModule:
     for role in roles:
         datamodule.require(role, label=None if role == "test" else 0)
     return datamodule
+
+
+def callbacks(cfg: DictConfig) -> list[Callback]:
+    """The callbacks of a training, in the options' order; no progress bar where the trainer shall have none."""
+    wanted = {name: callback for name, callback in cfg.callbacks.items() if callback}
+    if not cfg.trainer.enable_progress_bar:
+        wanted.pop("progress", None)
+    return [instantiate(callback) for callback in wanted.values()]
 
 
 @contextmanager

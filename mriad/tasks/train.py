@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from mriad.models import Detector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.resume import starting_point
-from mriad.tasks.session import connect, load_data, prepare, stoppable
+from mriad.tasks.session import callbacks, connect, load_data, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
 from mriad.tasks.trace import describe, keep_checkpoint, places, record_options, tags
 from mriad.tracking.epochs import EpochLogger
@@ -44,8 +43,7 @@ def train(cfg: DictConfig) -> float | None:
         run.log_table(datamodule.split_as_csv(), "split.csv")
         instantiate(cfg.threshold).require(datamodule.scans("val")["label"].to_numpy())
 
-        callbacks: list[Callback] = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
-        trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=EpochLogger(run=run))
+        trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks(cfg), logger=EpochLogger(run=run))
         with stoppable(f"go on with: python train.py resume={run.run_id}"):
             trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
 

@@ -28,8 +28,8 @@ class EpochLogger(Logger):
 
     @property
     def version(self) -> str:
-        """Id of the run."""
-        return self._run.run_id
+        """Nothing: Lightning would show it in the progress bar."""
+        return ""
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

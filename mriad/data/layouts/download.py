@@ -52,9 +52,7 @@ def fetch(handle: str) -> Path:
     log.info("Fetching %s from Kaggle; later runs find it in kagglehub's cache.", handle)
     try:
         folder = Path(kagglehub.dataset_download(handle))
-    except (
-        Exception
-    ) as error:  # kagglehub lets through whatever its HTTP client, the archive or the disk raise
+    except Exception as error:  # kagglehub lets through whatever its HTTP client, the archive or the disk raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MriadError(
             f"Kaggle data set {handle} could not be fetched ({reason}): check the network, or fetch it by "

@@ -54,6 +54,11 @@ def folder(
 
     healthy_names, mask_names = _names(start, healthy), _names(start, masks)
     anomaly_names = _anomaly_names(start, anomalies, apart=healthy_names + mask_names)
+    if HEALTHY in anomaly_names:
+        raise MriadError(
+            f"The folder {start / HEALTHY} would count as an anomaly because data.layout.healthy={healthy}; "
+            f"set data.layout.healthy={HEALTHY}, or rename the folder."
+        )
     if not healthy_names:
         log.warning("There is no folder %s; every scan of %s counts as anomalous.", healthy, start)
 
@@ -78,9 +83,7 @@ def folder(
                 }
             )
     if not records:
-        raise MriadError(
-            f"No scans found in {start}: expected images in {healthy}/ and in a folder for each anomaly."
-        )
+        raise MriadError(f"No scans found in {start}: expected images in {healthy}/ and in a folder for each anomaly.")
     stray = [
         path
         for path, file in images.items()
@@ -107,7 +110,5 @@ def _anomaly_names(start: Path, anomalies: Sequence[str] | None, *, apart: list[
     named = [anomalies] if isinstance(anomalies, str) else list(anomalies)
     for name in named:
         if name not in there:
-            raise MriadError(
-                f"There is no anomaly folder {name} in {start}; there are: {', '.join(there) or 'none'}."
-            )
+            raise MriadError(f"There is no anomaly folder {name} in {start}; there are: {', '.join(there) or 'none'}.")
     return named

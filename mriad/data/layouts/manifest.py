@@ -39,11 +39,7 @@ def read_manifest(file: Path) -> Catalog:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, skipinitialspace=True)
             header = [name.strip() for name in next(reader, [])]
-            rows = [
-                (reader.line_num, [cell.strip() for cell in row])
-                for row in reader
-                if any(map(str.strip, row))
-            ]
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MriadError(f"The manifest {file} cannot be read ({error}); save it as CSV in UTF-8.") from error
     _check_header(header, file)
@@ -58,9 +54,7 @@ def read_manifest(file: Path) -> Catalog:
         record["path"] = record["path"].replace("\\", "/")
         _check_row(record, where, folder=file.parent)
         if record["path"] in first_line:
-            raise MriadError(
-                f"{where} lists {record['path']} again, after line {first_line[record['path']]}."
-            )
+            raise MriadError(f"{where} lists {record['path']} again, after line {first_line[record['path']]}.")
         first_line[record["path"]] = line
         records.append(record)
     if not records:
@@ -75,16 +69,12 @@ def _check_header(header: list[str], file: Path) -> None:
             raise MriadError(f"Column {number} of {file} has no name; use one of: {legal}.")
         if name not in COLUMNS:
             # A column ignored in silence would be a misspelt 'patient' and with it patients in two roles.
-            raise MriadError(
-                f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}."
-            )
+            raise MriadError(f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}.")
         if header.count(name) > 1:
             raise MriadError(f"{file} has the column '{name}' twice; remove one.")
     for name in ("path", "label"):
         if name not in header:
-            raise MriadError(
-                f"{file} has no column '{name}'; it needs path and label, and may have: {legal}."
-            )
+            raise MriadError(f"{file} has no column '{name}'; it needs path and label, and may have: {legal}.")
 
 
 def _check_row(record: dict[str, str], where: str, *, folder: Path) -> None:
@@ -93,9 +83,7 @@ def _check_row(record: dict[str, str], where: str, *, folder: Path) -> None:
     if record["label"] not in {"0", "1"}:
         raise MriadError(f"{where} has the label '{record['label']}'; use 0 (healthy) or 1 (anomalous).")
     if not (folder / record["path"]).is_file():
-        raise MriadError(
-            f"{where} names the scan {folder / record['path']}, which does not exist; mend the path."
-        )
+        raise MriadError(f"{where} names the scan {folder / record['path']}, which does not exist; mend the path.")
     if mask := record.get("mask", ""):
         outlined = OUTLINE_REFERENCE.fullmatch(mask)
         target = folder / (outlined["file"] if outlined else mask)

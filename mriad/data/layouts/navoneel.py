@@ -34,9 +34,7 @@ def navoneel(*, root: str | Path | None, download: bool = False) -> Catalog:
         for file in _without_twins(start, name):
             records.append({"path": file.relative_to(start).as_posix(), "label": label, "class": kind})
     if not records:
-        raise MriadError(
-            f"No scans found in {folder}: expected yes/ and no/ there or in brain_tumor_dataset/ below."
-        )
+        raise MriadError(f"No scans found in {folder}: expected yes/ and no/ there or in brain_tumor_dataset/ below.")
     return Catalog.from_records(records, root=start)
 
 
