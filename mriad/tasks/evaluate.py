@@ -55,7 +55,7 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     """The data to test on, always prepared the way the detector was trained.
 
     Raises:
-        MriadError: if the preprocessing is to be changed, or other data comes without a split.
+        MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without.
     """
     stored = checkpoint.config.data
     stored.augment = None
@@ -72,10 +72,13 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
             data.preprocess = stored.preprocess
             data.augment = None
         return data
+    if "split" in cfg.data:
+        raise MriadError(
+            "split= goes with data=<another data set>: another split of the training's own data would test scans "
+            "that have trained."
+        )
     if cfg.data.root is not None:
         stored.root = cfg.data.root
-    if "split" in cfg.data:
-        stored.split = cfg.data.split
     return stored
 
 

@@ -114,8 +114,9 @@ def _write_map(target: Path, scan: NDArray[np.float32], found: Prediction, predi
     """``<target>.map.tiff`` (float32) and ``<target>.overlay.png``, both at the scan's size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(found.map).save(f"{target}.map.tiff")
+    low, high = np.percentile(scan, [0.5, 99.5])  # a 12-bit scan in a 16-bit file would be black
     picture = overlay(
-        scan,
+        np.clip((scan - low) / max(float(high - low), 1e-6), 0, 1),
         found.map,
         map_scale=predictor.calibration.map_scale,
         pixel_threshold=predictor.calibration.pixel_threshold,

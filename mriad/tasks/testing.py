@@ -43,7 +43,16 @@ def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig) 
 
 
 def _one_pass(trainer: DictConfig, callback: Callback) -> Trainer:
-    """A trainer that logs and saves nothing by itself."""
+    """A trainer that logs and saves nothing by itself.
+
+    It computes in float32 whatever the training did, as ``predict`` does: a threshold fitted on rounded scores would
+    decide otherwise there.
+    """
     return instantiate(
-        trainer, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False
+        trainer,
+        callbacks=[callback],
+        precision="32-true",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
     )
