@@ -53,6 +53,11 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     except KeyboardInterrupt as interrupt:
         print(f"Interrupted; {interrupt}" if str(interrupt) else "Interrupted.", file=sys.stderr)
         sys.exit(130)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into an exit with code 1
+            print("Interrupted.", file=sys.stderr)
+            sys.exit(130)
+        raise
     except (MriadError, HydraException, OmegaConfBaseException) as error:
         if full:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypedDict
@@ -177,6 +178,15 @@ class MRIDataModule(LightningDataModule):
             log.warning("Skipped %d of %d scans:\n  %s", len(broken), len(catalog), "\n  ".join(broken))
         return (errors == "").to_numpy()
 
+    def leave_out(self, role: str, contents: Collection[str]) -> None:
+        """Drop the scans of a role whose file content is among ``contents``, with a counted warning."""
+        rows = self.rows(role)
+        known = rows[self.table["content"].isin(contents).to_numpy()[rows]]
+        if len(known):
+            log.warning("Left out %d of %d %s scans: the detector was trained on them.", len(known), len(rows), role)
+            dropped = (self.split_table["role"] == role) & self.split_table["row"].isin(known)
+            self.split_table = self.split_table[~dropped].reset_index(drop=True)
+
     def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
         """Catalog rows of a role, ascending; only those of one label if given."""
         rows = np.sort(self.split_table["row"][self.split_table["role"] == role].to_numpy(dtype=np.int64))
@@ -226,10 +236,12 @@ class MRIDataModule(LightningDataModule):
     def _loader(
         self, rows: NDArray[np.int64], *, augment: Augment | None = None, shuffle: bool = False
     ) -> DataLoader[Batch]:
+        alone = len(rows) > self.batch_size and len(rows) % self.batch_size == 1
         return DataLoader(
             self._dataset(rows, augment),
             batch_size=self.batch_size,
             shuffle=shuffle,
+            drop_last=shuffle and alone,  # batch normalisation cannot train on one scan
             num_workers=self._num_workers,
             persistent_workers=self._num_workers > 0,
             collate_fn=_as_is,  # type: ignore[arg-type]

@@ -103,6 +103,8 @@ class Result:
             flat |= {f"test/{label}/{name}": float(value) for name, value in row.items()}
         for anomaly, numbers in self.by_class.items():
             plain = re.sub(r"[^\w.-]+", "_", anomaly)  # MLflow refuses brackets and the like
+            while f"test/{plain}/recall" in flat:  # a class may be called 'anomalous'
+                plain += "_"
             flat |= {f"test/{plain}/{name}": value for name, value in numbers.items()}
         return flat
 

@@ -41,6 +41,7 @@ class Checkpoint:
         choices: the option file of each config group in it.
         run_id: MLflow run that made it.
         calibration: threshold, pixel threshold and val scores; None before calibration.
+        trained_on: content hashes of the scans that it was trained on.
         resumable: whether it holds the state of the training besides the weights.
     """
 
@@ -50,6 +51,7 @@ class Checkpoint:
     choices: dict[str, str | None]
     run_id: str | None
     calibration: Calibration | None
+    trained_on: frozenset[str] = frozenset()
     resumable: bool = False
 
     @classmethod
@@ -80,6 +82,7 @@ class Checkpoint:
             choices=record["choices"],
             run_id=record.get("run_id"),
             calibration=Calibration.from_record(calibration) if calibration else None,
+            trained_on=frozenset(record.get("trained_on", ())),
             resumable="optimizer_states" in content,
         )
 

@@ -11,7 +11,7 @@ from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tasks.session import connect, load_data, prepare, trained
 from mriad.tasks.testing import measure
-from mriad.tasks.trace import describe
+from mriad.tasks.trace import describe, protocol
 from mriad.tracking.run import Run
 from mriad.tracking.sweep import parent_run
 
@@ -37,11 +37,14 @@ def evaluate(cfg: DictConfig) -> float | None:
     data = _data(cfg, checkpoint)
     options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
     name = f"evaluate {describe(options, checkpoint.config.seed)}"
-    with tracker.run(name=name, tags=_tags(source), parent=_parent(source)) as run:
+    with tracker.run(name=name, tags=_tags(checkpoint), parent=_parent(source)) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
         run.log_params(options)
         run.log_environment()
         datamodule = load_data(data, roles=("test",))
+        if "_target_" in cfg.data:  # other data, which may hold the same scans
+            datamodule.leave_out("test", checkpoint.trained_on)
+            datamodule.require("test")
         run.log_table(datamodule.split_as_csv(), "split.csv")
         detector = checkpoint.detector()
         detector.record = {"calibration": calibration.as_record()}
@@ -77,13 +80,15 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
             "split= goes with data=<another data set>: another split of the training's own data would test scans "
             "that have trained."
         )
+    stored.cache_dir = cfg.data.cache_dir
     if cfg.data.root is not None:
         stored.root = cfg.data.root
     return stored
 
 
-def _tags(source: Run | None) -> dict[str, str]:
-    return {"kind": "evaluation", **({"source_run": source.run_id} if source else {})}
+def _tags(checkpoint: Checkpoint) -> dict[str, str]:
+    source = {"source_run": checkpoint.run_id} if checkpoint.run_id else {}
+    return {"kind": "evaluation", **source, **protocol(checkpoint.choices)}
 
 
 def _parent(source: Run | None) -> str | None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mriad.data.decode import IMAGE_SUFFIXES, decode
+from mriad.data.layouts.files import image_files
 from mriad.errors import MriadError
 from mriad.plots import overlay
 from mriad.tasks.predictor import Prediction, Predictor
@@ -42,9 +43,12 @@ def predict(cfg: DictConfig) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MriadError(f"The folder {output} cannot be made ({error.strerror}); choose another output.") from error
+    if not os.access(output, os.W_OK):
+        raise MriadError(f"The folder {output} cannot be written; choose another output.")
+    files = [file for file in files if output.absolute() not in file.absolute().parents]  # of an earlier prediction
     checkpoint, _ = trained(cfg, None, folder)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
-    base = Path(os.path.commonpath([file.parent for file in files]))
+    base = Path(os.path.commonpath([file.absolute().parent for file in files]))
 
     rows: list[dict[str, object]] = []
     console = Console()
@@ -62,7 +66,7 @@ def predict(cfg: DictConfig) -> None:
                 found = next(predictions)
                 rows.append({"path": str(file), "score": found.score, "decision": found.decision, "error": ""})
                 if cfg.maps:
-                    _write_map(output / "maps" / file.relative_to(base), scan, found, predictor)
+                    _write_map(output / "maps" / file.absolute().relative_to(base), scan, found, predictor)
     table = pd.DataFrame(rows, columns=["path", "score", "threshold", "decision", "error"])
     table["threshold"] = predictor.calibration.threshold
     table["decision"] = table["decision"].astype("Int64")
@@ -82,11 +86,13 @@ def find_scans(wanted: str | Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for entry in wanted if isinstance(wanted, list | tuple | ListConfig) else [wanted]:
+        if not str(entry).strip():
+            raise MriadError("input is empty; give a file, a folder or a glob.")
         path = Path(str(entry)).expanduser()
         if path.is_file():
             files.append(path)
         elif path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            inside = image_files(path)
             if not inside:
                 raise MriadError(
                     f"There is no image in {path}; give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files."

@@ -15,6 +15,8 @@ from mriad.tracking.run import Tracker
 
 OUTPUT_TAG = "output_dir"
 _FIXED = ("data", "split", "augment", "score", "model", "experiment")
+_FIXED_VALUES = ("data.", "model.network.")
+_FREE_VALUES = ("data.root", "data.cache_dir", "data.num_workers", "data.batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,11 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
                     f"drop {name}={choices[name]}, or start a new run without resume."
                 )
             stored.choices[name] = choices[name]
+        elif name.startswith(_FIXED_VALUES) and name not in _FREE_VALUES:
+            raise MriadError(
+                f"{name} cannot change when a training goes on: it would draw other roles or build another network; "
+                f"drop it, or start a new run without resume."
+            )
         with open_dict(config):
             OmegaConf.update(config, name, OmegaConf.select(cfg, name), merge=False)
     with open_dict(config):

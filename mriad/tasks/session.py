@@ -43,7 +43,7 @@ def prepare(cfg: DictConfig) -> Path:
         raise MriadError(f"The option {option} has no value; set it, as in {option}=...")
     for option, least in _NUMBERS.items():
         value = OmegaConf.select(cfg, option)
-        if value is not None and (not isinstance(value, int) or value < least):
+        if value is not None and not (isinstance(value, int) and least <= value < 2**32):
             raise MriadError(f"{option}={value} is no whole number from {least} up; give one.")
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
@@ -103,12 +103,26 @@ def callbacks(cfg: DictConfig) -> list[Callback]:
     return [instantiate(callback) for callback in wanted.values()]
 
 
+def last_checkpoint(cfg: DictConfig) -> Path | None:
+    """Where a training keeps what it can go on from; None if it keeps nothing."""
+    last = cfg.callbacks.get("last")
+    return Path(last.dirpath) / "last.ckpt" if last else None
+
+
 @contextmanager
-def stoppable(advice: str) -> Iterator[None]:
-    """Let Ctrl-C inside Lightning arrive as the KeyboardInterrupt that it was, with advice how to go on."""
+def stoppable(run: Run, last: Path | None) -> Iterator[None]:
+    """Let Ctrl-C inside Lightning arrive as the KeyboardInterrupt that it was, with advice how to go on.
+
+    Args:
+        run: the run that is stopped.
+        last: checkpoint that it can go on from, if it has been written; None if it never is.
+    """
     try:
         yield
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt(advice) from None
+            can_go_on = last is not None and last.exists()
+            raise KeyboardInterrupt(
+                f"go on with: python train.py resume={run.run_id}" if can_go_on else "nothing was kept to go on from."
+            ) from None
         raise

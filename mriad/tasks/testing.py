@@ -30,9 +30,10 @@ def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, ch
 
 
 def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig) -> Result:
-    """Score the test scans with a calibrated detector and measure the result."""
+    """Score the test scans with a calibrated detector, which is left in evaluation mode, and measure the result."""
     scores = ScanScores()
     _one_pass(trainer, scores).test(detector, datamodule, verbose=False)
+    detector.eval()  # Lightning gives back the mode it found; figures are drawn as scans are scored
     return Result.measure(
         table=scores.table(datamodule.scans("test")),
         rows=scores.rows,
@@ -52,6 +53,9 @@ def _one_pass(trainer: DictConfig, callback: Callback) -> Trainer:
         trainer,
         callbacks=[callback],
         precision="32-true",
+        strategy="auto",
+        devices=1,
+        num_nodes=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -32,10 +32,14 @@ def describe(choices: Mapping[str, str | None], seed: int) -> str:
 
 
 def tags(choices: Mapping[str, str | None], folder: Path) -> dict[str, str]:
-    """Tags of a training run; a published, flawed protocol says so."""
+    """Tags of a training run."""
+    return {"kind": "training", OUTPUT_TAG: str(folder.absolute()), **protocol(choices)}
+
+
+def protocol(choices: Mapping[str, str | None]) -> dict[str, str]:
+    """The tag that a published, flawed protocol carries."""
     split = choices.get("split") or ""
-    protocol = {"protocol": f"{split}: flawed on purpose"} if split.startswith("published") else {}
-    return {"kind": "training", OUTPUT_TAG: str(folder.absolute()), **protocol}
+    return {"protocol": f"{split}: flawed on purpose"} if split.startswith("published") else {}
 
 
 def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None]) -> dict[str, Any]:

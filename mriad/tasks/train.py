@@ -10,7 +10,7 @@ from mriad.models import Detector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.resume import starting_point
-from mriad.tasks.session import callbacks, connect, load_data, prepare, stoppable
+from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
 from mriad.tasks.trace import describe, keep_checkpoint, places, record_options, tags
 from mriad.tracking.epochs import EpochLogger
@@ -40,11 +40,12 @@ def train(cfg: DictConfig) -> float | None:
         detector: Detector = instantiate(cfg.model)
         detector.record = options
         datamodule = load_data(cfg.data, roles=("train", "val", "test"))
+        options["trained_on"] = sorted(datamodule.scans("train")["content"])
         run.log_table(datamodule.split_as_csv(), "split.csv")
         instantiate(cfg.threshold).require(datamodule.scans("val")["label"].to_numpy())
 
         trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks(cfg), logger=EpochLogger(run=run))
-        with stoppable(f"go on with: python train.py resume={run.run_id}"):
+        with stoppable(run, last_checkpoint(cfg)):
             trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
 
         checkpoint = restore_best(trainer, detector, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from numbers import Real
 from typing import ClassVar, Self
 
 import numpy as np
@@ -125,7 +126,7 @@ class MeanStd(Threshold):
     name = "mean_std"
 
     def __init__(self, *, k: float = 1.0) -> None:
-        self.k = k
+        self.k = _number("k", k)
 
     def _fit(self, scores: Scores, labels: Labels) -> float:
         healthy = scores[labels == 0]
@@ -160,7 +161,7 @@ class Fixed(Threshold):
     name = "fixed"
 
     def __init__(self, *, value: float) -> None:
-        self.value = value
+        self.value = _number("value", value)
 
     def fit(self, scores: Scores, labels: Labels) -> Self:
         """Take the given number; the scores may be empty."""
@@ -169,6 +170,12 @@ class Fixed(Threshold):
 
     def _fit(self, scores: Scores, labels: Labels) -> float:
         return self.value
+
+
+def _number(option: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
+        raise MriadError(f"threshold.{option}={value} is no number; give one.")
+    return float(value)
 
 
 def _just_below(cut: float, scores: Scores) -> float:

@@ -1,1 +1,1 @@
-"""MLflow: stores, runs, parents of sweeps, and the model that is served."""
+"""MLflow: stores, runs and the parents of sweeps."""

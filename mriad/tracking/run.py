@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,17 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-_PACKAGES = (
-    "mriad",
-    "torch",
-    "lightning",
-    "torchmetrics",
-    "hydra-core",
-    "mlflow",
-    "albumentations",
-    "numpy",
-    "scipy",
-)
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -46,8 +36,8 @@ class Tracker:
     Args:
         tracking_uri: MLflow tracking URI.
         experiment: name of the experiment; made if it is not there.
-        log_model: register the pyfunc model with each training run.
-        model_copy: let that model carry its own copy of the checkpoint, so that it can be moved and served alone;
+        log_model: log a pyfunc model with each training run.
+        model_copy: let that model carry its own copy of the checkpoint, so that it can be moved away from its run;
             False lets it read the run's checkpoint, for big networks.
 
     Raises:
@@ -181,7 +171,8 @@ class Run:
 
     def log_environment(self) -> None:
         """Log package versions, and the git commit as a tag where there is one."""
-        versions = {name: metadata.version(name) for name in _PACKAGES}
+        needed = [re.split(r"[^\w.-]", line)[0] for line in metadata.requires("mriad") or [] if "extra ==" not in line]
+        versions = {name: metadata.version(name) for name in ("mriad", *needed)}
         self.log_text(json.dumps(versions, indent=2), "environment.json")
         if commit := _git_commit():
             self.set_tags({"mlflow.source.git.commit": commit})
@@ -209,7 +200,9 @@ class Run:
         """
         import mlflow
 
-        missing = MriadError(f"Run '{self.run_id}' in {self.uri} has no {artifact}; it did not finish its training.")
+        missing = MriadError(
+            f"Run '{self.run_id}' in {self.uri} has no {artifact}: it did not finish its training, or is an evaluation."
+        )
         root = urlparse(self.client.get_run(self.run_id).info.artifact_uri)
         if root.scheme in ("", "file"):  # MLflow would copy half a gigabyte into a temporary folder
             path = Path(url2pathname(root.path)) / artifact

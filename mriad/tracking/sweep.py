@@ -24,7 +24,9 @@ class ParentRun(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the parent run."""
+        """Make the parent run; predictions leave no run, so they need none."""
+        if config.hydra.job.name == "predict":
+            return
         from mriad.tracking.run import Tracker
 
         tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)

@@ -126,7 +126,7 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
         ("data.image_size=30", ("model=ae cannot take data.image_size=30", "multiple of 8", "32")),
         ("data.image_size=0", ("data.image_size=0", "multiple of 8")),
         ("data.image_size=-8", ("data.image_size=-8", "multiple of 8")),
-        ("data.batch_size=0", ("data.batch_size=0", "1 or more")),
+        ("data.batch_size=0", ("data.batch_size=0", "no whole number from 1 up")),
         ("data.preprocess.crop=tight", ("data.preprocess.crop=tight", "head or none")),
         ("data.split.val=0.9", ("data.split.val=0.9", "below 1")),
         ("data.split.group=hospital", ("data.split.group=hospital", "patient")),

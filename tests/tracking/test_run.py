@@ -145,7 +145,7 @@ def test_an_artifact_in_a_local_store_is_not_copied(tracker, tmp_path):
 def test_a_missing_artifact_is_told_in_a_sentence(tracker, tmp_path):
     with tracker.run(name="mine", tags={}) as run, pytest.raises(MriadError) as error:
         run.download("checkpoint/best.ckpt", tmp_path)
-    assert str(error.value).startswith(f"Run '{run.run_id}' in {tracker.tracking_uri} has no checkpoint/best.ckpt;")
+    assert str(error.value).startswith(f"Run '{run.run_id}' in {tracker.tracking_uri} has no checkpoint/best.ckpt:")
 
 
 def test_a_run_is_found_again_by_its_id(tracker):

@@ -42,7 +42,7 @@ def folder(
         MriadError: if the root, a named folder or the manifest is missing, or no scan is found.
     """
     if manifest is not None:
-        return read_manifest(manifest_file(manifest, root=root))
+        return read_manifest(manifest_file(manifest, root=root), root=root)
     if root is None:
         raise MriadError(
             f"data.root is not set: point it at a folder that holds {healthy}/ and a folder for each "

@@ -26,11 +26,11 @@ def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
     raise MriadError(f"There is no manifest {looked}: point data.layout.manifest at the CSV file.")
 
 
-def read_manifest(file: Path) -> Catalog:
+def read_manifest(file: Path, *, root: str | Path | None = None) -> Catalog:
     """Catalog of the scans in a CSV file: UTF-8, commas, one header line with names out of ``COLUMNS``.
 
-    ``path`` and ``label`` are required. Files are absolute, or relative to the folder of the CSV file, which
-    is the catalog's root. Spaces around an entry and empty lines do not count.
+    ``path`` and ``label`` are required. Files are absolute, or relative to ``root`` or to the folder of
+    the CSV file: whichever holds the first one. Spaces around an entry and empty lines do not count.
 
     Raises:
         MriadError: naming the line, if the header or a row is wrong or a file it names does not exist.
@@ -44,6 +44,7 @@ def read_manifest(file: Path) -> Catalog:
         raise MriadError(f"The manifest {file} cannot be read ({error}); save it as CSV in UTF-8.") from error
     _check_header(header, file)
 
+    folder = _folder_of(rows, header, file, root)
     records: list[dict[str, str]] = []
     first_line: dict[str, int] = {}
     for line, row in rows:
@@ -52,14 +53,23 @@ def read_manifest(file: Path) -> Catalog:
             raise MriadError(f"{where} has {len(row)} entries but the header has {len(header)}; mend it.")
         record = dict(zip(header, row, strict=True))
         record["path"] = record["path"].replace("\\", "/")
-        _check_row(record, where, folder=file.parent)
+        _check_row(record, where, folder=folder)
         if record["path"] in first_line:
             raise MriadError(f"{where} lists {record['path']} again, after line {first_line[record['path']]}.")
         first_line[record["path"]] = line
         records.append(record)
     if not records:
         raise MriadError(f"The manifest {file} lists no scans; add a row for each.")
-    return Catalog.from_records(records, root=file.parent)
+    return Catalog.from_records(records, root=folder)
+
+
+def _folder_of(rows: list[tuple[int, list[str]]], header: list[str], file: Path, root: str | Path | None) -> Path:
+    """The folder that the paths of a manifest start from."""
+    if root is None or not rows or len(rows[0][1]) != len(header):
+        return file.parent
+    start = Path(root).expanduser().absolute()
+    first = rows[0][1][header.index("path")].replace("\\", "/")
+    return start if first and (start / first).is_file() else file.parent
 
 
 def _check_header(header: list[str], file: Path) -> None:

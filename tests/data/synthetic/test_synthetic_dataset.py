@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from mriad.data.catalog import COLUMNS, Catalog
-from mriad.data.synthetic import make_synthetic
-from mriad.data.synthetic.atlas import load_atlas
+from mriad.data.synthetic import dataset, make_synthetic
+from mriad.data.synthetic.atlas import Atlas, load_atlas
 from mriad.data.synthetic.cohort import LEAST_MASK
 from mriad.data.synthetic.lesions import KINDS
 from mriad.errors import MriadError
@@ -25,13 +25,19 @@ SMALL = {"healthy_subjects": 2, "diseased_subjects": 1, "slices_per_subject": 4,
 def atlas_loaded_once() -> Iterator[None]:
     """Half of the time of a small set goes into its atlas."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mriad.data.synthetic.dataset.load_atlas", cache(load_atlas))
+        patch.setattr(dataset, "load_atlas", cache(load_atlas))
         yield
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    return make_synthetic(tmp_path_factory.mktemp("synthetic"), healthy_subjects=40, diseased_subjects=20, size=128)
+    return make_synthetic(
+        tmp_path_factory.mktemp("synthetic"),
+        healthy_subjects=40,
+        diseased_subjects=20,
+        slices_per_subject=5,
+        size=128,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +73,38 @@ def test_second_call_only_reads(small: Catalog, monkeypatch: pytest.MonkeyPatch)
     def refuse() -> None:
         raise AssertionError("the set was made again")
 
-    monkeypatch.setattr("mriad.data.synthetic.dataset.load_atlas", refuse)
+    monkeypatch.setattr(dataset, "load_atlas", refuse)
     before = {file: file.stat().st_mtime_ns for file in small.root.rglob("*")}
     again = make_synthetic(small.root.parent, **SMALL, seed=3)
     assert {file: file.stat().st_mtime_ns for file in small.root.rglob("*")} == before
     assert again.table.equals(small.table)
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs quick processes")
 def test_processes_that_make_it_at_once_leave_one_complete_folder(tmp_path: Path, small: Catalog) -> None:
-    code = (
-        "import sys; from pathlib import Path; from mriad.data.synthetic import make_synthetic;"
-        f"make_synthetic(Path(sys.argv[1]), **{SMALL!r}, seed=3, workers=1)"
-    )
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
-    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    context = multiprocessing.get_context("fork")  # the children have the atlas and all modules already
+    settings = {**SMALL, "seed": 3, "workers": 1}
+    runs = [context.Process(target=make_synthetic, args=(tmp_path,), kwargs=settings) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(timeout=60)
+    assert [run.exitcode for run in runs] == [0, 0]
     assert [folder.name for folder in tmp_path.iterdir()] == [small.root.name]
     assert contents(tmp_path / small.root.name) == contents(small.root)
+
+
+def test_slower_process_uses_what_the_faster_one_made(
+    tmp_path: Path, small: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_while_another_finishes() -> Atlas:
+        shutil.copytree(small.root, tmp_path / small.root.name)
+        return atlas()
+
+    atlas = dataset.load_atlas
+    monkeypatch.setattr(dataset, "load_atlas", load_while_another_finishes)
+    assert make_synthetic(tmp_path, **SMALL, seed=3).table.equals(small.table)
+    assert [folder.name for folder in tmp_path.iterdir()] == [small.root.name]
 
 
 def test_catalog_tells_all_of_each_scan(made: Catalog) -> None:
