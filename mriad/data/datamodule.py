@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypedDict
@@ -177,15 +176,6 @@ class MRIDataModule(LightningDataModule):
         if len(broken):
             log.warning("Skipped %d of %d scans:\n  %s", len(broken), len(catalog), "\n  ".join(broken))
         return (errors == "").to_numpy()
-
-    def leave_out(self, role: str, contents: Collection[str]) -> None:
-        """Drop the scans of a role whose file content is among ``contents``, with a counted warning."""
-        rows = self.rows(role)
-        known = rows[self.table["content"].isin(contents).to_numpy()[rows]]
-        if len(known):
-            log.warning("Left out %d of %d %s scans: the detector was trained on them.", len(known), len(rows), role)
-            dropped = (self.split_table["role"] == role) & self.split_table["row"].isin(known)
-            self.split_table = self.split_table[~dropped].reset_index(drop=True)
 
     def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
         """Catalog rows of a role, ascending; only those of one label if given."""

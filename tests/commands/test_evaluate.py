@@ -69,6 +69,7 @@ def test_other_data_is_tested_whole_with_the_stored_threshold(bench: Terminal, a
     shared = run.scores[run.scores["path"].isin(known.index)]
     assert len(shared) > 0  # these generated scans are the same files, and prepared as in training
     assert list(shared["score"]) == pytest.approx(list(known[shared["path"]]), abs=1e-6)
+    assert run.tags["trained_on"] == "6 of 12 test scans"  # and the same as some that trained, which is said
 
 
 def test_other_data_without_healthy_scans_will_do(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_other_data_without_masks_has_no_pixel_metrics(bench: Terminal, ae: Trai
 def test_a_checkpoint_is_enough_in_an_empty_store(terminal: Terminal, ae: TrainedRun) -> None:
     run = evaluation(terminal, f"checkpoint={ae.checkpoint}")
     assert run.test_metrics == ae.test_metrics
-    assert "source_run" not in run.tags and "mlflow.parentRunId" not in run.tags
+    assert run.tags["source_run"] == ae.id and "mlflow.parentRunId" not in run.tags
     assert len(terminal.runs()) == 1
 
 

@@ -27,9 +27,7 @@ def test_rows_are_sorted_by_path_and_numbered_from_zero():
 
 
 def test_missing_columns_get_their_default():
-    catalog = Catalog.from_records(
-        [{"path": "a", "label": 0}, {"path": "b", "label": "1"}], root=Path("/scans")
-    )
+    catalog = Catalog.from_records([{"path": "a", "label": 0}, {"path": "b", "label": "1"}], root=Path("/scans"))
     assert list(catalog.table.columns) == list(COLUMNS)
     assert list(catalog.table["class"]) == ["healthy", "anomaly"]
     assert list(catalog.table["label"]) == [0, 1]

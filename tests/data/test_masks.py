@@ -75,9 +75,7 @@ def test_a_black_image_is_an_empty_mask(tmp_path, name):
 @pytest.mark.parametrize("size", [(48, 64), (32, 24)], ids=["larger", "lying"])
 def test_another_size_than_the_scan_is_an_error_with_both_sizes(tmp_path, size):
     gray(255).save(tmp_path / "mask.png")
-    with pytest.raises(
-        MriadError, match=rf"mask\.png is 24 x 32 pixels .* its scan is {size[0]} x {size[1]}"
-    ):
+    with pytest.raises(MriadError, match=rf"mask\.png is 24 x 32 pixels .* its scan is {size[0]} x {size[1]}"):
         read_mask(tmp_path, "mask.png", size=size)
 
 
@@ -136,9 +134,7 @@ def test_rotated_ellipses_of_br35h_lie_on_the_tumours(data_root, name):
     pixels = np.asarray(Image.open(folder / name).convert("L"), dtype=float)
     mask = read_mask(folder, f"annotations_train.json#{name}", size=pixels.shape)
     shapes = json.loads((folder / "annotations_train.json").read_text())
-    outline = next(
-        image["regions"][0]["shape_attributes"] for image in shapes.values() if image["filename"] == name
-    )
+    outline = next(image["regions"][0]["shape_attributes"] for image in shapes.values() if image["filename"] == name)
     mirrored = rasterise([outline | {"theta": -outline["theta"]}], size=pixels.shape)
     assert contrast(pixels, mask) > 2 * contrast(pixels, mirrored)
 

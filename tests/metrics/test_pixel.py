@@ -62,9 +62,7 @@ def test_metrics_ending_in_all_count_healthy_scans_as_empty_masks(seed, values):
     maps, masks, healthy = random_case(seed, values)
     metrics = pixel_metrics(maps, masks, threshold=values / 2, healthy_maps=healthy)
     all_maps, all_masks = np.concatenate([maps, healthy]), np.concatenate([masks, healthy < 0])
-    assert metrics["pixel_ap_all"] == pytest.approx(
-        average_precision_score(all_masks.ravel(), all_maps.ravel())
-    )
+    assert metrics["pixel_ap_all"] == pytest.approx(average_precision_score(all_masks.ravel(), all_maps.ravel()))
     assert metrics["pixel_auroc_all"] == pytest.approx(roc_auc_score(all_masks.ravel(), all_maps.ravel()))
     assert metrics["dice_all"] == pytest.approx(dice(all_maps > values / 2, all_masks))
     assert metrics["dice_oracle_all"] == pytest.approx(brute_force_dice_oracle(all_maps, all_masks))
@@ -83,9 +81,7 @@ def test_arguments_are_not_changed():
 
 def test_map_equal_to_its_mask_is_perfect():
     _, masks, healthy = random_case(1, 5)
-    metrics = pixel_metrics(
-        masks.astype(np.float32), masks, threshold=0.5, healthy_maps=np.zeros_like(healthy)
-    )
+    metrics = pixel_metrics(masks.astype(np.float32), masks, threshold=0.5, healthy_maps=np.zeros_like(healthy))
     assert metrics == pytest.approx(dict.fromkeys(metrics, 1.0))
     assert len(metrics) == 11
 

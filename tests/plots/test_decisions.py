@@ -6,11 +6,7 @@ from mriad.plots import confusion_matrix, score_histogram
 
 
 def bars(figure):
-    return [
-        patch.get_data()
-        for patch in figure.axes[0].patches
-        if isinstance(patch, StepPatch) and patch.get_fill()
-    ]
+    return [patch.get_data() for patch in figure.axes[0].patches if isinstance(patch, StepPatch) and patch.get_fill()]
 
 
 RNG = np.random.default_rng(0)
@@ -36,9 +32,7 @@ def test_histogram_covers_every_score_in_shared_bins(spread):
 
 def test_histogram_axis_is_logarithmic_only_over_more_than_two_decades():
     labels = np.repeat([0, 1], [150, 50])
-    scales = {
-        name: score_histogram(labels, scores, 1.0).axes[0].get_xscale() for name, scores in SPREADS.items()
-    }
+    scales = {name: score_histogram(labels, scores, 1.0).axes[0].get_xscale() for name, scores in SPREADS.items()}
     assert scales == {
         "normal": "linear",
         "heavy tail": "log",
@@ -66,10 +60,7 @@ def test_histogram_of_one_label_has_one_group():
 
 
 def test_confusion_cells_tell_counts_and_row_percentages():
-    texts = {
-        text.get_position(): text.get_text()
-        for text in confusion_matrix([[90, 10], [1200, 3600]]).axes[0].texts
-    }
+    texts = {text.get_position(): text.get_text() for text in confusion_matrix([[90, 10], [1200, 3600]]).axes[0].texts}
     cells = {(round(x), round(y - 0.04)): [] for x, y in texts}
     for (x, y), text in texts.items():
         cells[round(x), round(y - 0.04)].append(text)

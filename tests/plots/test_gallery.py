@@ -91,8 +91,7 @@ def test_sections_are_named_and_an_empty_one_says_so():
 def test_panels_and_texts_stand_apart_on_a_page_1200_pixels_wide(counts):
     long = "Tr-meTr_" + "0123456789" * 12 + ".jpg  score 0.123"
     sections = {
-        f"Section {index}": [scan(long, lesion=True) for _ in range(count)]
-        for index, count in enumerate(counts)
+        f"Section {index}": [scan(long, lesion=True) for _ in range(count)] for index, count in enumerate(counts)
     }
     figure = gallery(sections, **SCALE | {"title": "A LONG NAME OF A RUN " * 12})
     figure.canvas.draw()

@@ -36,8 +36,7 @@ def test_colour_depends_on_the_scale_and_not_on_the_other_pixels(scan):
 def test_values_beyond_the_scale_take_its_end_colours(scan):
     image, _ = scan
     colours = [
-        overlay(image, np.full_like(image, value), map_scale=(0, 1), pixel_threshold=-9)
-        for value in (-5, 0, 1, 5)
+        overlay(image, np.full_like(image, value), map_scale=(0, 1), pixel_threshold=-9) for value in (-5, 0, 1, 5)
     ]
     np.testing.assert_array_equal(colours[0], colours[1])
     np.testing.assert_array_equal(colours[2], colours[3])

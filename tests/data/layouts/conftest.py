@@ -13,9 +13,7 @@ def write_image() -> WriteImage:
     """Write a tiny image and its folders: no two alike, unless they share ``seed``, mode and format."""
     count = iter(range(1000, 10**9))
 
-    def write(
-        file: Path, *, mode: str = "L", seed: int | None = None, size: tuple[int, int] = (12, 8)
-    ) -> Path:
+    def write(file: Path, *, mode: str = "L", seed: int | None = None, size: tuple[int, int] = (12, 8)) -> Path:
         rng = np.random.default_rng(next(count) if seed is None else seed)
         image = Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).convert(mode)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -75,9 +75,7 @@ def test_a_failed_download_is_told_in_one_sentence(monkeypatch):
         raise ConnectionError("name not resolved\nfollowed by\na long story")
 
     monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=dataset_download))
-    with pytest.raises(
-        MriadError, match=r"could not be fetched \(name not resolved\): check the network"
-    ) as caught:
+    with pytest.raises(MriadError, match=r"could not be fetched \(name not resolved\): check the network") as caught:
         kaggle_folder(HANDLE, root=None, download=True)
     assert "\n" not in str(caught.value)
 

@@ -145,9 +145,7 @@ def test_a_manifest_is_found_from_the_working_directory_and_below_root(tmp_path,
 
 def test_a_missing_manifest_is_told_with_the_places_that_were_looked_at(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        MriadError, match=r"no manifest /.*/m\.csv and /.*/data/m\.csv: point data\.layout\.manifest"
-    ):
+    with pytest.raises(MriadError, match=r"no manifest /.*/m\.csv and /.*/data/m\.csv: point data\.layout\.manifest"):
         manifest_file("m.csv", root="data")
 
 
