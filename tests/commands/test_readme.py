@@ -99,7 +99,7 @@ class Desk:
             if "resume=" in line:
                 line += " trainer.max_epochs=2"
             else:
-                line += f" {SMALLER}" if "data=" in line else f" {SMALLER} {SMALLER_SET}"
+                line += f" {SMALLER}" if re.search("data=|experiment=", line) else f" {SMALLER} {SMALLER_SET}"
         return re.sub(r"(\w+)\.py", rf"'{REPOSITORY}/\1.py'", line, count=1)
 
 
@@ -114,7 +114,10 @@ def stand_in(root: Path) -> dict[str, Path]:
     ]
     pd.DataFrame(records).to_csv(root / "scans" / "scans.csv", index=False)
     if real is not None:
-        return folders | {name: Path(real) / name for name in ("nickparvar", "br35h")}
+        return folders | {name: Path(real) / name for name in ("navoneel", "nickparvar", "br35h")}
+    for number in range(12):
+        save(root / "navoneel" / "no" / f"n{number}.jpg", brain(500 + number))
+        save(root / "navoneel" / "yes" / f"y{number}.JPG", lesion(500 + number)[0])
     for part, healthy in (("Training", 30), ("Testing", 10)):
         for number in range(healthy):
             save(root / "nickparvar" / part / "notumor" / f"n{number}.png", brain(100 + number + 100 * healthy))
@@ -127,7 +130,7 @@ def stand_in(root: Path) -> dict[str, Path]:
     for number in range(20):
         save(root / "br35h" / "no" / f"no{number}.png", brain(9000 + number))
         save(root / "br35h" / "yes" / f"y{number}.png", lesion(9000 + number)[0])
-    return folders | {name: root / name for name in ("nickparvar", "br35h")}
+    return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h")}
 
 
 @pytest.fixture(scope="module")
