@@ -209,3 +209,20 @@ def test_a_size_that_a_network_cannot_take_is_told_before_training(composed, mod
     while not isinstance(cause, MriadError):
         cause = cause.__cause__
     assert "it must be a multiple of" in str(cause)
+
+
+def leaves(node, prefix=""):
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_value_of_an_experiment_reaches_its_run(composed, name):
+    stated = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
+    stated.pop("defaults")
+    cfg = composed("train", f"experiment={name}")
+    found = {key: OmegaConf.select(cfg, key) for key, _ in leaves(stated)}
+    assert found == dict(leaves(stated))

@@ -314,6 +314,12 @@ def test_a_checkpoint_that_asks_for_foreign_code_runs_none_of_it(
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("change", ["data.split.seed=7", "data.drop_identical=false", "model.network.latent_dim=8"])
+def test_resume_with_other_roles_or_another_network(bench: Terminal, ae: TrainedRun, change: str) -> None:
+    option = change.split("=")[0]
+    bench.train(f"resume={ae.id}", change).sentence(f"{option} cannot change when a training goes on", "new run")
+
+
 def test_resume_with_another_model(bench: Terminal, ae: TrainedRun) -> None:
     for start in (ae.id, ae.output / "last.ckpt"):
         bench.train(f"resume={start}", "model=vae").sentence("made with model=ae, not model=vae", "drop model=vae")
