@@ -197,7 +197,8 @@ def _check_training(done: Done) -> None:
                 assert run.params[name] == done.words[name]
         assert "AUROC" in done.outcome.out and run.id in done.outcome.out
     _check_run(run)
-    assert (run.output / "best.ckpt").exists() and (run.output / "last.ckpt").exists()
+    kept = run.params["model"] != "vae_residual"  # that one is kept once, in the store
+    assert [(run.output / name).exists() for name in ("best.ckpt", "last.ckpt")] == [kept, kept]
 
 
 def _check_sweep(done: Done) -> None:
@@ -290,6 +291,7 @@ def test_the_options_that_the_readme_lists_are_all_there_are() -> None:
     for group, choices in rows:
         if not (REPOSITORY / "conf" / group).is_dir():
             continue
-        files = {file.stem for file in (REPOSITORY / "conf" / group).glob("*.yaml")} - {"base"}
+        ready = [file for file in (REPOSITORY / "conf" / group).glob("*.yaml") if "NOT READY" not in file.read_text()]
+        files = {file.stem for file in ready} - {"base"}
         public = {name for name in files if not name.startswith("published_")}
         assert set(re.findall(r"`(\w+)`", choices)) == public, group
