@@ -16,10 +16,10 @@ def test_the_set_is_made_below_root_with_the_settings(tmp_path):
 def test_a_tilde_is_the_home_of_the_user(monkeypatch):
     asked = []
     monkeypatch.setattr("mriad.data.synthetic.make_synthetic", lambda root, **settings: asked.append((root, settings)))
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", "/somewhere")
     synthetic(root="~/cache", **SETTINGS)
     [(root, settings)] = asked
-    assert str(root) == "/home/someone/cache"
+    assert str(root) == "/somewhere/cache"
     assert settings == SETTINGS
 
 
