@@ -1,6 +1,8 @@
-"""Head masks from pixels alone, for scans without a segmentation."""
+"""Head and brain masks from pixels alone, for scans without a segmentation."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,18 @@ _LONGEST_SIDE = 128  # the mask is found on a small copy: speed, and thin text d
 _FAINT = 0.1  # share of the contrast that is no structure yet: above JPEG noise, below dark grey matter
 _STRAY = 0.02  # share of a line's pixels, at either end of the range, that may stray and leave it uniform
 _GAP = 2  # half the widest break in the scalp that is bridged, in pixels of the small copy
+
+# Shares of the radius of the largest circle inside the head:
+_RING = 0.02  # width of the rings at one depth that are looked at from the outside inwards
+_SCALP = 0.08  # scalp and skull are at least this thick,
+_SKULL = 0.18  # and at most this
+_BRIDGE = 0.08  # half the width of what may tie brain to scalp
+_SULCUS = 0.15  # half the width of the widest dark cleft that still belongs to the brain
+_CORE = 0.5  # deeper than this lies brain and nothing else
+# Shares of the median intensity of that core.
+_DARK = 0.5  # bone, air and fluid are darker; so may be a lesion, but then tissue surrounds it
+_BRIGHT = 1.4  # fat is brighter
+_FALL = 1.15  # an outer ring this much brighter than a deeper one shows that there is a scalp
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right, end exclusive
 
@@ -27,16 +41,79 @@ def head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     Returns:
         (H, W) boolean mask; all True where no head stands out from the background.
     """
+    return _on_small_copy(image, _small_head_mask)
+
+
+def brain_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels inside the skull, as far as classical morphology finds them: brain, its lesions and its fluid.
+
+    Scalp and skull are peeled off to the depth at which whole rings of the head are no longer much brighter or darker
+    than its middle; a scan without a scalp, such as a skull-stripped one, keeps its edge. What is left is cut from
+    thin bridges, the central piece is kept, clefts are closed and holes are filled. Where that leaves too little, the
+    mask is the head without its outer rings. Neck and face are not told from brain.
+
+    Args:
+        image: (H, W) intensities in [0, 1], of a scan cropped to the head.
+
+    Returns:
+        (H, W) boolean mask.
+    """
+    return _on_small_copy(image, _small_brain_mask)
+
+
+def _on_small_copy(
+    image: NDArray[np.float32], find: Callable[[NDArray[np.float32]], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
     height, width = image.shape
     scale = min(1.0, _LONGEST_SIDE / max(height, width))
     small = image
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-    mask = _small_head_mask(small)
+    mask = find(small)
     if mask.shape != image.shape:
         mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
     return mask
+
+
+def _small_brain_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    depth = _depth(_small_head_mask(image))
+    radius = float(depth.max())
+    core = depth > _CORE * radius
+    brightness = float(np.median(image[core]))
+    inside = depth > _peel(image, depth, brightness)
+    tissue = ndimage.binary_fill_holes(inside & (image > _DARK * brightness))
+    pieces, count = ndimage.label(_depth(tissue) > _BRIDGE * radius)
+    if count == 0:
+        return inside
+    central = pieces == np.bincount(pieces[core], minlength=count + 1)[1:].argmax() + 1
+    reach = _SULCUS * radius
+    grown = ndimage.distance_transform_edt(~central) <= _BRIDGE * radius + reach
+    closed = ndimage.distance_transform_edt(grown) > reach
+    brain: NDArray[np.bool_] = ndimage.binary_fill_holes(closed) & inside
+    return brain if brain.sum() > 0.4 * inside.sum() else inside
+
+
+def _peel(image: NDArray[np.float32], depth: NDArray[np.float64], brightness: float) -> float:
+    """Depth in pixels down to which scalp and skull reach; one ring where there are none.
+
+    A ring is judged by its median: a lesion at the edge of the brain is no ring.
+    """
+    radius = float(depth.max())
+    width = max(_RING * radius, 1.0)
+    rings = np.ceil(depth / width).astype(int)
+    numbers = np.arange(1, max(int(_SKULL * radius / width), 1) + 1)
+    medians = np.array([np.median(image[rings == number]) for number in numbers])
+    if not (np.maximum.accumulate(medians) > _FALL * medians).any():
+        return width
+    foreign = (medians > _BRIGHT * brightness) | (medians < _DARK * brightness)
+    return max(_SCALP * radius, width * float(numbers[foreign].max(initial=0)))
+
+
+def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance in pixels of each pixel of the mask from what is outside, as the image's surroundings are."""
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    return depth
 
 
 def _small_head_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mriad.errors import MriadError, told
+from mriad.errors import MriadError, fail, told
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -65,10 +65,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
 
 
 def _fail(error: BaseException) -> NoReturn:
-    text = _bad_option(error) or str(told(error) or error) or str(error.__cause__)
-    sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    print(f"Error: {sentence}", file=sys.stderr)
-    sys.exit(1)
+    fail(_bad_option(error) or str(told(error) or error) or str(error.__cause__))
 
 
 def _bad_option(error: BaseException) -> str | None:

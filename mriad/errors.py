@@ -1,4 +1,9 @@
-"""The one error that a user of mriad is meant to read."""
+"""The one error that a user of mriad is meant to read, and how a command ends with it."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
 
 
 class MriadError(Exception):
@@ -14,3 +19,10 @@ def told(error: BaseException) -> MriadError | None:
     while cause is not None and not isinstance(cause, MriadError):
         cause = cause.__cause__
     return cause
+
+
+def fail(text: str) -> NoReturn:
+    """End a command: the text as one line on stderr, exit code 1."""
+    sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(1)

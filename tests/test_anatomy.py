@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mriad.anatomy import head_mask
+from mriad.anatomy import brain_mask, head_mask
 from mriad.data.decode import decode
+from mriad.data.layouts import br35h
+from mriad.data.masks import read_mask
+from mriad.data.preprocess import Preprocess
 
 Box = tuple[int, int, int, int]
 
@@ -184,6 +187,102 @@ def test_the_image_is_left_as_it_was():
     np.testing.assert_array_equal(image, before)
 
 
+HEAD = ellipse((128, 128), centre=(64, 64), radii=(63, 52))
+SKULL = ellipse((128, 128), centre=(64, 64), radii=(58, 47))
+BRAIN = ellipse((128, 128), centre=(64, 64), radii=(53, 42))
+
+
+def head(*, scalp: float = 0.9, skull: float = 0.05, brain: float = 0.45, background: float = 0.0) -> np.ndarray:
+    """A slice that is cropped and scaled: scalp, skull and textured brain."""
+    row, column = np.indices(HEAD.shape)
+    tissue = brain * (1 + 0.2 * np.sin(row / 7) * np.cos(column / 5))
+    return np.select([BRAIN, SKULL, HEAD], [tissue, skull, scalp], background).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "contrast",
+    [
+        {},
+        {"scalp": 0.3, "brain": 0.7},  # scalp darker than brain
+        {"skull": 0.18},  # marrow
+        {"background": 1.0, "scalp": 0.6},
+        {"brain": 0.2, "skull": 0.02},
+    ],
+    ids=str,
+)
+def test_brain_is_found_inside_scalp_and_skull(contrast):
+    mask = brain_mask(head(**contrast))
+    assert mask.dtype == bool
+    assert overlap(mask, BRAIN) > 0.9
+    assert not mask[HEAD & ~SKULL].any()
+
+
+def test_a_skull_stripped_brain_keeps_its_edge():
+    row, column = np.indices(HEAD.shape)
+    stripped = np.where(HEAD, 0.5 + 0.1 * np.sin(row / 7) * np.cos(column / 5), 0.0).astype(np.float32)
+    assert overlap(brain_mask(stripped), HEAD) > 0.94
+
+
+def test_a_thick_bright_scalp_is_peeled_off_though_no_skull_parts_it_from_the_brain():
+    inner = ellipse(HEAD.shape, centre=(64, 64), radii=(54, 44))
+    mask = brain_mask(np.where(inner, 0.45, np.where(HEAD, 0.9, 0.0)).astype(np.float32))
+    assert overlap(mask, inner) > 0.9
+    assert (mask & ~inner).sum() < 0.1 * (HEAD & ~inner).sum()
+
+
+def test_a_muscle_that_a_thin_bridge_ties_to_the_brain_is_cut_off():
+    brain = ellipse(HEAD.shape, centre=(54, 64), radii=(42, 42))
+    muscle = ellipse(HEAD.shape, centre=(111, 64), radii=(8, 16))
+    image = np.where(brain | muscle, 0.5, np.where(HEAD & ~SKULL, 0.9, np.where(HEAD, 0.05, 0.0)))
+    image[95:105, 63:66] = 0.5
+    mask = brain_mask(image.astype(np.float32))
+    assert overlap(mask, brain) > 0.88
+    assert mask[muscle].mean() < 0.1
+
+
+@pytest.mark.parametrize("value", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("centre", [(64, 64), (30, 64), (64, 92), (95, 45)])
+def test_a_lesion_is_inside_the_brain_however_dark_or_bright(value, centre):
+    lesion = ellipse(HEAD.shape, centre=centre, radii=(11, 9)) & BRAIN
+    mask = brain_mask(np.where(lesion, value, head()).astype(np.float32))
+    assert mask[lesion].mean() > 0.95
+    assert overlap(mask, BRAIN) > 0.88
+
+
+def test_wide_dark_clefts_belong_to_the_brain():
+    cleft = BRAIN & ellipse(HEAD.shape, centre=(11, 64), radii=(34, 6))
+    mask = brain_mask(np.where(cleft, 0.02, head()).astype(np.float32))
+    assert mask[cleft].mean() > 0.8
+    assert overlap(mask, BRAIN) > 0.9
+
+
+def test_a_brain_that_the_image_cuts_off_reaches_its_edge():
+    stripped = ellipse((100, 100), centre=(110, 50), radii=(100, 44))
+    row, column = np.indices(stripped.shape)
+    mask = brain_mask(np.where(stripped, 0.5 + 0.1 * np.sin(row / 7) * np.cos(column / 5), 0.0).astype(np.float32))
+    assert overlap(mask, stripped) > 0.93
+    assert mask[95].sum() > 0.9 * stripped[95].sum()
+
+
+def test_brain_masks_of_larger_slices_are_the_same_mask_enlarged():
+    large = np.kron(head(), np.ones((2, 2), dtype=np.float32))
+    np.testing.assert_array_equal(brain_mask(large)[::2, ::2], brain_mask(head()))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (32, 32), (128, 100)])
+def test_a_slice_without_contrast_still_has_a_mask(shape, value):
+    mask = brain_mask(np.full(shape, value, dtype=np.float32))
+    assert mask.shape == shape
+    assert mask.dtype == bool
+
+
+@pytest.mark.parametrize("size", [8, 16, 33, 64])
+@pytest.mark.parametrize("seed", range(3))
+def test_slices_of_noise_have_a_mask_too(size, seed):
+    assert brain_mask(np.random.default_rng(seed).random((size, size), dtype=np.float32)).any()
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("file", "box"),  # top, left, bottom, right of the head by eye, in shares of the image
@@ -214,3 +313,21 @@ def test_nearly_all_real_heads_fill_most_of_their_box(data_root: Path):
     assert len(shares) > 50
     # an ellipse fills 0.785 of its box; a box that holds a frame or a corner's text, much less; no head at all, 1
     assert ((shares > 0.7) & (shares < 0.95)).mean() > 0.9
+
+
+@pytest.mark.real
+def test_real_lesions_lie_inside_the_brain_and_real_scalp_does_not(data_root: Path):
+    catalog = br35h(root=data_root / "br35h")
+    table = catalog.table[catalog.table["mask"] != ""].iloc[::8]
+    preprocess, inside, shares = Preprocess(image_size=128), [], []
+    for path, mask in zip(table["path"], table["mask"], strict=True):
+        pixels = decode(catalog.root / path).pixels
+        image, geometry = preprocess(pixels)
+        lesion = geometry.mask_to_network(read_mask(catalog.root, mask, size=pixels.shape))
+        brain = brain_mask(image.astype(np.float32) / 255)
+        inside.append(brain[lesion].mean())
+        shares.append(brain.sum() / head_mask(image.astype(np.float32) / 255).sum())
+    assert len(inside) > 50
+    assert np.mean(inside) > 0.97
+    assert np.mean(np.array(inside) > 0.9) > 0.93
+    assert 0.6 < np.median(shares) < 0.85

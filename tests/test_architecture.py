@@ -7,6 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "mriad").rglob("*.py"))
+SCRIPTS = {name: ROOT / f"{name}.py" for name in ("train", "evaluate", "predict")}
+# rooms that are commands too, as in python -m mriad.audit
+MAINS = {file.parent.name: file for file in MODULES if file.name == "__main__.py"}
+# the commands that run a task under Hydra
+ENTRY_POINTS = SCRIPTS | {"audit": ROOT / "mriad" / "audit" / "__main__.py"}
 
 # From the top of the house to its ground: a room imports itself and the rooms of lower floors.
 FLOORS = (
@@ -65,7 +70,7 @@ def test_the_parser_sees_imports_of_every_kind(tmp_path, monkeypatch):
     assert rooms_imported(file) == {"data", "plots", "models", "tasks", "report"}
 
 
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
+@pytest.mark.parametrize("file", [file for file in MODULES if file not in ENTRY_POINTS.values()], ids=name_of)
 def test_a_module_imports_its_own_room_and_lower_floors_only(file):
     room = room_of(name_of(file))
     if room is None:
@@ -99,16 +104,16 @@ def test_plots_know_arrays_only():
 
 
 def test_nothing_but_the_entry_points_imports_tasks():
-    importers = {name_of(file) for file in MODULES if "tasks" in rooms_imported(file)}
-    assert {room_of(name) for name in importers} <= {"tasks"}
-    for command in ("train", "evaluate", "predict"):
-        tasks = {name for name in imports_of(ROOT / f"{command}.py") if room_of(name) == "tasks"}
+    importers = {file for file in MODULES if "tasks" in rooms_imported(file)} - set(ENTRY_POINTS.values())
+    assert {room_of(name_of(file)) for file in importers} <= {"tasks"}
+    for command, file in ENTRY_POINTS.items():
+        tasks = {name for name in imports_of(file) if room_of(name) == "tasks"}
         assert tasks == {f"mriad.tasks.{command}.{command}"}
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ENTRY_POINTS)
 def test_an_entry_point_is_thin(command):
-    file = ROOT / f"{command}.py"
+    file = ENTRY_POINTS[command]
     assert rooms_imported(file) == {"command", "tasks"}
     at_the_top = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)]
     assert [node.module for node in at_the_top] == ["mriad.command"]
@@ -119,21 +124,22 @@ def test_albumentations_is_imported_in_one_file():
     assert users == ["mriad.data.augment"]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("command", SCRIPTS | MAINS)
 def test_help_does_not_wait_for_heavy_imports(command, tmp_path):
+    start = f"path({str(SCRIPTS[command])!r}" if command in SCRIPTS else f"module('mriad.{command}'"
     program = f"""
 import runpy, sys
 sys.argv = [{command + ".py"!r}, "--help"]
 sys.path.insert(0, {str(ROOT)!r})
 try:
-    runpy.run_path({str(ROOT / (command + ".py"))!r}, run_name="__main__")
+    runpy.run_{start}, run_name="__main__")
 except SystemExit as end:
     assert not end.code, end.code
 heavy = {{"torch", "lightning", "mlflow", "albumentations", "pandas", "sklearn", "matplotlib"}}
-print("HEAVY", sorted(heavy & set(sys.modules)), "COMMAND", "mriad.command" in sys.modules)
+print("HEAVY", sorted(heavy & set(sys.modules)), "MRIAD", "mriad.errors" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "HEAVY [] COMMAND True"
+    assert done.stdout.splitlines()[-1] == "HEAVY [] MRIAD True"
     assert len(done.stdout.splitlines()) > 10
     assert list(tmp_path.iterdir()) == []

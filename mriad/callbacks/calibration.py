@@ -37,12 +37,8 @@ class ThresholdCalibration(ScanScores):
             return
         datamodule, detector = cast(Any, trainer).datamodule, cast(Any, pl_module)
         table = self.table(datamodule.scans("val"))
-        labels = table["label"].to_numpy()
-        self._rule.fit(self.scores, labels)
-        calibration = Calibration(
-            rule=self._rule.name,
-            threshold=self._rule.threshold_,
-            pixel_threshold=float(np.quantile(self.maps[labels == 0], self._pixel_quantile)),
-            val_scores=table,
-        )
+        healthy = table["label"].to_numpy() == 0
+        self._rule.require(table["label"].to_numpy(), table["group"].to_numpy())
+        pixel_threshold = float(np.quantile(self.maps[healthy], self._pixel_quantile))
+        calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold)
         detector.record["calibration"] = calibration.as_record()

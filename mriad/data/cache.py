@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mriad.data.catalog import Catalog, content_hash
 from mriad.data.decode import decode
+from mriad.data.fingerprint import THUMBNAIL_SIZE, Fingerprint, thumbnail
 from mriad.data.geometry import ScanGeometry
 from mriad.data.masks import OUTLINE_REFERENCE, read_mask
 from mriad.data.preprocess import Preprocess
@@ -26,8 +27,8 @@ from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2  # raise it when a slice of the same file and settings comes out different
-_GEOMETRY = tuple(ScanGeometry.__dataclass_fields__)
+_VERSION = 3  # raise it when a slice or fact of the same file and settings comes out different
+_FACTS = (*Fingerprint.__dataclass_fields__, *ScanGeometry.__dataclass_fields__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +38,14 @@ class SliceCache:
     Args:
         images: (N, S, S) uint8 slices in the catalog's order; a broken scan's slice is zero.
         masks: (M, S, S) uint8 lesion masks, 0 or 1.
-        facts: N rows: ``error`` ('' if the scan could be read), ``mask_index`` (row of ``masks`` or -1),
-            ``format``, ``mode``, ``mean`` and ``p99`` of the original pixels in [0, 1], and the geometry.
+        thumbnails: (N, 16, 16) uint8 copies of the whole original scans, before any scaling.
+        facts: N rows: ``error`` ('' if the scan could be read), ``mask_index`` (row of ``masks`` or -1), and the
+            fields of ``Fingerprint`` and ``ScanGeometry``.
     """
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    thumbnails: NDArray[np.uint8]
     facts: pd.DataFrame
 
     @classmethod
@@ -74,6 +77,7 @@ class SliceCache:
         return cls(
             images=np.load(home / "images.npy", mmap_mode="r"),
             masks=np.load(home / "masks.npy", mmap_mode="r"),
+            thumbnails=np.load(home / "thumbnails.npy", mmap_mode="r"),
             facts=pd.read_parquet(home / "facts.parquet"),
         )
 
@@ -112,6 +116,7 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
         mask_index[with_mask] = np.arange(len(with_mask))
         images = _new_array(work / "images.npy", (len(catalog), size, size))
         masks = _new_array(work / "masks.npy", (len(with_mask), size, size))
+        thumbnails = _new_array(work / "thumbnails.npy", (len(catalog), THUMBNAIL_SIZE, THUMBNAIL_SIZE))
 
         def prepare(row: int) -> dict[str, object]:
             file = catalog.root / catalog.table["path"].iat[row]
@@ -124,18 +129,15 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
                     masks[mask_index[row]] = geometry.mask_to_network(mask)
             except MriadError as error:
                 return {"error": str(error)}
-            return {
-                "error": "",
-                "format": decoded.format,
-                "mode": decoded.mode,
-                "mean": float(decoded.pixels.mean()),
-                "p99": float(np.percentile(decoded.pixels, 99)),
-                **geometry.as_record(),
-            }
+            thumbnails[row] = thumbnail(decoded.pixels)
+            # finding the head takes time, and a slice that is cut to it has its box
+            box = (geometry.top, geometry.left, geometry.bottom, geometry.right)
+            fingerprint = Fingerprint.of(decoded, head=box if preprocess.crop == "head" else None)
+            return {"error": "", **fingerprint.as_record(), **geometry.as_record()}
 
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             facts = pd.DataFrame(pool.map(prepare, range(len(catalog))))
-        for column in ("format", "mode", "mean", "p99", *_GEOMETRY):
+        for column in _FACTS:
             if column not in facts:
                 facts[column] = None
         facts["mask_index"] = np.where(facts["error"] == "", mask_index, -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from mriad.data.augment import Augment
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
+from mriad.data.grouping import in_group_of
+from mriad.data.leakage import leaks, told
 from mriad.data.preprocess import Preprocess
 from mriad.data.splits import Split, check
 from mriad.errors import MriadError
@@ -159,10 +161,12 @@ class MRIDataModule(LightningDataModule):
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = self._readable(catalog)
-        split = self.split(self.table.loc[readable].reset_index(drop=True))
+        split = self.split(self._with_hashes(np.flatnonzero(readable)).reset_index(drop=True))
         self.split_table = split.assign(row=np.flatnonzero(readable)[split["row"]])
         if not self.split.published:
             check(self.split_table, self.table)
+        if leaking := told(self.leaks(), patients=(self.table["patient"] != "").any()):
+            log.warning("%s; %s.", leaking, self._remedy())
         self._ready = True
 
     def _readable(self, catalog: Catalog) -> NDArray[np.bool_]:
@@ -193,6 +197,40 @@ class MRIDataModule(LightningDataModule):
         split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
         return split[["path", "role", "group", "label", "class"]].sort_values(["role", "path"], ignore_index=True)
 
+    def leaks(self) -> pd.DataFrame:
+        """How many scans of a role have near duplicates or their patient in another, see ``mriad.data.leakage.leaks``.
+
+        The split's ``bits``, ``view`` and ``mirrored`` say what a near duplicate is; their defaults where it has none.
+        """
+        rows = self.split_table["row"].to_numpy()
+        return leaks(self._with_hashes(rows).assign(role=self.split_table["role"].to_numpy()), **self._nearness())
+
+    def seen(self) -> pd.DataFrame:
+        """The scans that a detector learns from, in train, the labelled pool and val, as ``drop_seen`` knows them.
+
+        Returns:
+            One row per scan: ``content``, ``patient``, ``phash`` and ``phash_head``, all text.
+        """
+        rows = np.unique(self.split_table["row"][self.split_table["role"] != "test"])
+        return self._with_hashes(rows)[["content", "patient", "phash", "phash_head"]].reset_index(drop=True)
+
+    def drop_seen(self, seen: pd.DataFrame) -> int:
+        """Drop every test scan whose group holds a scan that the detector has seen in other data.
+
+        Both data sets are grouped together, see ``mriad.data.grouping.in_group_of``, by the options of this split.
+
+        Args:
+            seen: what ``seen`` returned for the other data; ``patient`` may be missing.
+
+        Returns:
+            The number of test scans that were dropped.
+        """
+        readable = np.flatnonzero(self.cache.facts["error"] == "")
+        known = readable[in_group_of(self._with_hashes(readable), seen, **self._nearness())]
+        dropped = (self.split_table["role"] == "test") & self.split_table["row"].isin(known)
+        self.split_table = self.split_table[~dropped].reset_index(drop=True)
+        return int(dropped.sum())
+
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
         return self._dataset(rows).__getitems__(list(range(len(rows))))["image"]
@@ -211,6 +249,10 @@ class MRIDataModule(LightningDataModule):
         """Shuffled, augmented healthy scans."""
         return self._loader(self.rows("train"), augment=self._augment, shuffle=True)
 
+    def fit_dataloader(self) -> DataLoader[Batch]:
+        """Train scans as they are: not shuffled, not augmented, none left out."""
+        return self._loader(self.rows("train"))
+
     def val_dataloader(self) -> DataLoader[Batch]:
         """Healthy and anomalous scans that thresholds are fitted on."""
         return self._loader(self.rows("val"))
@@ -218,6 +260,19 @@ class MRIDataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Scans that nothing was fitted on."""
         return self._loader(self.rows("test"))
+
+    def _with_hashes(self, rows: NDArray[np.int64]) -> pd.DataFrame:
+        return self.table.loc[rows].join(self.cache.facts[["phash", "phash_head"]])
+
+    def _nearness(self) -> dict[str, Any]:
+        options = ("bits", "view", "mirrored")
+        return {option: getattr(self.split, option) for option in options if hasattr(self.split, option)}
+
+    def _remedy(self) -> str:
+        group = getattr(self.split, "group", None)
+        if group is None:
+            return "split=grouped keeps them together"
+        return "a chain was cut there" if group == "auto" else "data.split.group=auto keeps them together"
 
     def _dataset(self, rows: NDArray[np.int64], augment: Augment | None = None) -> SliceDataset:
         labels = self.table["label"].to_numpy(dtype=np.int64)

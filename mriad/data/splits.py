@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mriad.data.grouping import Grouping, groups
+from mriad.data.grouping import BITS, MIRRORED, Grouping, View, groups
+from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
 
 ROLES = ("train", "labelled", "val", "test")
@@ -20,8 +21,10 @@ ROLES = ("train", "labelled", "val", "test")
 class Split(Protocol):
     """Gives each scan its role."""
 
-    published: bool
-    """Whether the split repeats a published protocol and may break the rules that ``check`` holds."""
+    @property
+    def published(self) -> bool:
+        """Whether the split repeats a published protocol and may break the rules that ``check`` holds."""
+        ...
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Draw the roles.
@@ -45,15 +48,18 @@ class GroupedSplit:
     are dropped where their group has scans outside it.
 
     Args:
-        group: what stays together, see ``mriad.data.grouping``.
-        val: share of the healthy scans in val.
+        group, bits, view, mirrored: what stays together, see ``mriad.data.grouping.groups``.
+        val: share of the healthy scans in val (those in groups with an anomalous scan aside).
         test: share of the healthy scans in test; the rest trains.
         val_anomalies: share of the anomalous scans (those of the labelled pool aside) in val; the rest is tested.
         labelled: number of anomalous scans to set aside in the labelled pool, besides those that fill only it.
         seed: draws the roles; no other seed does.
     """
 
-    group: Grouping = "patient"
+    group: Grouping = "auto"
+    bits: int = BITS
+    view: View = "either"
+    mirrored: bool = MIRRORED
     val: float = 0.1
     test: float = 0.2
     val_anomalies: float = 0.2
@@ -75,7 +81,7 @@ class GroupedSplit:
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Draw the roles of a catalog's rows."""
         rng = np.random.default_rng(self.seed)
-        rows = table.assign(group=groups(table, self.group))
+        rows = table.assign(group=groups(table, self.group, bits=self.bits, view=self.view, mirrored=self.mirrored))
         rows = rows[~_pool_only_beside_others(rows)]
         roles = pd.Series("", index=rows.index)
         roles[rows["pool"] == "labelled"] = "labelled"
@@ -101,61 +107,75 @@ class GroupedSplit:
 
 @dataclass(frozen=True, kw_only=True)
 class AllTest:
-    """Every labelled scan is tested: for data that the model has never seen."""
+    """Every labelled scan is tested: for data that the model has never seen.
 
-    group: Grouping = "patient"
+    Args:
+        group, bits, view, mirrored: what counts as one group, see ``mriad.data.grouping.groups``.
+    """
+
+    group: Grouping = "auto"
+    bits: int = BITS
+    view: View = "either"
+    mirrored: bool = MIRRORED
     published = False
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Test every row."""
-        return pd.DataFrame({"row": table.index, "group": groups(table, self.group), "role": "test"})
+        group = groups(table, self.group, bits=self.bits, view=self.view, mirrored=self.mirrored)
+        return pd.DataFrame({"row": table.index, "group": group, "role": "test"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedNavoneel:
-    """The protocol of the published autoencoder on the Navoneel set, leaks included.
+class SplitFromCSV:
+    """The roles that a file lists, such as the ``split.csv`` of a run: the same scans in the same roles again.
 
-    Only files that end in .jpg (any letter case); every healthy one trains, the same ones are val, all are tested.
-    """
-
-    published = True
-
-    def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Give the published roles; a healthy row has three."""
-        rows = table[table["path"].str.lower().str.endswith(".jpg")]
-        healthy = rows.index[rows["label"] == 0]
-        roles = [("train", healthy), ("val", healthy), ("test", rows.index)]
-        return _concatenate(table, roles)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedNickparvar:
-    """The protocol of the published residual VAE on the Nickparvar set, leaks included.
-
-    Training/notumor is shuffled scan by scan into 70 % train, 20 % val and 10 % test; of the Testing tumours 20 %
-    join val to calibrate the threshold, the rest is tested. Near-duplicates stand on both sides.
+    Scans that the file does not name have no role, those that it names and that are not there are counted in a warning.
 
     Args:
-        seed: 42 in the published run.
+        file: CSV with columns ``path`` (as in the catalog) and ``role`` (one of ``ROLES``), and ``group`` where groups
+            are known; without it they are found as by ``group=auto``.
+        bits, view, mirrored: what counts as near duplicates, see ``mriad.data.grouping.groups``.
     """
 
-    seed: int = 42
-    published = True
+    file: str | Path
+    bits: int = BITS
+    view: View = "either"
+    mirrored: bool = MIRRORED
+    published = False
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Draw the published roles."""
-        rng = np.random.default_rng(self.seed)
-        in_training = table["path"].str.contains("Training/", regex=False)
-        healthy = rng.permutation(table.index[in_training & (table["label"] == 0)])
-        tumours = rng.permutation(table.index[~in_training & (table["label"] == 1)])
-        train, val = round(0.7 * len(healthy)), round(0.9 * len(healthy))
-        calibration = round(0.2 * len(tumours))
-        roles = [
-            ("train", healthy[:train]),
-            ("val", np.concatenate([healthy[train:val], tumours[:calibration]])),
-            ("test", np.concatenate([healthy[val:], tumours[calibration:]])),
-        ]
-        return _concatenate(table, roles)
+        """Give each scan the role of its path.
+
+        Raises:
+            MriadError: if the file cannot be read, lacks a column, has an unknown role or an empty group, or names no
+                scan of the table.
+        """
+        listed = self._read()
+        if "group" not in listed:
+            named = table[table["path"].isin(listed["path"])]
+            found = groups(named, "auto", bits=self.bits, view=self.view, mirrored=self.mirrored)
+            listed["group"] = listed["path"].map(found.set_axis(named["path"]))
+        return RecordedSplit(scans=listed, source=str(self.file))(table)
+
+    def _read(self) -> pd.DataFrame:
+        try:
+            listed = pd.read_csv(Path(self.file).expanduser(), dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:  # pandas' and Unicode errors are ValueErrors
+            reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+            raise MriadError(f"The split cannot be read from {self.file} ({reason}); set data.split.file.") from error
+        for column in ("path", "role"):
+            if column not in listed:
+                raise MriadError(f"{self.file} has no column '{column}'; a split needs path and role.")
+        if listed.empty:
+            raise MriadError(f"{self.file} names no scan; give the split.csv of a run.")
+        for fault, wrong in {
+            f"an unknown role; choose {', '.join(ROLES)}": ~listed["role"].isin(ROLES),
+            "no path; name its file": listed["path"] == "",
+            "no group; fill the column or drop it": listed.get("group", listed["path"]) == "",
+        }.items():
+            for row, path in listed["path"][wrong][:1].items():
+                raise MriadError(f"{path or f'Row {row}'} in {self.file} has {fault}.")
+        return listed
 
 
 def check(split: pd.DataFrame, table: pd.DataFrame) -> None:
@@ -183,32 +203,41 @@ def _pool_only_beside_others(rows: pd.DataFrame) -> pd.Series:
     return pool_only & ~pool_only.groupby(rows["group"]).transform("all")
 
 
-def _concatenate(table: pd.DataFrame, roles: list[tuple[str, NDArray[np.int64] | pd.Index]]) -> pd.DataFrame:
-    alone = groups(table, "none")
-    parts = [pd.DataFrame({"row": rows, "group": alone[rows].to_numpy(), "role": role}) for role, rows in roles]
-    return pd.concat(parts, ignore_index=True)
-
-
 def _spread(rows: pd.DataFrame, shares: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
-    """Role of each group: shuffled groups, class by class, each to the role that lags most behind its share."""
-    members = rows.groupby("group", sort=True)
-    order = pd.DataFrame({"size": members.size(), "class": members["class"].max()})
-    order = order.iloc[rng.permutation(len(order))].sort_values("class", kind="stable")
-    asked = {role: share for role, share in shares.items() if share > 0}
-    filled = dict.fromkeys(asked, 0)
+    """Role of each group, class by class, so that no class misses a role's share of it by more than its largest group.
+
+    Large groups are placed first, while there is room to make up for them: at random among the roles that have room,
+    in proportion to it; if none has, in the one with the most.
+    """
+    counts = rows.groupby(["group", "class"], sort=True).size().reset_index(name="scans")
+    counts = counts.sort_values("scans", kind="stable")
+    order = counts.drop_duplicates("group", keep="last").set_index("group")[["class"]]  # the class of most of its scans
+    order["size"] = rows.groupby("group").size()
+    order = order.sort_index().iloc[rng.permutation(len(order))]
+    asked = np.array([share for share in shares.values() if share > 0])
+    roles = [role for role, share in shares.items() if share > 0]
+    owed = np.zeros(len(roles))
     role_of: dict[str, str] = {}
-    seen = 0
-    for group, size in zip(order.index, order["size"], strict=True):
-        seen += int(size)
-        role = max(asked, key=lambda name: asked[name] * seen - filled[name])
-        role_of[group] = role
-        filled[role] += int(size)
-    for empty in [role for role in asked if filled[role] == 0 and len(order) >= len(asked)]:
+    for _, part in order.groupby("class", sort=True):
+        # classes make up for each other's rounding, but not for large groups: each shall have its share
+        room = asked * part["size"].sum() + owed.clip(-1, 1)
+        owed += asked * part["size"].sum()
+        part = part.sort_values("size", ascending=False, kind="stable")
+        for group, size in zip(part.index, part["size"], strict=True):
+            open_room = np.where(room >= size, room, 0.0)
+            fits = open_room.sum() > 0
+            chosen = rng.choice(len(roles), p=open_room / open_room.sum()) if fits else int(room.argmax())
+            role_of[group] = roles[chosen]
+            room[chosen] -= size
+            owed[chosen] -= size
+    sizes = order["size"]
+    filled = {role: sum(int(sizes[g]) for g in role_of if role_of[g] == role) for role in roles}
+    for empty in [role for role in roles if filled[role] == 0 and len(order) >= len(roles)]:
         # a small set must not lose a role to rounding: the fullest of several groups gives up its smallest
         groups_of = Counter(role_of.values())
-        fullest = max((role for role in asked if groups_of[role] > 1), key=lambda role: filled[role])
-        donor = min((g for g in role_of if role_of[g] == fullest), key=lambda g: int(order["size"][g]))
+        fullest = max((role for role in roles if groups_of[role] > 1), key=lambda role: filled[role])
+        donor = min((g for g in role_of if role_of[g] == fullest), key=lambda g: int(sizes[g]))
         role_of[donor] = empty
-        filled[fullest] -= int(order["size"][donor])
-        filled[empty] += int(order["size"][donor])
+        filled[fullest] -= int(sizes[donor])
+        filled[empty] += int(sizes[donor])
     return role_of

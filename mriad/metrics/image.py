@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
@@ -26,12 +27,16 @@ def image_metrics(table: pd.DataFrame) -> dict[str, float]:
     """Measure scores and decisions of a scores table, all in [0, 1].
 
     Keys: ``auroc`` and ``average_precision`` of the score; ``accuracy``, ``balanced_accuracy``,
-    ``precision``, ``recall``, ``specificity`` and ``f1`` of the decision; ``no_information_rate``, the
-    accuracy of always naming the commoner label. Precision is 0 where no scan is called anomalous.
+    ``precision``, ``recall``, ``specificity``, ``false_positive_rate`` and ``f1`` of the decision;
+    ``no_information_rate``, the accuracy of always naming the commoner label; ``accuracy_p_value``, one-sided
+    and exact binomial, of an accuracy at least as high if the true one were the no-information rate. The test
+    counts scans as independent, so where groups hold many scans its p-value is too small. Precision is 0 where
+    no scan is called anomalous.
 
     What a table with a single label cannot tell is left out rather than NaN: ``recall`` without anomalous
-    scans, ``specificity`` without healthy ones, and ``auroc``, ``average_precision``, ``balanced_accuracy``,
-    ``precision`` and ``f1`` unless both are present. A table without rows gives an empty dict.
+    scans, ``specificity`` and ``false_positive_rate`` without healthy ones, and ``auroc``,
+    ``average_precision``, ``balanced_accuracy``, ``precision``, ``f1`` and ``accuracy_p_value`` unless both are
+    present. A table without rows gives an empty dict.
 
     Raises:
         MriadError: if a score is not finite.
@@ -50,11 +55,15 @@ def image_metrics(table: pd.DataFrame) -> dict[str, float]:
         metrics["recall"] = float(report["recall"]["anomalous"])
     if prevalence < 1:
         metrics["specificity"] = float(report["recall"]["healthy"])
+        metrics["false_positive_rate"] = float(np.mean(decision[label == 0]))
     if 0 < prevalence < 1:
         metrics |= _ranking(label, table["score"])
         metrics["balanced_accuracy"] = (metrics["recall"] + metrics["specificity"]) / 2
         metrics["precision"] = float(report["precision"]["anomalous"])
         metrics["f1"] = float(report["f1"]["anomalous"])
+        right = int(np.sum(label == decision))
+        exact = binomtest(right, len(label), metrics["no_information_rate"], alternative="greater")
+        metrics["accuracy_p_value"] = float(exact.pvalue)
     return metrics
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from mriad.errors import MriadError
+from mriad.metrics.pixel_curves import Background, Lesion, aupro, auroc, average_precision, best_dice
 
-AUPRO_MAX_FPR = 0.3
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -59,142 +59,87 @@ def pixel_metrics(
     if empty := int((~masks.any(axis=(1, 2))).sum()):
         raise MriadError(f"{empty} of {len(masks)} lesion masks have no pixel; leave these scans out of pixel metrics.")
 
-    lesion = _Lesion.of(maps, masks)
-    background = _Background.of(maps[~masks], lesion.levels)
-    calls = _Calls.of(maps, masks, threshold)
+    levels, lesion = _count_lesion(maps, masks)
+    background = _count_background(maps[~masks], levels)
+    scans = ScanCounts.of(maps, masks, threshold=threshold)
     metrics = {
-        **_curve_areas(lesion, background),
-        "dice": calls.pooled_dice(),
-        "dice_oracle": _best_dice(lesion, background),
-        "dice_per_scan": calls.mean_dice(),
-        "pointing": _pointing(maps, masks),
+        **_curves(lesion, background),
+        "dice": float(2 * scans.hit.sum() / (scans.called.sum() + scans.lesion.sum())),
+        "dice_per_scan": float(scans.dice.mean()),
+        "pointing": float(scans.pointing.mean()),
     }
     if background.total:
-        metrics["pixel_aupro"] = _aupro(lesion, background)
+        metrics["pixel_aupro"] = float(aupro(lesion, background))
     if healthy_maps is None or len(healthy_maps) == 0:
         return metrics
 
     healthy = np.array(healthy_maps, dtype=np.float32).ravel()
     _require_finite(healthy)
-    called_on_healthy = int((healthy > float(threshold)).sum())
-    everything = background + _Background.of(healthy, lesion.levels)
+    called = scans.called.sum() + np.count_nonzero(healthy > float(threshold))
     pooled = {
-        **_curve_areas(lesion, everything),
-        "dice": calls.pooled_dice(called_elsewhere=called_on_healthy),
-        "dice_oracle": _best_dice(lesion, everything),
+        **_curves(lesion, background + _count_background(healthy, levels)),
+        "dice": float(2 * scans.hit.sum() / (called + scans.lesion.sum())),
     }
     return metrics | {f"{name}_all": value for name, value in pooled.items()}
 
 
 @dataclass(frozen=True)
-class _Lesion:
-    """Lesion pixels at or above each of L levels, the distinct lesion values from high to low."""
-
-    levels: np.ndarray  # (L,) float32, falling
-    reached: np.ndarray  # (L,) number of lesion pixels at or above the level
-    overlap: np.ndarray  # (L,) share of a region at or above the level, mean over regions
-
-    @classmethod
-    def of(cls, maps: np.ndarray, masks: np.ndarray) -> _Lesion:
-        levels, index = np.unique(maps[masks], return_inverse=True)
-        shares = np.concatenate([_region_shares(mask) for mask in masks])
-        # The shares of a region add up to 1, so their sum is the number of regions.
-        overlap = np.bincount(index, weights=shares)[::-1].cumsum() / shares.sum()
-        return cls(levels[::-1], np.bincount(index)[::-1].cumsum(), overlap)
-
-    @property
-    def total(self) -> int:
-        return int(self.reached[-1])
-
-    @property
-    def gained(self) -> np.ndarray:
-        return np.diff(self.reached, prepend=0)
-
-
-@dataclass(frozen=True)
-class _Background:
-    """Background pixels above, and at or above, each level of the lesion."""
-
-    above: np.ndarray  # (L,)
-    reached: np.ndarray  # (L,)
-    total: int
-
-    @classmethod
-    def of(cls, values: np.ndarray, levels: np.ndarray) -> _Background:
-        """Count ``values``, which are sorted in place to spare a copy."""
-        values.sort()
-        return cls(
-            above=len(values) - np.searchsorted(values, levels, side="right"),
-            reached=len(values) - np.searchsorted(values, levels, side="left"),
-            total=len(values),
-        )
-
-    def __add__(self, other: _Background) -> _Background:
-        return _Background(self.above + other.above, self.reached + other.reached, self.total + other.total)
-
-
-@dataclass(frozen=True)
-class _Calls:
-    """Pixel counts of each of N scans at one threshold."""
+class ScanCounts:
+    """Pixel counts of each of N scans at one threshold, and where the maximum of each map lies."""
 
     hit: np.ndarray  # (N,) lesion pixels called anomalous
     called: np.ndarray  # (N,) pixels called anomalous
     lesion: np.ndarray  # (N,) lesion pixels
+    pointing: np.ndarray  # (N,) share of the highest pixels that lie in the lesion
 
     @classmethod
-    def of(cls, maps: np.ndarray, masks: np.ndarray, threshold: float) -> _Calls:
+    def of(cls, maps: np.ndarray, masks: np.ndarray, *, threshold: float) -> ScanCounts:
+        """Count (N, H, W) float32 maps and boolean masks."""
         # A Python float is compared in float32, the precision that the map has; a NumPy float64 would not be.
         called = maps > float(threshold)
-        return cls(*(pixels.sum(axis=(1, 2)) for pixels in (called & masks, called, masks)))
+        highest = maps == maps.max(axis=(1, 2), keepdims=True)
+        hit, called, lesion, inside, tied = (
+            pixels.sum(axis=(1, 2)) for pixels in (called & masks, called, masks, highest & masks, highest)
+        )
+        return cls(hit, called, lesion, inside / tied)
 
-    def pooled_dice(self, *, called_elsewhere: int = 0) -> float:
-        return float(2 * self.hit.sum() / (self.called.sum() + called_elsewhere + self.lesion.sum()))
+    @property
+    def dice(self) -> np.ndarray:
+        """(N,) Dice of each scan."""
+        return 2 * self.hit / (self.called + self.lesion)
 
-    def mean_dice(self) -> float:
-        return float(np.mean(2 * self.hit / (self.called + self.lesion)))
 
-
-def _region_shares(mask: np.ndarray) -> np.ndarray:
+def region_shares(mask: np.ndarray) -> np.ndarray:
     """Give each lesion pixel of one (H, W) mask, in row-major order, 1 / (pixels of its region)."""
     regions, _ = ndimage.label(mask, structure=EIGHT_NEIGHBOURS)
     region = regions[mask]
     return 1.0 / np.bincount(region)[region]
 
 
-def _curve_areas(lesion: _Lesion, background: _Background) -> dict[str, float]:
-    """Average precision as in scikit-learn, and AUROC as the Mann-Whitney statistic with ties halved."""
-    precision = lesion.reached / (lesion.reached + background.reached)
-    areas = {"pixel_ap": float(np.dot(lesion.gained, precision) / lesion.total)}
+def _count_lesion(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, Lesion]:
+    """Find the distinct lesion values, falling, and count the lesion at each."""
+    levels, index = np.unique(maps[masks], return_inverse=True)
+    shares = np.concatenate([region_shares(mask) for mask in masks])
+    # The shares of a region add up to 1, so the last sum is the number of regions.
+    overlap = np.bincount(index, weights=shares)[::-1].cumsum()
+    return levels[::-1], Lesion(np.bincount(index)[::-1].cumsum(), overlap / overlap[-1])
+
+
+def _count_background(values: np.ndarray, levels: np.ndarray) -> Background:
+    """Count (n,) ``values``, which are sorted in place to spare a copy."""
+    values.sort()
+    return Background(
+        above=len(values) - np.searchsorted(values, levels, side="right"),
+        reached=len(values) - np.searchsorted(values, levels, side="left"),
+        total=np.asarray(len(values)),
+    )
+
+
+def _curves(lesion: Lesion, background: Background) -> dict[str, float]:
+    values = {"pixel_ap": average_precision(lesion, background), "dice_oracle": best_dice(lesion, background)}
     if background.total:
-        misplaced = (background.above + background.reached) / (2 * background.total)
-        areas["pixel_auroc"] = float(1 - np.dot(lesion.gained, misplaced) / lesion.total)
-    return areas
-
-
-def _best_dice(lesion: _Lesion, background: _Background) -> float:
-    # Between two levels a lower threshold only adds false positives, so the best threshold is a level.
-    return float(np.max(2 * lesion.reached / (lesion.reached + background.reached + lesion.total)))
-
-
-def _aupro(lesion: _Lesion, background: _Background) -> float:
-    """Integrate overlap over the false positive rate, linear where lesion and background pixels tie."""
-    before = np.concatenate([[0.0], lesion.overlap[:-1]])
-    rate = np.column_stack([background.above, background.reached]).ravel() / background.total
-    overlap = np.column_stack([before, lesion.overlap]).ravel()
-    rate, overlap = np.append(rate, 1.0), np.append(overlap, 1.0)
-
-    end = int(np.searchsorted(rate, AUPRO_MAX_FPR, side="right"))  # rate[-1] is 1, so rate[end] exists
-    start_rate, start_overlap = (rate[end - 1], overlap[end - 1]) if end else (0.0, 0.0)
-    along = (AUPRO_MAX_FPR - start_rate) / (rate[end] - start_rate)
-    at_limit = start_overlap + along * (overlap[end] - start_overlap)
-    area = np.trapezoid(np.append(overlap[:end], at_limit), np.append(rate[:end], AUPRO_MAX_FPR))
-    return float(area / AUPRO_MAX_FPR)
-
-
-def _pointing(maps: np.ndarray, masks: np.ndarray) -> float:
-    highest = maps == maps.max(axis=(1, 2), keepdims=True)
-    inside = (highest & masks).sum(axis=(1, 2))
-    return float(np.mean(inside / highest.sum(axis=(1, 2))))
+        values["pixel_auroc"] = auroc(lesion, background)
+    return {name: float(value) for name, value in values.items()}
 
 
 def _require_finite(maps: np.ndarray) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mriad.models.detector import ReconstructionDetector
+from mriad.models.detector import ReconstructionDetector, TrainedDetector
 
 
-class Autoencoder(ReconstructionDetector):
+class Autoencoder(TrainedDetector, ReconstructionDetector):
     """Reconstructs through a bottleneck; mean squared error.
 
     Args:

@@ -1,9 +1,9 @@
-"""What every anomaly detector is: an anomaly map per scan, scored, trained and saved in one way."""
+"""What every anomaly detector is: an anomaly map per scan, scored, learned and saved in one way."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
 import torch
@@ -32,41 +32,79 @@ class Scanned(TypedDict):
 class Detector(LightningModule, ABC):
     """Gives each pixel of a scan a number: the higher, the stranger, on one fixed scale for all scans.
 
-    A subclass defines ``anomaly_map`` and, if it is trained by gradient, ``losses``.
+    A detector is a ``TrainedDetector`` or a ``FittedDetector``, and a ``ReconstructionDetector`` besides if its map is
+    a residual.
 
     Args:
         score: makes an anomaly score of an anomaly map.
-        optimizer: makes an optimizer of the parameters.
-        scheduler: makes a learning rate schedule of the optimizer, stepped per epoch; it may watch ``val/loss``.
 
     Attributes:
         record: plain values that every checkpoint of this detector carries: config, calibration, run id.
     """
 
-    def __init__(self, *, score: Score, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None) -> None:
+    def __init__(self, *, score: Score) -> None:
         super().__init__()
         self.score = score
         self.record: dict[str, Any] = {}
-        self._optimizer, self._scheduler = optimizer, scheduler
         self._val_scores: list[tuple[Tensor, Tensor]] = []
 
     @abstractmethod
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Strangeness of each pixel; (B, 1, H, W) in [0, 1] to (B, 1, H, W), before post-processing."""
 
-    def image_score(self, x: Tensor, anomaly_map: Tensor) -> Tensor:
-        """Anomaly score of each scan, (B,), from the post-processed map; both (B, 1, H, W)."""
-        return self.score.pool(anomaly_map, x)
-
-    @abstractmethod
-    def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Scalar losses of a batch of healthy scans (B, 1, H, W); the one named 'loss' is minimised."""
+    def image_score(self, x: Tensor, anomaly_map: Tensor, mask: Tensor) -> Tensor:
+        """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count; all (B, 1, H, W)."""
+        return self.score.pool(anomaly_map, mask)
 
     def scan(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Post-processed anomaly maps (B, 1, H, W) and anomaly scores (B,) of a batch, both float32."""
         x = x.float()
-        anomaly_map = self.score.postprocess(self.anomaly_map(x).float(), x)
-        return anomaly_map, self.image_score(x, anomaly_map).float()
+        mask = self.score.mask(x)
+        anomaly_map = self.score.postprocess(self.anomaly_map(x).float(), mask)
+        return anomaly_map, self.image_score(x, anomaly_map, mask).float()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
+        """Score a batch."""
+        scanned = self.test_step(batch, batch_idx)
+        self._val_scores.append((batch["label"].cpu(), scanned["score"]))
+        return scanned
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/auroc`` where val holds both healthy and anomalous scans."""
+        labels = torch.cat([label for label, _ in self._val_scores])
+        scores = torch.cat([score for _, score in self._val_scores])
+        self._val_scores.clear()
+        if labels.min() != labels.max() and scores.isfinite().all():
+            self.log("val/auroc", float(roc_auc_score(labels.numpy(), scores.numpy())))
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
+        """Score a batch."""
+        anomaly_map, score = self.scan(batch["image"])
+        return Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put ``record`` into the checkpoint."""
+        checkpoint[CHECKPOINT_KEY] = self.record
+
+
+class TrainedDetector(Detector):
+    """A detector that learns by gradient.
+
+    Args:
+        optimizer: makes an optimizer of the parameters.
+        scheduler: makes a learning rate schedule of the optimizer, stepped per epoch; it may watch ``val/loss``.
+        **detector: see ``Detector``.
+    """
+
+    def __init__(
+        self, *, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None, **detector: Any
+    ) -> None:
+        super().__init__(**detector)
+        self._optimizer, self._scheduler = optimizer, scheduler
+
+    @abstractmethod
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        """Scalar losses of a batch of healthy scans (B, 1, H, W); the one named 'loss' is minimised."""
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step on healthy scans; losses are logged per epoch."""
@@ -89,22 +127,7 @@ class Detector(LightningModule, ABC):
                 on_epoch=True,
                 batch_size=len(healthy),
             )
-        scanned = self.test_step(batch, batch_idx)
-        self._val_scores.append((batch["label"].cpu(), scanned["score"]))
-        return scanned
-
-    def on_validation_epoch_end(self) -> None:
-        """Log ``val/auroc`` where val holds both healthy and anomalous scans."""
-        labels = torch.cat([label for label, _ in self._val_scores])
-        scores = torch.cat([score for _, score in self._val_scores])
-        self._val_scores.clear()
-        if labels.min() != labels.max() and scores.isfinite().all():
-            self.log("val/auroc", float(roc_auc_score(labels.numpy(), scores.numpy())))
-
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
-        """Score a batch."""
-        anomaly_map, score = self.scan(batch["image"])
-        return Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
+        return super().validation_step(batch, batch_idx)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its schedule if there is one."""
@@ -116,9 +139,32 @@ class Detector(LightningModule, ABC):
             "lr_scheduler": {"scheduler": self._scheduler(optimizer), "monitor": "val/loss"},
         }
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put ``record`` into the checkpoint."""
-        checkpoint[CHECKPOINT_KEY] = self.record
+
+class FittedDetector(Detector):
+    """A detector that learns in one pass over the healthy scans, and keeps what it has learned as buffers.
+
+    A buffer's dimension that only the data decides is 0 until it is fitted or loaded; every other dimension must agree
+    with what is loaded, as in any network.
+    """
+
+    @abstractmethod
+    def fit_healthy(self, loader: Iterable[Mapping[str, Tensor]]) -> None:
+        """Learn from healthy scans.
+
+        Args:
+            loader: batches with 'image' (B, 1, S, S) in [0, 1], each train scan once and as it is.
+
+        Raises:
+            MriadError: if the scans are too few.
+        """
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        for name, buffer in self.named_buffers(recurse=False):
+            stored = state_dict.get(prefix + name)
+            if isinstance(stored, Tensor) and stored.ndim == buffer.ndim:
+                sizes = [size or found for size, found in zip(buffer.shape, stored.shape, strict=True)]
+                self.register_buffer(name, buffer.new_zeros(sizes))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class ReconstructionDetector(Detector):

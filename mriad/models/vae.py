@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mriad.models.detector import ReconstructionDetector
+from mriad.models.detector import ReconstructionDetector, TrainedDetector
 from mriad.models.networks import reparameterise
 from mriad.scoring.residuals import ssim_map
 
@@ -28,7 +28,7 @@ class EncoderDecoder(Protocol):
         ...
 
 
-class VAE(ReconstructionDetector):
+class VAE(TrainedDetector, ReconstructionDetector):
     """Reconstruction loss plus beta times the KL divergence to N(0, 1); Kingma and Welling 2014, Higgins et al. 2017.
 
     The code is sampled in training and its mean is used in evaluation. During training beta rises linearly from 0;
@@ -101,7 +101,7 @@ class CompactVAE(VAE):
 
     def kl(self, mu: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
         """KL divergence summed over the code, divided by the pixels of a scan, averaged over the batch."""
-        return _kl_terms(mu, logvar).sum(dim=1).mean() / x[0].numel()
+        return kl_terms(mu, logvar).sum(dim=1).mean() / x[0].numel()
 
 
 class ResidualVAE(VAE):
@@ -128,8 +128,9 @@ class ResidualVAE(VAE):
 
     def kl(self, mu: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
         """KL divergence averaged over code and batch."""
-        return _kl_terms(mu, logvar).mean()
+        return kl_terms(mu, logvar).mean()
 
 
-def _kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:
+def kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL divergence of N(mu, exp(logvar)) to N(0, 1) per dimension; all (B, latent_dim)."""
     return -0.5 * (1 + logvar - mu.square() - logvar.exp())

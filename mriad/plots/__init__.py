@@ -1,5 +1,6 @@
 """Figures drawn from plain arrays and tables; nothing global is touched, so any thread may draw."""
 
+from mriad.plots.comparison import MetricPanel, method_comparison
 from mriad.plots.curves import pr_curve, roc_curve
 from mriad.plots.decisions import confusion_matrix, score_histogram
 from mriad.plots.gallery import GalleryRow, gallery
@@ -9,10 +10,12 @@ from mriad.plots.training import loss_curves
 
 __all__ = [
     "GalleryRow",
+    "MetricPanel",
     "confusion_matrix",
     "gallery",
     "latent_interpolation",
     "loss_curves",
+    "method_comparison",
     "overlay",
     "pr_curve",
     "prior_samples",

@@ -12,30 +12,33 @@ from mriad import plots
 from mriad.models import VAE, Detector, ReconstructionDetector
 from mriad.report.result import Result
 
-_OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
+OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
 _SCANS_PER_OUTCOME = 4
 
 
 def result_figures(result: Result, detector: Detector) -> dict[str, Figure]:
-    """ROC and precision-recall curves (where both labels are there), histogram, confusion matrix, gallery."""
+    """The figures of the decisions, and the gallery."""
+    return decision_figures(result) | {"gallery": gallery(result, detector)}
+
+
+def decision_figures(result: Result) -> dict[str, Figure]:
+    """ROC and precision-recall curves (where both labels are there), histogram, confusion matrix."""
     labels = result.table["label"].to_numpy()
     scores = result.table["score"].to_numpy(dtype=float)
     threshold = result.calibration.threshold
-    figures = {
-        "score_histogram": plots.score_histogram(labels, scores, threshold),
-        "confusion_matrix": plots.confusion_matrix(result.confusion),
-        "gallery": gallery(result, detector),
-    }
+    figures = {}
     if 0 < labels.mean() < 1:
         figures["roc"] = plots.roc_curve(labels, scores, threshold)
         figures["pr"] = plots.pr_curve(labels, scores, threshold)
+    figures["score_histogram"] = plots.score_histogram(labels, scores, threshold)
+    figures["confusion_matrix"] = plots.confusion_matrix(result.confusion)
     return figures
 
 
 def training_figures(history: pd.DataFrame, result: Result, detector: Detector) -> dict[str, Figure]:
     """Loss curves, and what a VAE dreams of: a walk between test scans, and samples from the prior."""
     figures = {}
-    if len(history):
+    if "train/loss" in history:
         figures["loss"] = plots.loss_curves(history)
     if isinstance(detector, VAE):
         with torch.inference_mode():
@@ -46,13 +49,11 @@ def training_figures(history: pd.DataFrame, result: Result, detector: Detector) 
 
 def gallery(result: Result, detector: Detector) -> Figure:
     """Original, reconstruction, map and overlay of scans of each outcome, spread over the range of their scores."""
-    outcomes = result.outcomes()
-    sections = {}
-    for outcome in _OUTCOMES:
-        members = result.table[outcomes == outcome].sort_values("score", ascending=False).index.to_numpy()
-        if len(members):
-            picks = members[np.unique(np.linspace(0, len(members) - 1, _SCANS_PER_OUTCOME).round().astype(int))]
-            sections[f"{outcome}s ({len(members)})"] = _rows(result, detector, picks)
+    counts = result.outcomes().value_counts()
+    sections = {
+        f"{outcome}s ({counts[outcome]})": gallery_rows(result, detector, picks)
+        for outcome, picks in spread_over_scores(result, _SCANS_PER_OUTCOME).items()
+    }
     return plots.gallery(
         sections,
         map_scale=result.calibration.map_scale,
@@ -61,7 +62,19 @@ def gallery(result: Result, detector: Detector) -> Figure:
     )
 
 
-def _rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
+def spread_over_scores(result: Result, count: int) -> dict[str, NDArray[np.int64]]:
+    """Up to ``count`` rows of the table for each outcome that happened, from the highest score to the lowest."""
+    outcomes = result.outcomes()
+    picks = {}
+    for outcome in OUTCOMES:
+        members = result.table[outcomes == outcome].sort_values("score", ascending=False).index.to_numpy()
+        if len(members):
+            picks[outcome] = members[np.unique(np.linspace(0, len(members) - 1, count).round().astype(int))]
+    return picks
+
+
+def gallery_rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
+    """The pictures of the scans in these rows of the table."""
     images = result.images[picks]
     reconstructions: list[NDArray[np.float32] | None] = [None] * len(picks)
     if isinstance(detector, ReconstructionDetector):

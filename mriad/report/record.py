@@ -2,32 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+
 from mriad.models import Detector
 from mriad.report.figures import result_figures, training_figures
+from mriad.report.html import report_html
 from mriad.report.result import Result
+from mriad.report.verdict import AuditFindings
+from mriad.thresholds import Calibration
 from mriad.tracking.run import Run
 
 
-def record_result(run: Run, result: Result, detector: Detector) -> None:
-    """Log metrics, the scores table, tables by label and class, and figures."""
-    run.set_tags({"mlflow.note.content": _summary(result)})
-    run.log_metrics(result.flat_metrics() | {"threshold": result.calibration.threshold})
+def record_result(
+    run: Run,
+    result: Result,
+    detector: Detector,
+    *,
+    audit: AuditFindings | None,
+    split: pd.DataFrame,
+    config_yaml: str,
+    commands: Sequence[tuple[str, str]],
+) -> None:
+    """Log metrics with intervals, the scores table, tables by label and class, figures, and the report.
+
+    Args:
+        run: where to log; its name, git commit and losses stand in the report too.
+        result: a measured test.
+        detector: made its maps.
+        audit: of the data, None if there was none.
+        split: a row per scan: path, role, group, label, class.
+        config_yaml: the options of the run.
+        commands: what a reader may want to do, and the command that does it.
+    """
+    run.set_tags({"mlflow.note.content": _summary(result, audit)})
+    run.log_metrics(result.flat_metrics() | _operating_point(result.calibration))
     run.log_table(result.table, "scores.parquet")
     run.log_table(result.report.rename_axis("label").reset_index(), "class_report.csv")
     run.log_figures(result_figures(result, detector))
+    stored = run.client.get_run(run.run_id)
+    page = report_html(
+        result,
+        detector,
+        audit=audit,
+        split=split,
+        history=_losses(run),
+        config_yaml=config_yaml,
+        commands=commands,
+        run_id=run.run_id,
+        run_name=stored.info.run_name,
+        commit=stored.data.tags.get("mlflow.source.git.commit"),
+    )
+    run.log_text(page, "report.html")
 
 
 def record_training(run: Run, result: Result, detector: Detector) -> None:
     """Log the figures of a training: loss curves, and the latent space of a VAE."""
-    history = run.history("train/loss", "val/loss", "val/auroc")
-    run.log_figures(training_figures(history, result, detector))
+    run.log_figures(training_figures(_losses(run), result, detector))
 
 
-def _summary(result: Result) -> str:
+def _losses(run: Run) -> pd.DataFrame:
+    return run.history("train/loss", "val/loss", "val/auroc")
+
+
+def _operating_point(calibration: Calibration) -> dict[str, float]:
+    """The threshold, the false positive rate that it had on val, and the one that its rule promised."""
+    known = {
+        "threshold": calibration.threshold,
+        "val/false_positive_rate": calibration.val_fpr,
+        "val/false_positive_rate_promised": calibration.promised_fpr,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _summary(result: Result, audit: AuditFindings | None) -> str:
     """What a person reads first on the run's page."""
     lines = [f"{len(result.table)} test scans of {result.data}, threshold by {result.calibration.rule}."]
     if result.published:
         lines.insert(0, "**Published protocol, flawed on purpose: do not believe these numbers.**")
     told = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "pixel_ap": "pixel AP"}
-    lines += [f"{label} {result.metrics[name]:.3f}" for name, label in told.items() if name in result.metrics]
-    return "  \n".join(lines)
+    for name, label in told.items():
+        if name in result.metrics:
+            low_and_high = result.intervals.get(name)
+            interval = " [{:.3f}, {:.3f}]".format(*low_and_high) if low_and_high else ""
+            lines.append(f"{label} {result.metrics[name]:.3f}{interval}")
+    if audit is not None:
+        lines.append(f"Audit of the data: {audit.verdict}")
+    return "  \n".join([*lines, "The whole story: report.html among the artifacts."])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.data import MRIDataModule
+from mriad.metrics.bootstrap import GroupBootstrap, Interval
 from mriad.metrics.image import class_report, confusion, image_metrics, metrics_by_class
+from mriad.metrics.intervals import image_intervals, intervals_by_class, report_intervals
 from mriad.metrics.pixel import pixel_metrics
+from mriad.metrics.pixel_intervals import pixel_intervals
 from mriad.thresholds import Calibration
+
+Number = TypeVar("Number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,9 @@ class Result:
         by_class: the same for each class of anomaly, and its support.
         report: precision, recall, F1 and support of healthy and anomalous.
         confusion: [[TN, FP], [FN, TP]].
+        intervals: 95 % interval (low, high) of each number that has one, by its name in ``flat_metrics`` without
+            'test/': ``<name>``, ``healthy/<name>``, ``anomalous/<name>``, and ``<class>/<name>`` with the class as
+            ``class_names`` writes it.
     """
 
     data: str
@@ -44,6 +54,7 @@ class Result:
     by_class: dict[str, dict[str, float]]
     report: pd.DataFrame
     confusion: NDArray[np.int64]
+    intervals: dict[str, Interval]
 
     @classmethod
     def measure(
@@ -67,21 +78,21 @@ class Result:
         table = table.assign(
             threshold=calibration.threshold, decision=calibration.decide(table["score"].to_numpy(dtype=float))
         )
-        metrics = image_metrics(table)
+        by_class = metrics_by_class(table)
+        bootstrap = GroupBootstrap.draw(groups=table["group"].to_numpy(), labels=table["label"].to_numpy())
+        intervals = image_intervals(table, bootstrap)
+        for label, found in report_intervals(table, bootstrap).items():
+            intervals |= _under(label, found)
+        for anomaly, found in intervals_by_class(table, bootstrap).items():
+            intervals |= _under(class_names(by_class)[anomaly], found)
         has_mask = datamodule.cache.has_mask(rows)
         masks: list[NDArray[np.bool_] | None] = [None] * len(rows)
         if has_mask.any():
-            lesions = datamodule.cache.masks_of(rows[has_mask])
-            for index, lesion in zip(np.flatnonzero(has_mask), lesions, strict=True):
+            for index, lesion in zip(np.flatnonzero(has_mask), datamodule.cache.masks_of(rows[has_mask]), strict=True):
                 masks[index] = lesion
-            seen = lesions.any(axis=(1, 2))  # the crop may have cut a lesion away
-            healthy = maps[table["label"].to_numpy() == 0]
-            metrics |= pixel_metrics(
-                maps[has_mask][seen],
-                lesions[seen],
-                threshold=calibration.pixel_threshold,
-                healthy_maps=healthy if len(healthy) else None,
-            )
+        pixels, pixel_bounds = _measure_pixels(
+            maps, masks, table["label"].to_numpy() == 0, threshold=calibration.pixel_threshold, bootstrap=bootstrap
+        )
         return cls(
             data=str(datamodule.name),
             published=datamodule.split.published,
@@ -90,26 +101,70 @@ class Result:
             images=datamodule.images(rows).squeeze(1).numpy(),
             maps=maps,
             masks=masks,
-            metrics=metrics,
-            by_class=metrics_by_class(table),
+            metrics=image_metrics(table) | pixels,
+            by_class=by_class,
             report=class_report(table),
             confusion=confusion(table),
+            intervals=intervals | pixel_bounds,
         )
 
     def flat_metrics(self) -> dict[str, float]:
-        """All numbers under their full names: ``test/<name>`` and ``test/<class>/<name>``."""
-        flat = {f"test/{name}": value for name, value in self.metrics.items()}
+        """All numbers under their full names: ``test/<name>`` and ``test/<class>/<name>``.
+
+        The ends of their intervals are called ``<full name>_low`` and ``<full name>_high``.
+        """
+        flat = dict(self.metrics)
         for label, row in self.report.iterrows():
-            flat |= {f"test/{label}/{name}": float(value) for name, value in row.items()}
+            flat |= _under(str(label), {str(name): float(value) for name, value in row.items()})
         for anomaly, numbers in self.by_class.items():
-            plain = re.sub(r"[^\w.-]+", "_", anomaly)  # MLflow refuses brackets and the like
-            while f"test/{plain}/recall" in flat:  # a class may be called 'anomalous'
-                plain += "_"
-            flat |= {f"test/{plain}/{name}": value for name, value in numbers.items()}
-        return flat
+            flat |= _under(class_names(self.by_class)[anomaly], numbers)
+        for name, (low, high) in self.intervals.items():
+            flat |= {f"{name}_low": low, f"{name}_high": high}
+        return _under("test", flat)
 
     def outcomes(self) -> pd.Series:
         """'true positive', 'false positive', 'false negative' or 'true negative' of each scan."""
         right = np.where(self.table["decision"] == self.table["label"], "true", "false")
         called = np.where(self.table["decision"] == 1, "positive", "negative")
         return pd.Series([f"{r} {c}" for r, c in zip(right, called, strict=True)], index=self.table.index)
+
+
+def class_names(classes: Iterable[str]) -> dict[str, str]:
+    """Name each class of anomaly in metrics: without the brackets and the like that MLflow refuses, no two alike."""
+    plain: dict[str, str] = {}
+    for anomaly in classes:
+        name = re.sub(r"[^\w.-]+", "_", anomaly)
+        while name in {"healthy", "anomalous", *plain.values()}:  # a class may be called 'anomalous'
+            name += "_"
+        plain[anomaly] = name
+    return plain
+
+
+def _measure_pixels(
+    maps: NDArray[np.float32],
+    masks: list[NDArray[np.bool_] | None],
+    healthy: NDArray[np.bool_],
+    *,
+    threshold: float,
+    bootstrap: GroupBootstrap,
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """Pixel metrics and their intervals, empty where no scan has a lesion mask."""
+    lesions = {row: mask for row, mask in enumerate(masks) if mask is not None and mask.any()}  # a crop may cut it away
+    if not lesions:
+        return {}, {}
+    rows, stacked = list(lesions), np.stack(list(lesions.values()))
+    metrics = pixel_metrics(maps[rows], stacked, threshold=threshold, healthy_maps=maps[healthy])
+    bounds = pixel_intervals(
+        metrics,
+        maps[rows],
+        stacked,
+        threshold=threshold,
+        bootstrap=bootstrap.of(rows),
+        healthy_maps=maps[healthy],
+        healthy_bootstrap=bootstrap.of(healthy),
+    )
+    return metrics, bounds
+
+
+def _under(prefix: str, numbers: Mapping[str, Number]) -> dict[str, Number]:
+    return {f"{prefix}/{name}": number for name, number in numbers.items()}

@@ -7,35 +7,19 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
+from mriad.report.names import IMAGE, PIXEL, p_value
 from mriad.report.result import Result
+from mriad.report.verdict import false_positive_sentence
 from mriad.thresholds import Fixed
 
-_IMAGE = (
-    ("auroc", "AUROC"),
-    ("average_precision", "average precision"),
-    ("balanced_accuracy", "balanced accuracy"),
-    ("accuracy", "accuracy"),
-    ("no_information_rate", "no-information rate"),
-    ("precision", "precision"),
-    ("recall", "recall (sensitivity)"),
-    ("specificity", "specificity"),
-    ("f1", "F1"),
-)
-_PIXEL = (
-    ("pixel_ap", "pixel AP"),
-    ("pixel_auroc", "pixel AUROC"),
-    ("pixel_aupro", "pixel AUPRO (30 % FPR)"),
-    ("dice", "Dice"),
-    ("dice_per_scan", "Dice per scan"),
-    ("dice_oracle", "Dice, oracle threshold"),
-    ("pointing", "peak inside the lesion"),
-)
+_GAP = 3  # columns between two tables
 
 
 def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: Console | None = None) -> None:
-    """Print metrics, confusion matrix and classes.
+    """Print metrics with their 95 % intervals, confusion matrix and classes.
 
     Args:
         result: a measured test.
@@ -57,27 +41,49 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
             "[bold red]Published protocol, flawed on purpose:[/bold red] test scans, or copies of them, "
             "took part in training or calibration. Do not believe these numbers."
         )
-    grid = Table.grid(padding=(0, 3))
-    pixels = _numbers("Pixels", _PIXEL, result.metrics) if "pixel_ap" in result.metrics else ""
-    grid.add_row(_numbers("Scans", _IMAGE, result.metrics), pixels)
-    grid.add_row(_confusion(result), _classes(result))
-    console.print(grid)
+    pixels = _numbers("Pixels", PIXEL, result) if "pixel_ap" in result.metrics else None
+    _side_by_side(console, _numbers("Scans", IMAGE, result), pixels)
+    _side_by_side(console, _confusion(result), _classes(result))
+    if "accuracy_p_value" in result.metrics:
+        told = p_value(result.metrics["accuracy_p_value"])
+        console.print(f"Accuracy above the no-information rate: {told} (one-sided binomial).", highlight=False)
+    if rates := false_positive_sentence(result):
+        console.print(rates, highlight=False)
     for what, where in places:
         console.print(f"[bold]{what:<11}[/bold] {escape(where)}", soft_wrap=True, highlight=False)
 
 
-def _numbers(title: str, names: Sequence[tuple[str, str]], metrics: dict[str, float]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+def _side_by_side(console: Console, left: Table, right: Table | None) -> None:
+    """Print two tables beside each other, or one below the other where the terminal is too narrow."""
+    tables = [left] if right is None else [left, right]
+    unbounded = console.options.update(max_width=1000)
+    needed = sum(Measurement.get(console, unbounded, table).maximum + _GAP for table in tables) - _GAP
+    if needed <= console.width:
+        grid = Table.grid(padding=(0, _GAP))
+        grid.add_row(*tables)
+        console.print(grid)
+    else:
+        console.print(*tables)
+
+
+def _numbers(title: str, names: Sequence[tuple[str, str]], result: Result) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(title)
     table.add_column("test", justify="right")
+    table.add_column("95 % interval")
     for name, label in names:
-        if name in metrics:
-            table.add_row(label, f"{metrics[name]:.3f}")
+        if name in result.metrics:
+            table.add_row(label, f"{result.metrics[name]:.3f}", _interval(result, name))
     return table
 
 
+def _interval(result: Result, name: str) -> str:
+    low_and_high = result.intervals.get(name)
+    return escape("[{:.3f}, {:.3f}]".format(*low_and_high)) if low_and_high else ""
+
+
 def _confusion(result: Result) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("Truth", "healthy?", "anomalous?"):
         table.add_column(column, justify="left" if column == "Truth" else "right")
     for label, counts in zip(("healthy", "anomalous"), result.confusion, strict=True):
@@ -86,7 +92,7 @@ def _confusion(result: Result) -> Table:
 
 
 def _classes(result: Result) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("Class", "scans", "AUROC", "recall"):
         table.add_column(column, justify="left" if column == "Class" else "right", overflow="fold")
     for name, numbers in result.by_class.items():

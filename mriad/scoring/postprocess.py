@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from mriad.anatomy import brain_mask
 
 Mask = Callable[[Tensor, float], Tensor]
 
@@ -20,4 +23,10 @@ def foreground(x: Tensor, level: float) -> Tensor:
     return x > level
 
 
-MASKS: dict[str, Mask] = {"none": everywhere, "foreground": foreground}
+def brain(x: Tensor, level: float) -> Tensor:
+    """The pixels of x (B, 1, H, W) inside the skull count; see ``mriad.anatomy.brain_mask``."""
+    masks = [brain_mask(scan) for scan in x.squeeze(1).cpu().numpy()]
+    return torch.from_numpy(np.stack(masks)).unsqueeze(1).to(x.device)
+
+
+MASKS: dict[str, Mask] = {"none": everywhere, "foreground": foreground, "brain": brain}

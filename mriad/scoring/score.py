@@ -23,8 +23,8 @@ class Score:
         blur: standard deviation in pixels of a Gaussian filter over scan and reconstruction before they are compared;
             0 for none. A blurry reconstruction misses every fine edge, healthy or not: after the blur a fold that is
             a little displaced costs nothing, while a lesion still does.
-        mask: pixels that count: 'none' (all) or 'foreground' (brighter than ``foreground_level``);
-            the map is 0 elsewhere.
+        mask: pixels that count: 'none' (all), 'foreground' (brighter than ``foreground_level``) or 'brain' (inside the
+            skull, as far as the scan shows it); the map is 0 elsewhere.
         pooling: 'mean', 'top_fraction' or 'max' of the map over those pixels.
         foreground_level: brightness in [0, 1] above which a pixel is foreground.
         fraction: share of the pixels that 'top_fraction' averages, in (0, 1].
@@ -60,13 +60,17 @@ class Score:
             x, reconstruction = gaussian_blur(x, self._blur), gaussian_blur(reconstruction, self._blur)
         return self._residual(x, reconstruction)
 
-    def postprocess(self, anomaly_map: Tensor, x: Tensor) -> Tensor:
-        """Set a map to 0 outside the mask of x; both (B, 1, H, W)."""
-        return anomaly_map * self._mask(x, self._foreground_level)
+    def mask(self, x: Tensor) -> Tensor:
+        """The pixels of x (B, 1, H, W) that count, likewise, boolean."""
+        return self._mask(x, self._foreground_level)
 
-    def pool(self, anomaly_map: Tensor, x: Tensor) -> Tensor:
-        """Anomaly score of each scan, (B,), from its post-processed map; both (B, 1, H, W)."""
-        return self._pooling(anomaly_map, self._mask(x, self._foreground_level), self._fraction)
+    def postprocess(self, anomaly_map: Tensor, mask: Tensor) -> Tensor:
+        """Set a map to 0 where no pixel counts; both (B, 1, H, W)."""
+        return anomaly_map * mask
+
+    def pool(self, anomaly_map: Tensor, mask: Tensor) -> Tensor:
+        """Anomaly score of each scan, (B,), from its post-processed map and the pixels that count, (B, 1, H, W)."""
+        return self._pooling(anomaly_map, mask, self._fraction)
 
 
 def _choose(option: str, name: str, choices: Mapping[str, T]) -> T:

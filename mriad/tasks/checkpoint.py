@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from hydra.utils import get_object, instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data.preprocess import Preprocess
+from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.models.detector import CHECKPOINT_KEY, Detector
 from mriad.thresholds import Calibration
@@ -27,7 +29,7 @@ _TRUSTED_HOMES = (  # not all of the libraries: Lightning also has a function th
     "albumentations.augmentations.",
     "albumentations.core.composition.",
 )
-_RECORD = {"config", "choices"}
+_RECORD = {"config", "choices", "split", "seen"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,8 @@ class Checkpoint:
         choices: the option file of each config group in it.
         run_id: MLflow run that made it.
         calibration: threshold, pixel threshold and val scores; None before calibration.
-        trained_on: content hashes of the scans that it was trained on.
+        split: who stood in which role: path, role, group.
+        seen: the scans that it was trained and calibrated on, as ``MRIDataModule.drop_seen`` knows them.
         resumable: whether it holds the state of the training besides the weights.
     """
 
@@ -51,7 +54,8 @@ class Checkpoint:
     choices: dict[str, str | None]
     run_id: str | None
     calibration: Calibration | None
-    trained_on: frozenset[str] = frozenset()
+    split: pd.DataFrame
+    seen: pd.DataFrame
     resumable: bool = False
 
     @classmethod
@@ -73,7 +77,7 @@ class Checkpoint:
             ) from None
         record = content.get(CHECKPOINT_KEY) if isinstance(content, dict) else None
         if not isinstance(record, dict) or not record.keys() >= _RECORD or "state_dict" not in content:
-            raise MriadError(f"{path} is a checkpoint of another program; give a .ckpt file that mriad has written.")
+            raise MriadError(f"{path} is a checkpoint of another program or of an older mriad; give one of this.")
         calibration = record.get("calibration")
         return cls(
             path=path,
@@ -82,7 +86,8 @@ class Checkpoint:
             choices=record["choices"],
             run_id=record.get("run_id"),
             calibration=Calibration.from_record(calibration) if calibration else None,
-            trained_on=frozenset(record.get("trained_on", ())),
+            split=pd.DataFrame(record["split"]),
+            seen=pd.DataFrame(record["seen"]),
             resumable="optimizer_states" in content,
         )
 
@@ -91,6 +96,10 @@ class Checkpoint:
         detector = instantiate_trusted(self.config.model)
         load_weights(detector, self.weights, self.path)
         return detector.eval()
+
+    def roles(self) -> RecordedSplit:
+        """The roles that were drawn for the training."""
+        return RecordedSplit(scans=self.split, published=(self.choices["split"] or "").startswith("published_"))
 
     def preprocess(self) -> Preprocess:
         """The preprocessing that the detector was trained with."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 
-import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mriad.audit.audit import Audit
+from mriad.audit.record import record_audit
+from mriad.data import MRIDataModule
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tasks.session import connect, load_data, prepare, trained
 from mriad.tasks.testing import measure
-from mriad.tasks.trace import describe, protocol
+from mriad.tasks.trace import describe, next_commands, places, protocol, rule_options, this_command
 from mriad.tracking.run import Run
 from mriad.tracking.sweep import parent_run
 
@@ -42,19 +44,33 @@ def evaluate(cfg: DictConfig) -> float | None:
     data = _data(cfg, checkpoint)
     options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
     name = f"evaluate {describe(options, checkpoint.config.seed)}"
-    with tracker.run(name=name, tags=_tags(checkpoint), parent=_parent(source)) as run:
+    elsewhere = "_target_" in cfg.data
+    with tracker.run(name=name, tags=_tags(checkpoint, elsewhere), parent=_parent(source)) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
-        run.log_params(options)
+        run.log_params(options | rule_options(cfg))
         run.log_environment()
-        datamodule = load_data(data, roles=("test",))
-        if "_target_" in cfg.data:
-            _warn_of_overlap(run, datamodule.scans("test"), checkpoint)
+        datamodule = load_data(data, roles=("test",), split=None if elsewhere else checkpoint.roles())
+        if elsewhere:
+            _drop_seen(run, datamodule, checkpoint)
         run.log_table(datamodule.split_as_csv(), "split.csv")
+        audit = Audit.of(datamodule)
+        record_audit(run, audit)
         detector = checkpoint.detector()
         detector.record = {"calibration": calibration.as_record()}
         result = measure(detector, datamodule, cfg.trainer)
-        record_result(run, result, detector)
-    print_result(result, places=[("MLflow", f"run {run.run_id} in {run.uri}; open it with: make ui")])
+        record_result(
+            run,
+            result,
+            detector,
+            audit=audit,
+            split=datamodule.split_as_csv(),
+            config_yaml=OmegaConf.to_yaml(_config(checkpoint, data), resolve=True),
+            commands=[
+                this_command(),
+                *next_commands(f"run={source.run_id}" if source else f"checkpoint={checkpoint.path}"),
+            ],
+        )
+    print_result(result, places=places(run, name))
     return result.metrics.get("auroc")
 
 
@@ -90,19 +106,41 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     return stored
 
 
-def _warn_of_overlap(run: Run, scans: pd.DataFrame, checkpoint: Checkpoint) -> None:
-    """Say how many scans of the other data set the detector was trained on, byte for byte."""
-    known = int(scans["content"].isin(checkpoint.trained_on).sum())
-    if known:
-        run.set_tags({"trained_on": f"{known} of {len(scans)} test scans"})
+def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint) -> None:
+    """Leave out what the detector was trained or calibrated on, and what resembles it.
+
+    Raises:
+        MriadError: if nothing is left to be tested.
+    """
+    total = len(datamodule.rows("test"))
+    dropped = datamodule.drop_seen(checkpoint.seen)
+    if dropped == total:
+        raise MriadError(
+            f"All {total} test scans of '{datamodule.name}' resemble scans that the detector was trained or calibrated "
+            "on, so nothing is left to test it with; choose another data set."
+        )
+    run.set_tags({"overlap": f"{dropped} of {total} test scans dropped"})
+    run.log_metrics({"test/overlap_dropped": dropped})
+    if dropped:
         log.warning(
-            "The detector was trained on %d of these %d test scans: the numbers are too good.", known, len(scans)
+            "%d of %d test scans resemble scans that the detector was trained or calibrated on and are left out.",
+            dropped,
+            total,
         )
 
 
-def _tags(checkpoint: Checkpoint) -> dict[str, str]:
+def _config(checkpoint: Checkpoint, data: DictConfig) -> DictConfig:
+    """The options of the training, with the data that is tested here."""
+    config = checkpoint.config.copy()
+    config.data = data
+    return config
+
+
+def _tags(checkpoint: Checkpoint, elsewhere: bool) -> dict[str, str]:
+    """Tags of an evaluation; the protocol is that of the split that is tested."""
     source = {"source_run": checkpoint.run_id} if checkpoint.run_id else {}
-    return {"kind": "evaluation", **source, **protocol(checkpoint.choices)}
+    choices = HydraConfig.get().runtime.choices if elsewhere else checkpoint.choices
+    return {"kind": "evaluation", **source, **protocol(choices)}
 
 
 def _parent(source: Run | None) -> str | None:

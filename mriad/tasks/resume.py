@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mriad.data.splits import Split
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tracking.run import Tracker
@@ -28,12 +29,14 @@ class Start:
         choices: the option file of each config group.
         run_id: MLflow run to go on with; None for a new one.
         checkpoint: checkpoint to go on from; None for new weights.
+        split: the roles that the scans have had; None to draw them.
     """
 
     config: DictConfig
     choices: dict[str, str | None]
     run_id: str | None = None
     checkpoint: Path | None = None
+    split: Split | None = None
 
 
 def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
@@ -49,7 +52,8 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
     stored = Checkpoint.load(path)
     if not stored.resumable:
         raise MriadError(
-            f"{path} holds weights only, and a training goes on from its last.ckpt; give that one, or the run's id."
+            f"{path} holds weights only, and a training goes on from its last.ckpt; give that one, or the run's id "
+            "(a model that is fitted in one pass cannot be resumed)."
         )
     config = _with_changes(stored, cfg, choices)
     for name in ("best", "last"):
@@ -61,7 +65,7 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
             tracker.find(run_id)
         except MriadError:  # the checkpoint has travelled away from its store
             run_id = None
-    return Start(config=config, choices=stored.choices, run_id=run_id, checkpoint=path)
+    return Start(config=config, choices=stored.choices, run_id=run_id, checkpoint=path, split=stored.roles())
 
 
 def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
@@ -75,8 +79,8 @@ def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
     path = Path(folder or ".") / "last.ckpt"
     if not path.exists():
         raise MriadError(
-            f"Run '{resume}' cannot be resumed: there is no last.ckpt in {folder}; "
-            "give the checkpoint's path with resume=<path>, or start a new run."
+            f"Run '{resume}' cannot be resumed: there is no last.ckpt in {folder} (a model that is fitted in one pass "
+            "has none); give the checkpoint's path with resume=<path>, or start a new run."
         )
     return path
 

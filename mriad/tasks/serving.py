@@ -11,7 +11,7 @@ import numpy as np
 
 from mriad.tracking.run import Run
 
-_REQUIREMENTS = ("torch", "lightning", "hydra-core", "torchmetrics", "scikit-learn", "pandas", "pillow")
+_REQUIREMENTS = ("torch", "lightning", "hydra-core", "torchmetrics", "scikit-learn", "pandas", "pillow", "imagehash")
 
 
 def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:

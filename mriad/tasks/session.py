@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
+from mriad.data.splits import Split
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tracking.run import Run, Tracker
@@ -82,13 +83,20 @@ def trained(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Che
         return checkpoint, None
 
 
-def load_data(config: DictConfig, *, roles: Sequence[str]) -> MRIDataModule:
+def load_data(config: DictConfig, *, roles: Sequence[str], split: Split | None = None) -> MRIDataModule:
     """The data module, ready, with scans in each of ``roles`` (healthy ones in train and val).
+
+    Args:
+        config: the options ``data``.
+        roles: what must not be empty.
+        split: instead of the one in ``config``.
 
     Raises:
         MriadError: if the data cannot be read, or a role is empty.
     """
     datamodule: MRIDataModule = instantiate(config)
+    if split is not None:
+        datamodule.split = split
     datamodule.setup()
     for role in roles:
         datamodule.require(role, label=None if role == "test" else 0)

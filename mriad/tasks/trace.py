@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.data import MRIDataModule
 from mriad.tasks.resume import OUTPUT_TAG
 from mriad.tasks.serving import log_model
 from mriad.tracking.run import Run, Tracker
@@ -58,6 +61,26 @@ def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None])
     return {"config": config, "choices": dict(choices), "run_id": run.run_id}
 
 
+def rule_options(cfg: DictConfig) -> dict[str, Any]:
+    """The values of a threshold rule that an evaluation names, such as ``threshold.q``."""
+    rule = OmegaConf.to_container(cfg.threshold, resolve=True) if cfg.get("threshold") else {}
+    return _flat(rule, "threshold") if rule else {}
+
+
+def record_scans(run: Run, datamodule: MRIDataModule) -> dict[str, Any]:
+    """Log the split.
+
+    Returns:
+        The record that checkpoints carry besides: who stood in which role, and what the seen scans look like.
+    """
+    split = datamodule.split_as_csv()
+    run.log_table(split, "split.csv")
+    return {
+        "split": split[["path", "role", "group"]].to_dict(orient="list"),
+        "seen": datamodule.seen().to_dict(orient="list"),
+    }
+
+
 def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, checkpoint: Path) -> None:
     """Put the calibrated checkpoint and the model made of it into the store."""
     run.log_file(checkpoint, "checkpoint")
@@ -67,16 +90,34 @@ def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, checkpoint: Pat
         checkpoint.unlink()
 
 
-def places(run: Run, name: str, checkpoint: Path) -> list[tuple[str, str]]:
-    """Where to look, for the end of the terminal output."""
+def this_command() -> tuple[str, str]:
+    """What this job was asked to do, as it is typed."""
+    hydra = HydraConfig.get()
+    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *hydra.overrides.task])
+
+
+def next_commands(detector: str) -> list[tuple[str, str]]:
+    """What can be done with a trained detector, and how it is typed.
+
+    Args:
+        detector: which one, as in ``run=<id>`` or ``checkpoint=<path>``.
+    """
+    return [
+        ("Test again", f"python evaluate.py {detector}"),
+        ("Predict", f"python predict.py {detector} input=<folder>"),
+    ]
+
+
+def places(run: Run, name: str, checkpoint: Path | None = None) -> list[tuple[str, str]]:
+    """Where to look, for the end of the terminal output; with a new checkpoint also what can be done with it."""
     where = [("MLflow", f"run {run.run_id} ('{name}') in {run.uri}; open it with: make ui")]
+    if (report := run.local_path("report.html")) is not None:
+        where.append(("Report", str(report)))
+    if checkpoint is None:
+        return where
     if checkpoint.exists():
         where.append(("Checkpoint", str(checkpoint)))
-    where += [
-        ("Test again", f"python evaluate.py run={run.run_id}"),
-        ("Predict", f"python predict.py run={run.run_id} input=<folder>"),
-    ]
-    return where
+    return [*where, *next_commands(f"run={run.run_id}")]
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from mriad.models import Detector
+from mriad.audit.audit import Audit
+from mriad.audit.record import record_audit
+from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.resume import starting_point
 from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
-from mriad.tasks.trace import describe, keep_checkpoint, places, record_options, tags
+from mriad.tasks.trace import (
+    describe,
+    keep_checkpoint,
+    next_commands,
+    places,
+    record_options,
+    record_scans,
+    tags,
+    this_command,
+)
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.sweep import parent_run
 
@@ -39,20 +50,34 @@ def train(cfg: DictConfig) -> float | None:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
         detector.record = options
-        datamodule = load_data(cfg.data, roles=("train", "val", "test"))
-        options["trained_on"] = sorted(datamodule.scans("train")["content"])
-        run.log_table(datamodule.split_as_csv(), "split.csv")
-        instantiate(cfg.threshold).require(datamodule.scans("val")["label"].to_numpy())
+        datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
+        options |= record_scans(run, datamodule)
+        audit = Audit.of(datamodule)
+        record_audit(run, audit)
+        val = datamodule.scans("val")
+        instantiate(cfg.threshold).require(val["label"].to_numpy(), val["group"].to_numpy())
 
         trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks(cfg), logger=EpochLogger(run=run))
-        with stoppable(run, last_checkpoint(cfg)):
-            trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
+        if isinstance(detector, FittedDetector):
+            detector.fit_healthy(datamodule.fit_dataloader())
+            checkpoint = folder / "best.ckpt"
+        else:
+            with stoppable(run, last_checkpoint(cfg)):
+                trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
+            checkpoint = restore_best(trainer, detector, folder)
 
-        checkpoint = restore_best(trainer, detector, folder)
         chosen = calibrate(detector, datamodule, cfg, checkpoint)
         run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
         result = measure(detector, datamodule, cfg.trainer)
-        record_result(run, result, detector)
+        record_result(
+            run,
+            result,
+            detector,
+            audit=audit,
+            split=datamodule.split_as_csv(),
+            config_yaml=OmegaConf.to_yaml(cfg, resolve=True),
+            commands=[this_command(), *next_commands(f"run={run.run_id}")],
+        )
         record_training(run, result, detector)
         keep_checkpoint(run, tracker, cfg, checkpoint)
     print_result(result, places=places(run, name, checkpoint))

@@ -21,21 +21,40 @@ class Calibration:
         threshold: a scan is anomalous if its score is above it.
         pixel_threshold: a pixel is anomalous if its map value is above it.
         val_scores: the val scans with the columns path, group, class, label, role, score.
+        promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
     """
 
     rule: str
     threshold: float
     pixel_threshold: float
     val_scores: pd.DataFrame
+    promised_fpr: float | None = None
+
+    @classmethod
+    def fit(cls, rule: Threshold, val_scores: pd.DataFrame, *, pixel_threshold: float) -> Self:
+        """Fit a rule on val scores; ``rule`` is fitted in place."""
+        rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
+        return cls(
+            rule=rule.name,
+            threshold=rule.threshold_,
+            pixel_threshold=pixel_threshold,
+            val_scores=val_scores,
+            promised_fpr=rule.promised_fpr,
+        )
 
     def refit(self, rule: Threshold) -> Calibration:
         """The same calibration under another rule, fitted on the same val scores."""
-        rule.fit(self.val_scores["score"].to_numpy(), self.val_scores["label"].to_numpy())
-        return Calibration(**{**vars(self), "rule": rule.name, "threshold": rule.threshold_})
+        return Calibration.fit(rule, self.val_scores, pixel_threshold=self.pixel_threshold)
 
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
         """(n,) decisions: 1 where the score is above the threshold, else 0."""
         return (np.asarray(scores, dtype=float) > self.threshold).astype(np.int64)
+
+    @property
+    def val_fpr(self) -> float | None:
+        """Share of the healthy val scans that are called anomalous; None where val holds none."""
+        healthy = self.val_scores.loc[self.val_scores["label"] == 0, "score"].to_numpy()
+        return float(self.decide(healthy).mean()) if len(healthy) else None
 
     @property
     def map_scale(self) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from mriad.errors import MriadError
 
 Scores = NDArray[np.floating]
 Labels = NDArray[np.integer]
+Groups = NDArray[np.generic]
 
 
 class Threshold(ABC):
@@ -31,28 +32,35 @@ class Threshold(ABC):
     needs_labels: ClassVar[bool] = False
     threshold_: float
 
-    def fit(self, scores: Scores, labels: Labels) -> Self:
+    @property
+    def promised_fpr(self) -> float | None:
+        """Share of new healthy scans that the rule means to call anomalous, None where it promises nothing."""
+        return None
+
+    def fit(self, scores: Scores, labels: Labels, groups: Groups | None = None) -> Self:
         """Fit the threshold.
 
         Args:
             scores: (n,) finite anomaly scores of val scans.
             labels: (n,) 0 healthy, 1 anomalous.
+            groups: (n,) group of each scan; None if each is a group of its own.
 
         Raises:
             MriadError: if the scores do not hold what the rule needs.
         """
         scores, labels = np.asarray(scores, dtype=float), np.asarray(labels)
+        groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
         if not np.isfinite(scores).all():
             raise MriadError(
                 f"{int((~np.isfinite(scores)).sum())} of {len(scores)} val scores are not finite, so threshold "
                 f"'{self.name}' cannot be fitted; train with a smaller learning rate."
             )
-        self.require(labels)
-        self.threshold_ = float(self._fit(scores, labels))
+        self.require(labels, groups)
+        self.threshold_ = float(self._fit(scores, labels, groups))
         return self
 
-    def require(self, labels: Labels) -> None:
-        """Raise a MriadError if val scans with these labels cannot give the threshold."""
+    def require(self, labels: Labels, groups: Groups | None = None) -> None:
+        """Raise a MriadError if val scans with these labels and groups cannot give the threshold."""
         if not (labels == 0).any():
             raise MriadError(
                 f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split."
@@ -63,12 +71,8 @@ class Threshold(ABC):
                 "choose threshold=mean_std or threshold=quantile, or change data.split."
             )
 
-    def decide(self, scores: Scores) -> NDArray[np.int64]:
-        """(n,) decisions: 1 where the score is above the threshold, else 0."""
-        return (np.asarray(scores) > self.threshold_).astype(np.int64)
-
     @abstractmethod
-    def _fit(self, scores: Scores, labels: Labels) -> float: ...
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float: ...
 
 
 class Youden(Threshold):
@@ -77,7 +81,7 @@ class Youden(Threshold):
     name = "youden"
     needs_labels = True
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         fpr, tpr, cuts = roc_curve(labels, scores, drop_intermediate=False)
         return _just_below(cuts[np.argmax(tpr - fpr)], scores)
 
@@ -88,7 +92,7 @@ class MaxF1(Threshold):
     name = "max_f1"
     needs_labels = True
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         precision, recall, cuts = precision_recall_curve(labels, scores)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         return _just_below(cuts[np.argmax(f1[:-1])], scores)
@@ -109,7 +113,7 @@ class Sensitivity(Threshold):
             raise MriadError(f"threshold.target={target} is no sensitivity; choose one in (0, 1].")
         self.target = target
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         anomalous = np.sort(scores[labels == 1])[::-1]
         # the small slack keeps 0.55 of 20 at 11 where floating point says 11.000000000000002
         needed = int(np.ceil(self.target * len(anomalous) - 1e-9))
@@ -128,7 +132,7 @@ class MeanStd(Threshold):
     def __init__(self, *, k: float = 1.0) -> None:
         self.k = _number("k", k)
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         healthy = scores[labels == 0]
         return float(healthy.mean() + self.k * healthy.std())
 
@@ -147,7 +151,12 @@ class Quantile(Threshold):
             raise MriadError(f"threshold.q={q} is no quantile; choose one in (0, 1).")
         self.q = q
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    @property
+    def promised_fpr(self) -> float:
+        """The share of the healthy val scans above the quantile."""
+        return 1 - self.q
+
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         return float(np.quantile(scores[labels == 0], self.q))
 
 
@@ -163,13 +172,32 @@ class Fixed(Threshold):
     def __init__(self, *, value: float) -> None:
         self.value = _number("value", value)
 
-    def fit(self, scores: Scores, labels: Labels) -> Self:
+    def fit(self, scores: Scores, labels: Labels, groups: Groups | None = None) -> Self:
         """Take the given number; the scores may be empty."""
         self.threshold_ = float(self.value)
         return self
 
-    def _fit(self, scores: Scores, labels: Labels) -> float:
+    def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
         return self.value
+
+
+def count_groups(labels: Labels, groups: Groups | None) -> int:
+    """Number of groups with a healthy scan; of healthy scans where ``groups`` is None."""
+    healthy = np.asarray(labels) == 0
+    return int(healthy.sum()) if groups is None else len(np.unique(np.asarray(groups)[healthy]))
+
+
+def group_shares(groups: Groups) -> NDArray[np.float64]:
+    """(n,) weights that add up to 1, alike for each group and for the scans inside each."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return 1 / (len(sizes) * sizes[group])
+
+
+def require_share(option: str, value: float) -> float:
+    """Return ``value`` or raise a MriadError if it is not in (0, 1)."""
+    if not 0 < value < 1:
+        raise MriadError(f"threshold.{option}={value} is no rate; choose one in (0, 1).")
+    return value
 
 
 def _number(option: str, value: object) -> float:

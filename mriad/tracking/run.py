@@ -192,6 +192,11 @@ class Run:
                 columns[name] = pd.Series({point.step: point.value for point in points})
         return pd.DataFrame(columns).sort_index().rename_axis("epoch").reset_index()
 
+    def local_path(self, artifact: str) -> Path | None:
+        """Where an artifact of this run lies or would lie on this machine; None if its store is elsewhere."""
+        root = urlparse(self.client.get_run(self.run_id).info.artifact_uri)
+        return Path(url2pathname(root.path)) / artifact if root.scheme in ("", "file") else None
+
     def download(self, artifact: str, folder: Path) -> Path:
         """Local path of an artifact: where it lies in a local store, else fetched into ``folder``.
 
@@ -203,9 +208,7 @@ class Run:
         missing = MriadError(
             f"Run '{self.run_id}' in {self.uri} has no {artifact}: it did not finish its training, or is an evaluation."
         )
-        root = urlparse(self.client.get_run(self.run_id).info.artifact_uri)
-        if root.scheme in ("", "file"):  # MLflow would copy half a gigabyte into a temporary folder
-            path = Path(url2pathname(root.path)) / artifact
+        if (path := self.local_path(artifact)) is not None:  # MLflow would copy half a gigabyte into a temporary folder
             if not path.exists():
                 raise missing
             return path

@@ -24,8 +24,8 @@ class ParentRun(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the parent run; predictions leave no run, so they need none."""
-        if config.hydra.job.name == "predict":
+        """Make the parent run; predictions and audits leave no run, so they need none."""
+        if config.hydra.job.name in ("predict", "audit"):
             return
         from mriad.tracking.run import Tracker
 

@@ -11,7 +11,7 @@ from mriad.callbacks import ThresholdCalibration
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
 from mriad.scoring import Score
-from mriad.thresholds import Calibration, Quantile, Youden
+from mriad.thresholds import Calibration, Conformal, Quantile, Youden
 
 
 class Black(torch.nn.Module):
@@ -29,6 +29,7 @@ class Val(LightningDataModule):
     def __init__(self, images, labels):
         super().__init__()
         self.images, self.labels = images, labels
+        self.groups = [f"p{row}" for row in range(len(labels))]
 
     def _loader(self):
         rows = torch.arange(len(self.labels))
@@ -45,7 +46,7 @@ class Val(LightningDataModule):
         return pd.DataFrame(
             {
                 "path": [f"{row}.png" for row in range(len(labels))],
-                "group": [f"p{row}" for row in range(len(labels))],
+                "group": self.groups,
                 "class": np.where(labels == 1, "tumour", "healthy"),
                 "label": labels,
                 "role": role,
@@ -97,6 +98,20 @@ def test_the_pixel_threshold_is_a_quantile_of_the_healthy_maps_all_pixels_togeth
     found = calibrated(val, ThresholdCalibration(rule=Youden(), pixel_quantile=quantile))
     healthy = val.images[torch.tensor(val.labels) == 0].numpy()
     assert found.pixel_threshold == pytest.approx(np.quantile(healthy, quantile), rel=1e-6)
+
+
+def test_the_groups_of_the_val_scans_are_counted_and_the_promise_is_kept(val):
+    found = calibrated(val, ThresholdCalibration(rule=Conformal(alpha=0.2)))
+    assert (found.promised_fpr, found.val_fpr) == (0.2, 0.0)
+    val.groups = ["p0"] * 4 + ["p1"] * 4
+    with pytest.raises(MriadError, match=r"needs 4 independent healthy scans .* val holds 2"):
+        calibrated(val, ThresholdCalibration(rule=Conformal(alpha=0.2)))
+
+
+def test_val_without_a_healthy_scan_is_told_in_a_sentence(val):
+    val.labels = [1] * 8
+    with pytest.raises(MriadError, match="needs healthy scans in val"):
+        calibrated(val, ThresholdCalibration(rule=Quantile()))
 
 
 def test_anomalous_maps_do_not_move_the_pixel_threshold(val):

@@ -37,6 +37,7 @@ _context.set_forkserver_preload(
         "mriad.tasks.train",
         "mriad.tasks.evaluate",
         "mriad.tasks.predict",
+        "mriad.tasks.audit",
         "mlflow.pyfunc",
         "mlflow.store.tracking.sqlalchemy_store",
         "albumentations",

@@ -113,7 +113,7 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "parts"),
     [
-        ("model=resnet", ("model=resnet is unknown", "ae, vae, vae_residual")),
+        ("model=resnet", ("model=resnet is unknown", "ae, ae_medianomaly, intensity")),
         ("data=mydata", ("data=mydata is unknown", "br35h, folder, navoneel, nickparvar, synthetic")),
         ("threshold=magic", ("threshold=magic is unknown", "youden")),
         ("modle=ae", ("no option 'modle'", "--help")),

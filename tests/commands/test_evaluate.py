@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from .brains import write_scans
+from .brains import brain, save, write_scans
 from .command_line import Outcome, Terminal, TrainedRun
 
 
@@ -60,16 +60,47 @@ def test_a_fixed_threshold_decides(bench: Terminal, ae: TrainedRun) -> None:
     assert run.metrics["test/recall"] == 1 and run.metrics["test/specificity"] == 0
 
 
-def test_other_data_is_tested_whole_with_the_stored_threshold(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
-    other = write_scans(tmp_path / "other", healthy=7, anomalous=5)
+def roles(run: TrainedRun) -> pd.Series:
+    return pd.read_csv(run.artifacts / "split.csv").set_index("path")["role"]
+
+
+def test_other_data_is_tested_with_the_stored_threshold_but_for_what_was_seen(
+    bench: Terminal, ae: TrainedRun, tmp_path: Path
+) -> None:
+    other = write_scans(tmp_path / "other", healthy=40, anomalous=5)  # the same files as the training's
+    save(other / "healthy" / "new.png", brain(777))
     run = evaluation(bench, f"run={ae.id}", "data=folder", f"data.root={other}", "split=all_test")
-    assert len(run.scores) == 12 and set(run.scores["role"]) == {"test"}
+    role_of = roles(ae)
+    unseen = {path for path in role_of.index[role_of == "test"] if (other / path).exists()}
+    assert set(run.scores["path"]) == unseen | {"healthy/new.png"}
+    assert set(run.scores["role"]) == {"test"}
     assert run.metrics["threshold"] == ae.metrics["threshold"]
     known = ae.scores.set_index("path")["score"]
     shared = run.scores[run.scores["path"].isin(known.index)]
-    assert len(shared) > 0  # these generated scans are the same files, and prepared as in training
-    assert list(shared["score"]) == pytest.approx(list(known[shared["path"]]), abs=1e-6)
-    assert run.tags["trained_on"] == "6 of 12 test scans"  # and the same as some that trained, which is said
+    assert list(shared["score"]) == pytest.approx(list(known[shared["path"]]), abs=1e-6)  # prepared as in training
+    dropped = 46 - len(run.scores)
+    assert run.metrics["test/overlap_dropped"] == dropped > 20
+    assert run.tags["overlap"] == f"{dropped} of 46 test scans dropped"
+
+
+def test_other_data_that_was_all_seen_is_refused(bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path) -> None:
+    role_of = roles(ae)
+    for path in role_of.index[role_of == "train"][:6]:
+        (tmp_path / "seen" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(scans / path, tmp_path / "seen" / path)
+    outcome = bench.evaluate(f"run={ae.id}", "data=folder", f"data.root={tmp_path / 'seen'}", "split=all_test")
+    assert outcome.code == 1
+    assert "All 6 test scans of 'folder' resemble scans that the detector was trained or calibrated on" in outcome.err
+
+
+def test_the_roles_of_the_training_are_kept_whatever_the_data_holds_now(
+    bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(scans, tmp_path / "grown")
+    save(tmp_path / "grown" / "healthy" / "a.png", brain(778))
+    run = evaluation(bench, f"run={ae.id}", f"data.root={tmp_path / 'grown'}")
+    assert roles(run).sort_index().equals(roles(ae).sort_index())
+    assert run.test_metrics == ae.test_metrics
 
 
 def test_other_data_without_healthy_scans_will_do(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from .brains import brain, save
 from .command_line import Outcome, Terminal, TrainedRun
 
 Options = tuple[str, ...]
@@ -120,3 +121,18 @@ def test_a_second_interrupt_can_be_resumed_as_well(interrupted: Interrupted, res
     assert resumed.status == "KILLED"
     terminal.train(f"resume={resumed.id}", f"trainer.max_epochs={max(resumed.epochs('train/loss')) + 2}").ok()
     assert resumed.status == "FINISHED"
+
+
+def test_a_resumed_training_keeps_its_roles_whatever_the_data_holds_now(
+    terminal: Terminal, small: Options, scans: Path, tmp_path: Path
+) -> None:
+    grown = tmp_path / "grown"
+    shutil.copytree(scans, grown)
+    terminal.train(*small, f"data.root={grown}", "model=ae", "trainer.max_epochs=1").ok()
+    run = terminal.newest("training")
+    before = (run.artifacts / "split.csv").read_text()
+    for number in range(5):
+        save(grown / "healthy" / f"a{number}.png", brain(900 + number))
+    terminal.train(f"resume={run.id}", "trainer.max_epochs=2").ok()
+    assert run.epochs("train/loss") == [0, 1]
+    assert (run.artifacts / "split.csv").read_text() == before

@@ -7,9 +7,11 @@ added later.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,12 +90,22 @@ class Desk:
         """The run that stands for RUN_ID."""
         return TrainedRun(self.terminal, self.terminal.runs("training")[0].info.run_id)
 
+    def other(self) -> TrainedRun:
+        """The run that stands for OTHER_RUN_ID: tested on the same scans."""
+        first = self.first()
+        runs = [TrainedRun(self.terminal, run.info.run_id) for run in self.terminal.runs("training")]
+        return next(run for run in runs if run.id != first.id and run.params["data"] == first.params["data"])
+
     def completed(self, line: str) -> str:
         """The line with its placeholders filled in and shrunk."""
         for name, folder in self.data.items():
             line = line.replace(f"/path/to/{name}", str(folder))
+        if "OTHER_RUN_ID" in line:
+            line = line.replace("OTHER_RUN_ID", self.other().id)
         if "RUN_ID" in line:
             line = line.replace("RUN_ID", self.first().id)
+        if "data.split.file=split.csv" in line:
+            shutil.copy(self.first().artifacts / "split.csv", self.terminal.folder / "split.csv")
         assert "/path/to" not in line, f"what does {line} stand for?"
         if line.startswith("python train.py") and not re.search(r" --(help|cfg)", line):
             if "resume=" in line:
@@ -120,13 +132,19 @@ def stand_in(root: Path) -> dict[str, Path]:
         save(root / "navoneel" / "yes" / f"y{number}.JPG", lesion(500 + number)[0])
     for part, healthy in (("Training", 30), ("Testing", 10)):
         for number in range(healthy):
-            save(root / "nickparvar" / part / "notumor" / f"n{number}.png", brain(100 + number + 100 * healthy))
+            save(root / "nickparvar" / part / "notumor" / f"{part}-n{number}.png", brain(100 + number + 100 * healthy))
         for offset, kind in enumerate(("glioma", "meningioma", "pituitary")):
             for number in range(5):
                 save(
-                    root / "nickparvar" / part / kind / f"k{number}.png",
+                    root / "nickparvar" / part / kind / f"{part}-{kind}{number}.png",
                     lesion(100 * healthy + 10 * offset + number)[0],
                 )
+    healthy_names = [f"Training-n{number}.png" for number in range(30)]
+    lists = {
+        "train": {"0": healthy_names[:15], "unlabeled": {"0": healthy_names[15:22]}},
+        "test": {"0": healthy_names[22:], "1": [f"Testing-glioma{number}.png" for number in range(5)]},
+    }
+    (root / "nickparvar" / "medianomaly_braintumor.json").write_text(json.dumps(lists))
     for number in range(20):
         save(root / "br35h" / "no" / f"no{number}.png", brain(9000 + number))
         save(root / "br35h" / "yes" / f"y{number}.png", lesion(9000 + number)[0])
@@ -153,7 +171,7 @@ def test_a_line_of_the_readme_does_what_it_says(desk: Desk, line: str) -> None:
     assert done.outcome.code == 0, f"{done.outcome.out}\n{done.outcome.err}"
     assert "Traceback" not in done.outcome.out + done.outcome.err
     words = shlex.split(line)
-    script = words[1] if words[0] == "python" else words[0]
+    script = (words[2] if words[1] == "-m" else words[1]) if words[0] == "python" else words[0]
     if "--help" in words or "--cfg" in words:
         _check_config(done)
     elif script == "train.py":
@@ -162,6 +180,10 @@ def test_a_line_of_the_readme_does_what_it_says(desk: Desk, line: str) -> None:
         _check_evaluation(done)
     elif script == "predict.py":
         _check_prediction(done)
+    elif script == "mriad.compare":
+        _check_comparison(done)
+    elif script == "mriad.audit":
+        _check_audit(done)
     else:
         pytest.fail(f"'{line}' is new in the README: say in this test what it leaves behind")
 
@@ -180,6 +202,7 @@ def _check_run(run: TrainedRun) -> None:
     assert run.status == "FINISHED"
     assert 0 <= run.metrics["test/auroc"] <= 1
     files = {"scores.parquet", "split.csv", "config.yaml", "environment.json", "checkpoint/best.ckpt"}
+    files |= {"report.html", "audit.json", "audit_features.csv"}
     figures = {f"plots/{name}.png" for name in ("roc", "pr", "score_histogram", "confusion_matrix", "gallery", "loss")}
     assert files | figures <= run.files()
     assert len(run.scores) == int(run.metrics["test/healthy/support"] + run.metrics["test/anomalous/support"])
@@ -221,6 +244,21 @@ def _check_evaluation(done: Done) -> None:
     assert run.params["threshold"] == done.words.get("threshold", source.params["threshold"])
     if "data" not in done.words:
         assert run.metrics["test/auroc"] == source.metrics["test/auroc"]
+
+
+def _check_comparison(done: Done) -> None:
+    folder = done.desk.terminal.folder / "comparison"
+    methods, differences = pd.read_csv(folder / "methods.csv"), pd.read_csv(folder / "differences.csv")
+    aurocs = {done.desk.first().metrics["test/auroc"], done.desk.other().metrics["test/auroc"]}
+    assert methods["auroc"].to_numpy() == pytest.approx(sorted(aurocs, reverse=True))
+    assert set(differences["metric"]) == {"auroc", "average_precision"}
+    assert Image.open(folder / "comparison.png").size > (300, 200)
+    assert not any(done.new.values())
+
+
+def _check_audit(done: Done) -> None:
+    assert "Without any model: AUROC" in done.outcome.out
+    assert not any(done.new.values())
 
 
 def _check_prediction(done: Done) -> None:
@@ -281,7 +319,7 @@ def _answer(address: str, process: subprocess.Popen[bytes]) -> int | None:
 
 def test_the_readme_has_lines_to_type() -> None:
     scripts = {line.split()[1] for line in TYPED if line.startswith("python ")}
-    assert scripts == {"train.py", "evaluate.py", "predict.py"}
+    assert scripts == {"train.py", "evaluate.py", "predict.py", "-m"}
     assert set(readme_lines()) >= ELSEWHERE  # what is gone from the README is not to be excused here
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1
 
 from .command_line import REPOSITORY, Terminal, TrainedRun
 
-PLOTS = {"confusion_matrix", "gallery", "loss", "pr", "roc", "score_histogram"}
+PLOTS = {"audit", "confusion_matrix", "gallery", "loss", "pr", "roc", "score_histogram"}
 TEST_METRICS = [
     "auroc",
     "average_precision",

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 import mriad.data.cache as cache_module
+from mriad.anatomy import head_mask
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.decode import DecodedImage, decode
+from mriad.data.fingerprint import Fingerprint, thumbnail
 from mriad.data.geometry import ScanGeometry
 from mriad.data.preprocess import Preprocess
 
@@ -87,14 +89,36 @@ def test_each_slice_is_what_preprocess_makes_of_its_scan(root, tmp_path):
         assert ScanGeometry(**fields) == geometry
 
 
-def test_facts_tell_format_mode_and_brightness_of_the_original(root, tmp_path):
-    facts = open_cache(root, tmp_path / "cache").facts
-    pixels = decode(root / "no/0.png").pixels
-    assert (facts["error"] == "").all()
-    assert set(facts["format"]) == {"PNG"}
-    assert set(facts["mode"]) == {"L"}
-    assert facts["mean"].iat[0] == pytest.approx(pixels.mean(), rel=1e-5)
-    assert facts["p99"].iat[0] == pytest.approx(np.percentile(pixels, 99), rel=1e-5)
+@pytest.mark.parametrize("crop", ["head", "none"])
+def test_facts_are_the_fingerprint_of_the_original_whatever_the_preprocessing(root, tmp_path, crop):
+    cache = open_cache(root, tmp_path / "cache", Preprocess(image_size=24, crop=crop, low=None, high=None))
+    assert (cache.facts["error"] == "").all()
+    for row, file in enumerate(catalog_of(root).files()):
+        expected = Fingerprint.of(decode(file)).as_record()
+        assert cache.facts.loc[row, list(expected)].to_dict() == pytest.approx(expected)
+    assert cache.facts["phash"].is_unique
+
+
+def test_the_head_is_looked_for_once_per_scan(root, tmp_path, monkeypatch):
+    looked = []
+
+    def counting(pixels: np.ndarray) -> np.ndarray:
+        looked.append(1)
+        return head_mask(pixels)
+
+    monkeypatch.setattr("mriad.data.preprocess.head_mask", counting)
+    monkeypatch.setattr("mriad.data.fingerprint.head_mask", counting)
+    open_cache(root, tmp_path / "cache")
+    assert len(looked) == 6
+
+
+def test_thumbnails_are_those_of_the_originals(root, tmp_path):
+    (root / "no/1.png").write_bytes(b"broken")
+    cache = open_cache(root, tmp_path / "cache")
+    assert (cache.thumbnails.shape, cache.thumbnails.dtype) == ((6, 16, 16), np.uint8)
+    for row, file in enumerate(catalog_of(root).files()):
+        expected = np.zeros((16, 16)) if row == 1 else thumbnail(decode(file).pixels)
+        np.testing.assert_array_equal(cache.thumbnails[row], expected)
 
 
 def test_masks_go_the_way_of_their_scans(root, tmp_path):
@@ -228,6 +252,7 @@ def test_a_set_of_broken_scans_alone_can_be_opened(tmp_path):
     cache = open_cache(tmp_path, tmp_path / "cache")
     assert "0.png" in cache.facts["error"].iat[0]
     assert cache.images.shape == (1, 24, 24)
+    assert cache.facts["phash"].isna().all()
 
 
 def test_a_scan_that_is_mended_is_read_again(root, tmp_path):
@@ -240,7 +265,7 @@ def test_a_scan_that_is_mended_is_read_again(root, tmp_path):
 
 def test_slices_are_mapped_from_disk_and_cannot_be_written(root, tmp_path):
     cache = open_cache(root, tmp_path / "cache")
-    for array in (cache.images, cache.masks):
+    for array in (cache.images, cache.masks, cache.thumbnails):
         assert isinstance(array, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1

@@ -1,5 +1,6 @@
 import itertools
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -20,12 +21,15 @@ from mriad.data.catalog import Catalog
 from mriad.data.grouping import Grouping
 from mriad.data.layouts import folder
 from mriad.data.preprocess import Preprocess
-from mriad.data.splits import AllTest, GroupedSplit, PublishedNavoneel
+from mriad.data.published import PublishedNavoneel
+from mriad.data.splits import AllTest, GroupedSplit, SplitFromCSV
 from mriad.errors import MriadError
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml") if file.stem != "base")
-SPLITS = sorted(file.stem for file in (CONF / "split").glob("*.yaml"))
+SPLITS = sorted(
+    file.stem for file in (CONF / "split").glob("*.yaml") if "\nfile:" not in file.read_text()
+)  # a split that reads a file goes with one data set
 
 
 def write_scan(file: Path, seed: int) -> None:
@@ -354,6 +358,121 @@ def test_a_split_that_leaks_is_refused_unless_it_is_a_published_one(module, root
     np.testing.assert_array_equal(datamodule.rows("train"), datamodule.rows("val"))
 
 
+def copied(root: Path, *pairs: tuple[str, str]) -> None:
+    """Write a darker copy of each first scan as the second."""
+    for source, copy in pairs:
+        (root / copy).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((np.asarray(Image.open(root / source)) * 0.8).astype(np.uint8)).save(root / copy)
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_near_duplicates_share_a_group_and_a_role(module, root, caplog):
+    copies = [(f"healthy/{n:02}.png", f"healthy/copy{n:02}.png") for n in range(24)]
+    copied(root, *copies)
+    datamodule = module()
+    split = datamodule.split_as_csv().set_index("path")
+    for original, copy in copies:
+        assert tuple(split.loc[original, ["group", "role"]]) == tuple(split.loc[copy, ["group", "role"]])
+    assert split["group"].nunique() == 40
+    assert datamodule.leaks()["leaked"].sum() == 0
+    assert warnings_of(caplog) == []
+
+
+def test_a_split_that_parts_near_duplicates_says_how_many(module, root, caplog):
+    copied(root, *[(f"healthy/{n:02}.png", f"healthy/copy{n:02}.png") for n in range(24)])
+    datamodule = module(split=GroupedSplit(group="none"))
+    row = datamodule.leaks().query("role == 'test' and label == 0 and among == 'train'").iloc[0]
+    train, test = datamodule.scans("train")["path"], datamodule.scans("test").query("label == 0")["path"]
+    leaked = test.str.replace("copy", "").isin(train.str.replace("copy", "")).sum()
+    assert (row["leaked"], row["scans"]) == (leaked, len(test))
+    assert leaked > 0
+    (told,) = warnings_of(caplog)
+    assert f"({leaked} of {len(test)}) have a near duplicate in train" in told
+    assert told.endswith("; data.split.group=auto keeps them together.")
+
+
+def test_a_published_split_says_what_it_leaks(module, root, caplog):
+    for file in sorted(root.rglob("*.png")):
+        file.rename(file.with_suffix(".jpg"))
+    module(split=PublishedNavoneel())
+    (told,) = warnings_of(caplog)
+    assert told.startswith("100 % of the healthy test scans (24 of 24) have a near duplicate in train")
+    assert told.endswith("; split=grouped keeps them together.")
+
+
+def test_a_chain_that_is_cut_says_so_and_what_it_leaks(module, root, caplog):
+    pixels = np.asarray(Image.open(root / "healthy/00.png")).astype(float)
+    noise = np.random.default_rng(0)
+    for n in range(30):
+        pixels = np.clip(pixels + noise.normal(0, 9, pixels.shape) * (pixels > 0), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"healthy/step{n:02}.png")
+    datamodule = module(split=GroupedSplit(bits=30))
+    cut, leaking = warnings_of(caplog)
+    assert "long chain" in cut
+    assert datamodule.leaks()["leaked"].sum() > 0
+    assert leaking.endswith("; a chain was cut there.")
+
+
+def test_near_duplicates_are_found_in_the_originals_whatever_the_preprocessing(module, root):
+    copied(root, ("healthy/00.png", "healthy/copy.png"))
+    first = module().split_as_csv()
+    pd.testing.assert_frame_equal(module(preprocess=Preprocess(image_size=16, crop="none")).split_as_csv(), first)
+    assert first["group"].value_counts().max() == 2
+
+
+def test_the_logged_split_can_be_read_back(module, tmp_path):
+    first = module(split=GroupedSplit(seed=5, labelled=3))
+    first.split_as_csv().to_csv(tmp_path / "split.csv", index=False)
+    again = module(split=SplitFromCSV(file=tmp_path / "split.csv"))
+    pd.testing.assert_frame_equal(again.split_as_csv(), first.split_as_csv())
+    assert not again.split_as_csv().equals(module().split_as_csv())
+
+
+def test_seen_scans_are_those_of_every_role_but_test(module):
+    datamodule = module(split=GroupedSplit(labelled=4))
+    seen = datamodule.seen()
+    assert list(seen.columns) == ["content", "patient", "phash", "phash_head"]
+    expected = {content for role in ("train", "labelled", "val") for content in datamodule.scans(role)["content"]}
+    assert set(seen["content"]) == expected
+    assert len(seen) == len(expected)
+    assert not set(seen["content"]) & set(datamodule.scans("test")["content"])
+    hashes = datamodule.cache.facts.set_index(datamodule.table["content"])
+    assert (hashes.loc[seen["content"], "phash_head"].to_numpy() == seen["phash_head"]).all()
+
+
+def test_test_scans_that_were_seen_elsewhere_are_dropped_with_their_look_alikes(module, tmp_path):
+    here = module()
+    there = write_set(tmp_path / "there", healthy=4, anomalous=2)
+    for file in there.rglob("*.png"):  # scans of other seeds than those of ``here``
+        write_scan(file, seed=5000 + int(file.stem) + 100 * (file.parent.name == "healthy"))
+    train, val, test = (here.scans(role).query("label == 0")["path"].iat[0] for role in ("train", "val", "test"))
+    shutil.copy(tmp_path / "scans" / train, there / "healthy/same.png")
+    shutil.copy(tmp_path / "scans" / test, there / "healthy/unseen.png")
+    shutil.copy(tmp_path / "scans" / val, there / "healthy/validated.png")
+    copied(there, ("healthy/same.png", "healthy/alike.png"))
+    (there / "healthy/broken.png").write_bytes(b"broken")
+    datamodule = module(root=there, split=AllTest(), max_broken=0.5)
+    assert len(datamodule.rows("test")) == 10
+    assert datamodule.drop_seen(here.seen()) == 3
+    left = set(datamodule.scans("test")["path"])
+    assert not left & {"healthy/same.png", "healthy/alike.png", "healthy/validated.png"}
+    assert "healthy/unseen.png" in left
+    assert len(left) == len(datamodule.split_as_csv()) == len(datamodule.rows("test")) == 7
+    assert datamodule.drop_seen(here.seen().drop(columns="patient")) == 0
+
+
+def test_only_test_scans_are_dropped(module):
+    datamodule = module()
+    before = {role: list(datamodule.rows(role)) for role in ("train", "val", "test")}
+    everything = module(split=AllTest())
+    everything.split_table["role"] = "train"
+    assert datamodule.drop_seen(everything.seen()) == len(before["test"])
+    assert {role: list(datamodule.rows(role)) for role in ("train", "val", "test")} == before | {"test": []}
+
+
 def test_all_test_leaves_nothing_for_the_other_roles(module):
     datamodule = module(split=AllTest())
     assert len(datamodule.rows("test")) == 40
@@ -454,7 +573,7 @@ def test_options_of_the_command_line_reach_preprocess(override, value, tmp_path)
 def test_the_documented_groupings_are_the_legal_ones():
     comment = (CONF / "split/grouped.yaml").read_text()
     for name in get_args(Grouping):
-        assert f"{name}:" in comment
+        assert f"{name}: " in comment
 
 
 @pytest.mark.real

@@ -1,8 +1,11 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
@@ -10,9 +13,8 @@ from mriad.data.splits import (
     ROLES,
     AllTest,
     GroupedSplit,
-    PublishedNavoneel,
-    PublishedNickparvar,
     Split,
+    SplitFromCSV,
     check,
 )
 from mriad.errors import MriadError
@@ -21,7 +23,11 @@ KINDS = ("glioma", "meningioma", "pituitary")
 
 
 def table_of(records: list[dict[str, object]]) -> pd.DataFrame:
-    return Catalog.from_records(records, root=Path("/scans")).table
+    """The catalog's table, with a hash for each scan that is like no other's unless the record gives it a ``look``."""
+    table = Catalog.from_records(records, root=Path("/scans")).table
+    looks = {str(record["path"]): record.get("look", record["path"]) for record in records}
+    codes = [hashlib.sha256(str(looks[path]).encode()).hexdigest() for path in table["path"]]
+    return table.assign(phash=codes, phash_head=codes)
 
 
 def singles(healthy: int, anomalous: int, *, pool: int = 0) -> pd.DataFrame:
@@ -48,6 +54,7 @@ def random_table(seed: int) -> pd.DataFrame:
                 "class": kind if label else "healthy",
                 "patient": f"p{patient}" if rng.random() < 0.8 else "",
                 "pool": "labelled" if label and rng.random() < 0.15 else "",
+                "look": rng.integers(300),
             }
             records.append(record)
     return table_of(records)
@@ -77,7 +84,7 @@ def test_a_grouped_split_keeps_every_promise_on_random_catalogs(seed):
         test=rng.uniform(0.05, 0.4),
         val_anomalies=rng.uniform(0.05, 0.9),
         labelled=int(rng.integers(0, 20)),
-        group=str(rng.choice(["patient", "none"])),
+        group=str(rng.choice(["auto", "patient", "near_duplicate", "none"])),
         seed=seed,
     )
     roles = split(table)
@@ -91,14 +98,15 @@ def test_a_grouped_split_keeps_every_promise_on_random_catalogs(seed):
     assert (rows["role"][rows["pool"] == "labelled"] == "labelled").all()
 
     # healthy slices of a patient with a lesion never train, and nobody is dropped without reason
-    if split.group == "patient":
+    if split.group in ("auto", "patient"):
         named = rows[rows["patient"] != ""]
         diseased = set(named["patient"][named["label"] == 1])
         assert not diseased & set(named["patient"][named["role"] == "train"])
         assert (named.groupby("patient")["role"].nunique() == 1).all()
     dropped = table.drop(index=rows["row"])
     assert (dropped["pool"] == "labelled").all()
-    assert dropped["patient"].isin(table["patient"][table["pool"] == ""]).all()
+    elsewhere = table[table["pool"] == ""]
+    assert (dropped["patient"].isin(elsewhere["patient"]) | dropped["phash"].isin(elsewhere["phash"])).all()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -288,57 +296,9 @@ def test_all_test_tests_every_scan_in_its_group():
     check(split, table)
 
 
-def test_published_navoneel_takes_jpg_alone_and_every_healthy_one_twice_and_again():
-    names = {"no/1.jpg": 0, "no/2.JPG": 0, "no/3.jpeg": 0, "no/4.png": 0, "yes/1.Jpg": 1, "yes/2.png": 1}
-    table = table_of([{"path": path, "label": label} for path, label in names.items()])
-    rows = joined(PublishedNavoneel()(table), table)
-    paths = {role: sorted(part["path"]) for role, part in rows.groupby("role")}
-    assert paths == {
-        "train": ["no/1.jpg", "no/2.JPG"],
-        "val": ["no/1.jpg", "no/2.JPG"],
-        "test": ["no/1.jpg", "no/2.JPG", "yes/1.Jpg"],
-    }
-
-
-def nickparvar_like(healthy: int = 100, tumours: int = 30) -> pd.DataFrame:
-    records = [{"path": f"Training/notumor/{n}", "label": 0} for n in range(healthy)]
-    records += [{"path": f"Testing/notumor/{n}", "label": 0} for n in range(10)]
-    records += [{"path": f"Testing/glioma/{n}", "label": 1} for n in range(tumours)]
-    records += [{"path": f"Training/glioma/{n}", "label": 1, "pool": "labelled"} for n in range(10)]
-    return table_of(records)
-
-
-def test_published_nickparvar_shuffles_training_healthy_into_70_20_10():
-    table = nickparvar_like()
-    split = PublishedNickparvar()(table)
-    assert [count(split, table, role, 0) for role in ("train", "val", "test")] == [70, 20, 10]
-    assert [count(split, table, role, 1) for role in ("train", "val", "test")] == [0, 6, 24]
-    rows = joined(split, table)
-    assert rows["row"].is_unique
-    folders = rows["path"].str.rsplit("/", n=1).str[0]
-    assert set(folders[rows["label"] == 0]) == {"Training/notumor"}
-    assert set(folders[rows["label"] == 1]) == {"Testing/glioma"}
-
-
-def test_published_nickparvar_depends_on_its_seed_alone():
-    table = nickparvar_like()
-    pd.testing.assert_frame_equal(PublishedNickparvar()(table), PublishedNickparvar(seed=42)(table))
-    assert not by_path(PublishedNickparvar(seed=1)(table), table).equals(
-        by_path(PublishedNickparvar(seed=2)(table), table)
-    )
-
-
-@pytest.mark.parametrize(
-    ("split", "published"),
-    [
-        (GroupedSplit(), False),
-        (AllTest(), False),
-        (PublishedNavoneel(), True),
-        (PublishedNickparvar(), True),
-    ],
-)
-def test_published_splits_say_so(split: Split, published):
-    assert split.published is published
+@pytest.mark.parametrize("split", [GroupedSplit(), AllTest()])
+def test_an_honest_split_says_so(split: Split):
+    assert split.published is False
 
 
 ROWS = [(0, "a", "train"), (1, "b", "val"), (2, "c", "test"), (3, "d", "test")]
@@ -370,33 +330,243 @@ def test_check_raises_on_each_broken_rule(rows, words):
         check_rows(rows)
 
 
-@pytest.mark.real
-def test_published_navoneel_has_91_healthy_and_154_tumour_scans(data_root: Path):
-    table = navoneel(root=data_root / "navoneel", download=False).table
-    split = PublishedNavoneel()(table)
-    assert {role: (count(split, table, role, 0), count(split, table, role, 1)) for role in set(split["role"])} == {
-        "train": (91, 0),
-        "val": (91, 0),
-        "test": (91, 154),
-    }
+SIZES = st.integers(1, 6) | st.integers(1, 40)
 
 
-@pytest.mark.real
-def test_published_nickparvar_on_the_real_set_is_70_20_10(data_root: Path):
-    table = nickparvar(root=data_root / "nickparvar", download=False).table
-    split = PublishedNickparvar()(table)
-    healthy = int((table["path"].str.startswith("Training/") & (table["label"] == 0)).sum())
-    tumours = int((table["path"].str.startswith("Testing/") & (table["label"] == 1)).sum())
-    shares = [count(split, table, role, 0) / healthy for role in ("train", "val", "test")]
-    np.testing.assert_allclose(shares, [0.7, 0.2, 0.1], atol=0.001)
-    assert count(split, table, "val", 1) == round(0.2 * tumours)
-    assert count(split, table, "val", 1) + count(split, table, "test", 1) == tumours
+@st.composite
+def catalogs(draw: st.DrawFn) -> list[dict[str, object]]:
+    """Patients, some diseased with healthy slices, and clusters of look-alikes without patient id."""
+    records: list[dict[str, object]] = []
+
+    def add(**record: object) -> None:
+        records.append({"path": f"{len(records):04}"} | record)
+
+    for patient in range(draw(st.integers(0, 12))):
+        kind = draw(st.sampled_from([*KINDS, "healthy"]))
+        who = {"patient": f"p{patient}"}
+        for _ in range(draw(SIZES)):
+            add(label=0, **who)
+        if kind != "healthy":
+            for _ in range(draw(SIZES)):
+                add(label=1, **{"class": kind}, **who)
+    for cluster in range(draw(st.integers(0, 30))):
+        kind = draw(st.sampled_from([*KINDS, "healthy"]))
+        pool = draw(st.sampled_from(["", "", "", "labelled"])) if kind != "healthy" else ""
+        looks = {"look": f"cluster {cluster}", "label": int(kind != "healthy"), "class": kind, "pool": pool}
+        for _ in range(draw(SIZES)):
+            add(**looks)
+        if draw(st.integers(0, 4)) == 0:  # look-alikes of a patient, or under another label
+            add(**looks | draw(st.sampled_from([{"patient": "p0"}, {"label": 0, "class": "healthy", "pool": ""}])))
+    if not records:
+        add(label=0)
+    return records
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(records=catalogs(), data=st.data())
+def test_on_any_catalog_groups_are_whole_train_is_healthy_and_sizes_are_near_what_was_asked(records, data):
+    table = table_of(records)
+    split = GroupedSplit(
+        val=data.draw(st.floats(0.05, 0.4)),
+        test=data.draw(st.floats(0.05, 0.4)),
+        val_anomalies=data.draw(st.floats(0.1, 0.9)),
+        labelled=data.draw(st.sampled_from([0, 0, 10])),
+        seed=data.draw(st.integers(0, 5)),
+    )
+    roles = split(table)
+    check(roles, table)
+    rows = joined(roles, table)
+    assert rows["row"].is_unique
+    assert (rows.groupby("group")["role"].nunique() == 1).all()
+    assert (rows["label"][rows["role"] == "train"] == 0).all()
+
+    # independently of the group's name: no look and no patient in two roles, where looks count
+    assert (rows[rows["patient"] != ""].groupby("patient")["role"].nunique() == 1).all()
+    assert (rows[rows["patient"] == ""].groupby("phash")["role"].nunique() <= 1).all()
+
+    shuffled = table.sample(frac=1, random_state=0).reset_index(drop=True)
+    pd.testing.assert_series_equal(by_path(split(shuffled), shuffled), by_path(roles, table))
+
+    open_rows = rows[rows["pool"] == ""]
+    diseased = open_rows.groupby("group")["label"].transform("max") == 1
+    healthy = open_rows[~diseased]
+    within_a_group(healthy, {"train": 1 - split.val - split.test, "val": split.val, "test": split.test})
+    anomalous = open_rows[diseased & (open_rows["label"] == 1)]
+    pool = min(1.0, split.labelled / max(len(anomalous), 1))
+    rest = 1 - pool
+    shares = {"labelled": pool, "val": rest * split.val_anomalies, "test": rest * (1 - split.val_anomalies)}
+    if not (anomalous.groupby("group")["class"].nunique() > 1).any():
+        for _, part in anomalous.groupby("class"):
+            within_a_group(part, shares, of=anomalous)
+
+
+def within_a_group(part: pd.DataFrame, shares: dict[str, float], *, of: pd.DataFrame | None = None) -> None:
+    """Each role has its share of the part to within its largest group, and 2 scans for rounding.
+
+    A role of ``of`` that holds one group may have been given it, so that it is not empty.
+    """
+    of = part if of is None else of
+    if of.groupby("role")["group"].nunique().min() == 1:
+        return
+    largest = part["group"].value_counts().max() if len(part) else 0
+    for role, share in shares.items():
+        assert abs((part["role"] == role).sum() - share * len(part)) <= largest + 2, role
+
+
+def test_near_duplicates_stay_together_in_train_or_out_of_it():
+    records = [{"path": f"no/{n}", "label": 0, "look": n % 50} for n in range(200)]
+    records += [{"path": f"yes/{n}", "label": 1, "look": f"lesion {n % 10}"} for n in range(40)]
+    records.append({"path": "no/odd", "label": 0, "look": "lesion 0"})
+    table = table_of(records)
+    rows = joined(GroupedSplit()(table), table)
+    assert (rows.groupby("phash")["role"].nunique() == 1).all()
+    assert rows["role"][rows["path"] == "no/odd"].item() in ("val", "test")
+    assert count(GroupedSplit()(table), table, "test", 0) == pytest.approx(40, abs=5)
+    alone = joined(GroupedSplit(group="none")(table), table)
+    assert (alone.groupby("phash")["role"].nunique() > 1).sum() > 30
+
+
+def test_options_of_nearness_reach_the_groups():
+    table = table_of([{"path": f"{n}", "label": 0, "look": n // 2} for n in range(60)])
+    table["phash"] = table_of([{"path": f"{n}", "label": 0} for n in range(60)])["phash"]
+    for make in (GroupedSplit, AllTest):
+        assert make(view="head")(table)["group"].nunique() == 30
+        assert make(view="whole")(table)["group"].nunique() == 60
+    near = np.array([int(code, 16) ^ (n % 2) * 0b111111 for n, code in enumerate(table["phash_head"])], dtype=object)
+    table["phash_head"] = [f"{code:064x}" for code in near]
+    assert GroupedSplit(view="head", bits=6)(table)["group"].nunique() == 30
+    assert GroupedSplit(view="head", bits=5)(table)["group"].nunique() == 60
+
+
+def test_large_groups_may_stand_in_any_role_and_sizes_stay_near():
+    sizes = [40] * 4 + [5] * 20 + [1] * 140
+    records = [
+        {"path": f"{g}-{n}", "label": 0, "patient": f"p{g}"} for g, size in enumerate(sizes) for n in range(size)
+    ]
+    table = table_of(records)
+    homes = []
+    for seed in range(20):
+        rows = joined(GroupedSplit(val=0.2, test=0.3, seed=seed)(table), table)
+        homes += list(rows.drop_duplicates("patient").set_index("patient")["role"][["p0", "p1", "p2", "p3"]])
+        for role, share in {"train": 0.5, "val": 0.2, "test": 0.3}.items():
+            assert (rows["role"] == role).sum() == pytest.approx(share * 400, abs=2)
+    assert min(homes.count(role) for role in ("train", "val", "test")) > 5
+
+
+def test_a_class_with_a_large_group_does_not_cost_another_class_its_share():
+    records = [{"path": f"a{n}", "label": 1, "class": "cyst", "patient": "giant"} for n in range(300)]
+    records += [{"path": f"b{n}", "label": 1, "class": "glioma"} for n in range(100)]
+    table = table_of(records)
+    for seed in range(5):
+        rows = joined(GroupedSplit(val_anomalies=0.2, seed=seed)(table), table)
+        in_val = ((rows["class"] == "glioma") & (rows["role"] == "val")).sum()
+        assert in_val == pytest.approx(20, abs=2)
+
+
+def test_a_group_goes_where_there_is_room_for_it():
+    sizes = [30] * 3 + [1] * 60
+    scans = [(patient, n) for patient, size in enumerate(sizes) for n in range(size)]
+    table = table_of([{"path": f"{p}-{n}", "label": 0, "patient": f"p{p}"} for p, n in scans])
+    for seed in range(20):
+        split = GroupedSplit(val=0.1, test=0.2, seed=seed)(table)
+        assert count(split, table, "val", 0) == pytest.approx(15, abs=1)
+
+
+def test_rounding_of_many_small_classes_does_not_add_up():
+    records = [{"path": f"{kind}-{n}", "label": 1, "class": f"kind {kind:02}"} for kind in range(30) for n in range(3)]
+    table = table_of(records)
+    assert count(GroupedSplit(val_anomalies=0.2)(table), table, "val", 1) == pytest.approx(18, abs=1)
+
+
+def listed(split: pd.DataFrame, table: pd.DataFrame, file: Path, columns: list[str]) -> Path:
+    joined(split, table)[columns].to_csv(file, index=False)
+    return file
+
+
+def test_a_split_from_its_csv_is_the_same_again(tmp_path):
+    table = random_table(4)
+    first = GroupedSplit(labelled=5, seed=3)(table)
+    columns = ["path", "role", "group", "label", "class"]
+    again = SplitFromCSV(file=listed(first, table, tmp_path / "split.csv", columns))(table)
+    by_row = ["row", "group", "role"]
+    pd.testing.assert_frame_equal(
+        again.sort_values("row", ignore_index=True)[by_row], first.sort_values("row", ignore_index=True)[by_row]
+    )
+
+
+def test_a_csv_without_groups_is_grouped_as_by_auto(tmp_path):
+    table = random_table(4)
+    split = GroupedSplit()(table)
+    again = SplitFromCSV(file=listed(split, table, tmp_path / "split.csv", ["path", "role"]))(table)
+    expected = GroupedSplit()(table.loc[np.sort(split["row"])])
+    assert again.set_index("row")["group"].sort_index().to_dict() == expected.set_index("row")["group"].to_dict()
+    check(again, table)
+    leaky = table_of([{"path": "a", "label": 0, "look": 1}, {"path": "b", "label": 0, "look": 1}])
+    (tmp_path / "leaky.csv").write_text("path,role\na,train\nb,test\n")
+    with pytest.raises(MriadError, match="'cluster:a' into two roles"):
+        check(SplitFromCSV(file=tmp_path / "leaky.csv")(leaky), leaky)
+
+
+def test_scans_that_are_missing_here_or_in_the_csv_are_counted(tmp_path, caplog):
+    table = singles(20, 10)
+    file = listed(GroupedSplit()(table), table, tmp_path / "split.csv", ["path", "role", "group"])
+    whole = by_path(SplitFromCSV(file=file)(table), table)
+    assert caplog.records == []
+    part = table.drop(index=[0, 1, 25]).reset_index(drop=True)
+    assert by_path(SplitFromCSV(file=file)(part), part).equals(whole.drop(table["path"][[0, 1, 25]]))
+    assert "3 of 30 scans" in caplog.records[0].getMessage()
+    assert "0 scans that are there are not named" in caplog.records[0].getMessage()
+    more = singles(22, 10)
+    assert by_path(SplitFromCSV(file=file)(more), more).equals(whole)
+    assert "0 of 30 scans" in caplog.records[1].getMessage()
+    assert "2 scans that are there are not named" in caplog.records[1].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read.*No such file.*data.split.file"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"", "cannot be read"),
+        (b"path,label\nno/0000.png,0\n", "no column 'role'"),
+        (b"role\ntrain\n", "no column 'path'"),
+        (b"path,role\n", "names no scan"),
+        (b"path,role\nno/0000.png,train\nno/0001.png,training\n", "no/0001.png.*unknown role.*train, labelled"),
+        (b"path,role\n,train\n", "Row 0 .*no path"),
+        (b"path,role,group\nno/0000.png,train,\n", "no/0000.png.*no group"),
+        (b"path,role\nelsewhere/0.png,train\n", "No scan of the data set.*elsewhere/0.png.*data.root"),
+    ],
+)
+def test_a_csv_that_is_no_split_of_the_data_is_told_in_one_sentence(tmp_path, text, words):
+    file = tmp_path / "split.csv"
+    if text is not None:
+        file.write_bytes(text)
+    with pytest.raises(MriadError, match=words) as error:
+        SplitFromCSV(file=file)(singles(5, 5))
+    assert "\n" not in str(error.value)
+    assert "split.csv" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["no/0000.png,train", "yes/0000.png,train"], "1 anomalous scans into train"),
+        (["no/0000.png,train", "no/0000.png,test"], "uses a scan twice"),
+    ],
+)
+def test_a_csv_may_not_break_the_rules(tmp_path, lines, words):
+    table = singles(5, 5)
+    (tmp_path / "split.csv").write_text("\n".join(["path,role", *lines]))
+    with pytest.raises(MriadError, match=words):
+        check(SplitFromCSV(file=tmp_path / "split.csv")(table), table)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("layout", [navoneel, nickparvar])
 def test_a_grouped_split_of_the_real_sets_is_honest_and_full(data_root: Path, layout):
-    table = layout(root=data_root / layout.__name__, download=False).table
+    catalog = layout(root=data_root / layout.__name__, download=False)
+    codes = [hashlib.sha256(path.encode()).hexdigest() for path in catalog.table["path"]]
+    table = catalog.table.assign(phash=codes, phash_head=codes)
     split = GroupedSplit()(table)
     check(split, table)
     healthy = int((table["label"] == 0).sum())

@@ -53,6 +53,21 @@ def test_unbalanced_table_tells_recall_from_specificity():
     assert metrics["accuracy"] == 0.75
 
 
+def test_the_p_value_of_the_accuracy_is_the_binomial_tail_counted_by_hand():
+    # three of four are anomalous; all four right has the probability 0.75 ** 4, three right 4 * 0.75 ** 3 * 0.25
+    scores, labels = [1, 2, 3, 4], [0, 1, 1, 1]
+    assert image_metrics(scores_table(labels, scores, [0, 1, 1, 1]))["accuracy_p_value"] == pytest.approx(0.75**4)
+    one_missed = image_metrics(scores_table(labels, scores, [0, 0, 1, 1]))
+    assert one_missed["accuracy_p_value"] == pytest.approx(0.75**4 + 0.75**3)
+    none_right = image_metrics(scores_table(labels, scores, [1, 0, 0, 0]))
+    assert none_right["accuracy_p_value"] == 1
+
+
+def test_the_false_positive_rate_is_of_healthy_scans_only():
+    metrics = image_metrics(scores_table([0, 0, 0, 0, 1, 1], range(6), [1, 0, 0, 0, 1, 1]))
+    assert metrics["false_positive_rate"] == 0.25 == pytest.approx(1 - metrics["specificity"])
+
+
 def test_precision_is_zero_where_nothing_is_called_anomalous():
     metrics = image_metrics(scores_table([0, 1], [0.1, 0.9], [0, 0]))
     assert metrics["precision"] == 0 and metrics["f1"] == 0
@@ -60,7 +75,12 @@ def test_precision_is_zero_where_nothing_is_called_anomalous():
 
 def test_healthy_scans_alone_leave_undefined_metrics_out():
     metrics = image_metrics(scores_table([0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 1]))
-    assert metrics == {"accuracy": 0.75, "no_information_rate": 1.0, "specificity": 0.75}
+    assert metrics == {
+        "accuracy": 0.75,
+        "no_information_rate": 1.0,
+        "specificity": 0.75,
+        "false_positive_rate": 0.25,
+    }
 
 
 def test_anomalous_scans_alone_leave_undefined_metrics_out():

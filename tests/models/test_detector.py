@@ -8,11 +8,11 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mriad.models import Detector, ReconstructionDetector
+from mriad.models import FittedDetector, ReconstructionDetector, TrainedDetector
 from mriad.scoring import Score
 
 
-class Brightness(Detector):
+class Brightness(TrainedDetector):
     """Each pixel is as strange as it is bright; the loss is the mean brightness times a weight."""
 
     def __init__(self, **options):
@@ -33,8 +33,21 @@ class Blur(ReconstructionDetector):
     def reconstruct(self, x):
         return x.mean(dim=(2, 3), keepdim=True).expand_as(x).bfloat16()
 
-    def losses(self, x):
-        return {"loss": x.sum()}
+
+class MeanScan(FittedDetector, ReconstructionDetector):
+    """Reconstructs every scan as the mean healthy one, and remembers how bright each was."""
+
+    def __init__(self):
+        super().__init__(score=Score(residual="l1"))
+        self.register_buffer("mean", torch.zeros(1, 0, 4))
+        self.register_buffer("brightness", torch.zeros(0))
+
+    def fit_healthy(self, loader):
+        images = torch.cat([batch["image"] for batch in loader])
+        self.mean, self.brightness = images.mean(dim=0), images.mean(dim=(1, 2, 3))
+
+    def reconstruct(self, x):
+        return self.mean.expand_as(x)
 
 
 def scans(labels, brightness, first=0):
@@ -135,14 +148,14 @@ def test_the_score_is_pooled_from_the_map_after_post_processing():
 
 def test_a_residual_is_taken_in_float32():
     x = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    detector = Blur(score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.1))
+    detector = Blur(score=Score(residual="l1"))
     anomaly_map, score = detector.scan(x)
     assert anomaly_map.dtype == score.dtype == torch.float32
     torch.testing.assert_close(anomaly_map, (x - x.mean(dim=(2, 3), keepdim=True).bfloat16().float()).abs())
 
 
 def test_scores_do_not_depend_on_batch_mates():
-    detector = Blur(score=Score(residual="mse", blur=1.0), optimizer=partial(torch.optim.SGD, lr=0.1))
+    detector = Blur(score=Score(residual="mse", blur=1.0))
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     together = detector.scan(x)[1]
     torch.testing.assert_close(torch.cat([detector.scan(x[i : i + 1])[1] for i in range(3)]), together)
@@ -175,3 +188,51 @@ def test_every_checkpoint_carries_the_record(tmp_path):
     content = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert content["mriad"] == {"run_id": "r", "config": {"seed": 1, "widths": [4, 8]}}
     assert content["state_dict"]["weight"] == detector.weight
+
+
+def mean_scan():
+    detector = MeanScan()
+    detector.fit_healthy([scans([0, 0], [0.1, 0.3]), scans([0], [0.5])])
+    return detector
+
+
+def test_a_fitted_detector_is_validated_without_an_optimizer_or_a_loss():
+    metrics = validated(scans([0, 1, 0, 1], [0.31, 0.9, 0.35, 0.0]), detector=mean_scan())
+    assert metrics == {"val/auroc": 1.0}
+
+
+def test_a_fitted_detector_goes_through_a_checkpoint(tmp_path):
+    detector = mean_scan()
+    detector.record = {"run_id": "r"}
+    validate = trainer()
+    validate.validate(detector, loader(scans([0, 1], [0.1, 0.2])), verbose=False)
+    validate.save_checkpoint(tmp_path / "best.ckpt", weights_only=True)
+    content = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    loaded = MeanScan()
+    loaded.load_state_dict(content["state_dict"])
+    assert content["mriad"] == {"run_id": "r"}
+    torch.testing.assert_close(loaded.mean, torch.full((1, 4, 4), 0.3))
+    torch.testing.assert_close(loaded.brightness, torch.tensor([0.1, 0.3, 0.5]))
+
+
+def test_loading_does_not_tie_a_fitted_detector_to_what_it_was_loaded_from():
+    stored = mean_scan().state_dict()
+    loaded = MeanScan()
+    loaded.load_state_dict(stored)
+    loaded.brightness.zero_()
+    assert stored["brightness"].sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"mean": torch.zeros(1, 4, 5)}, "size mismatch for mean"),
+        ({"mean": torch.zeros(4, 4)}, "size mismatch for mean"),
+        ({"other": torch.zeros(1)}, "Unexpected key"),
+        ({"mean": None}, "Missing key"),
+    ],
+)
+def test_what_does_not_belong_to_a_fitted_detector_is_not_loaded(wrong, told):
+    weights = {name: value for name, value in (mean_scan().state_dict() | wrong).items() if value is not None}
+    with pytest.raises(RuntimeError, match=told):
+        MeanScan().load_state_dict(weights)

@@ -1,4 +1,9 @@
+import json
+import re
+import shutil
+import subprocess
 from functools import partial
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,25 +18,43 @@ from mriad.scoring import Score
 from mriad.thresholds import Calibration
 
 SIZE = 16
+PROBE = """<script>
+addEventListener("load", () => {
+  const facts = {
+    pictures: [...document.images].map(picture => [picture.alt, picture.naturalWidth]),
+    text: document.body.innerText,
+    width: document.documentElement.scrollWidth,
+    room: document.documentElement.clientWidth,
+  };
+  const told = document.createElement("pre");
+  told.id = "facts";
+  told.textContent = JSON.stringify(facts);
+  document.body.replaceChildren(told);
+});
+</script>"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measure():
     """Measure a test of scans that are given by their class and score; the threshold is 0.5."""
 
-    def build(classes, scores, *, masked=(), lost=(), published=False, rule="youden", data="toy"):
-        """``masked``: classes that have lesion masks; ``lost``: rows whose mask the crop has cut away."""
+    def build(classes, scores, *, masked=(), lost=(), published=False, rule="youden", data="toy", **more):
+        """Build it.
+
+        ``masked``: classes that have lesion masks; ``lost``: rows whose mask the crop has cut away; ``paths`` of the
+        scans, ``size`` of a slice and ``promised`` false positive rate, where they matter.
+        """
         rng = np.random.default_rng(0)
-        count = len(classes)
+        count, size = len(classes), more.get("size", SIZE)
         has_mask = np.array([name in masked for name in classes])
-        lesions = np.zeros((count, SIZE, SIZE), dtype=bool)
+        lesions = np.zeros((count, size, size), dtype=bool)
         lesions[has_mask, 4:8, 4:8] = True
         lesions[list(lost)] = False
-        maps = (0.1 * rng.random((count, SIZE, SIZE)) + 0.8 * lesions).astype(np.float32)
+        maps = (0.1 * rng.random((count, size, size)) + 0.8 * lesions).astype(np.float32)
         labels = np.array([int(name != "healthy") for name in classes])
         table = pd.DataFrame(
             {
-                "path": [f"{i}.png" for i in range(count)],
+                "path": more.get("paths", [f"{i}.png" for i in range(count)]),
                 "group": [f"p{i}" for i in range(count)],
                 "class": classes,
                 "label": labels,
@@ -39,15 +62,20 @@ def measure():
                 "score": np.array(scores, dtype=float),
             }
         )
-        images = torch.from_numpy(rng.random((count, 1, SIZE, SIZE)).astype(np.float32))
+        images = torch.from_numpy(rng.random((count, 1, size, size)).astype(np.float32))
         datamodule = SimpleNamespace(
             name=data,
             split=SimpleNamespace(published=published),
             cache=SimpleNamespace(has_mask=lambda rows: has_mask[rows], masks_of=lambda rows: lesions[rows]),
             images=lambda rows: images[rows],
         )
+        val_scores = pd.DataFrame({"group": [*"abcde"], "label": [0, 0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.6, 0.9]})
         calibration = Calibration(
-            rule=rule, threshold=0.5, pixel_threshold=0.2, val_scores=pd.DataFrame({"score": [0.1]})
+            rule=rule,
+            threshold=0.5,
+            pixel_threshold=0.2,
+            val_scores=val_scores,
+            promised_fpr=more.get("promised"),
         )
         return Result.measure(
             table=table, rows=np.arange(count), maps=maps, datamodule=datamodule, calibration=calibration
@@ -56,7 +84,7 @@ def measure():
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mixed(measure):
     """Each outcome, two classes of anomalies, one of them with masks."""
     classes = ["healthy"] * 6 + ["glioma"] * 4 + ["pituitary tumour"] * 2
@@ -64,9 +92,59 @@ def mixed(measure):
     return measure(classes, scores, masked=["glioma"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vae():
     torch.manual_seed(0)
     network = VAENetwork(image_size=SIZE, latent_dim=3, widths=(4, 8))
     optimizer = partial(torch.optim.SGD, lr=0.1)
     return CompactVAE(network=network, beta=0.1, score=Score(), optimizer=optimizer).eval()
+
+
+@pytest.fixture(scope="session")
+def audit():
+    """What an audit found; the aspect ratio before scaling separates best, with an AUROC of 0.72."""
+    return SimpleNamespace(
+        verdict="Without any model: AUROC 0.720 from the aspect ratio of the original images.",
+        features=pd.DataFrame(
+            [["mean", "scaled", 0.6, "-", 0.5, 0.7], ["aspect_ratio", "raw", 0.72, "+", 0.65, 0.79]],
+            columns=["feature", "stage", "auroc", "sign", "low", "high"],
+        ),
+        duplicates=pd.DataFrame(
+            [["test", "healthy", "train", 6, 2, 1 / 3], ["train", "healthy", "test", 3000, 0, 0.0]],
+            columns=["role", "label", "within", "scans", "duplicated", "share"],
+        ),
+        mix=pd.DataFrame({"property": ["format"], "value": ["JPEG"], "test healthy": [1234]}),
+        outliers=pd.DataFrame({"path": ["odd<knee>.png"], "role": ["val"], "z": [12.3456]}),
+    )
+
+
+@pytest.fixture(scope="session")
+def browse(tmp_path_factory):
+    """Open a page in headless Chromium: what it shows, and what it asks the network for.
+
+    The page's own content security policy is taken off before, so that it cannot hide a request by blocking it.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    chromium = next((found for name in names if (found := shutil.which(name))), None)
+    if chromium is None:
+        pytest.skip("no Chromium on PATH to open the page in")
+
+    def open_page(page, *, width=1200):
+        work = tmp_path_factory.mktemp("browser")
+        page = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", page)
+        (work / "page.html").write_text(page.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        options += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={work / 'profile'}"]
+        options += [f"--log-net-log={work / 'net.json'}", f"--window-size={width},900", "--virtual-time-budget=10000"]
+        command = [chromium, *options, "--dump-dom", (work / "page.html").as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+        told = re.search(r'<pre id="facts">(.*?)</pre>', done.stdout, flags=re.DOTALL)
+        assert told, f"Chromium did not run the page: {done.stderr[-2000:]}"
+        events = json.loads((work / "net.json").read_text(encoding="utf-8"))["events"]
+        started = [event["params"] for event in events if "url" in event.get("params", {})]
+        # what the browser asks for by itself is started by no page
+        requests = {p["url"] for p in started if p.get("initiator", "not an origin") != "not an origin"}
+        outside = {url for url in requests if not url.startswith(("data:", "file:", "blob:"))}
+        return SimpleNamespace(**json.loads(unescape(told[1])), outside=outside)
+
+    return open_page

@@ -4,24 +4,30 @@ import numpy as np
 import pytest
 
 from mriad.errors import MriadError
+from mriad.metrics.bootstrap import GroupBootstrap
+from mriad.report import result as result_module
+from mriad.report.result import class_names
 
 IMAGE = {
     "auroc",
     "average_precision",
     "accuracy",
+    "accuracy_p_value",
     "no_information_rate",
     "balanced_accuracy",
     "precision",
     "recall",
     "specificity",
+    "false_positive_rate",
     "f1",
 }
+WITHOUT_INTERVAL = {"no_information_rate", "accuracy_p_value"}
 PIXEL = {"pixel_ap", "pixel_auroc", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing"}
 WITH_HEALTHY = {"pixel_ap_all", "pixel_auroc_all", "dice_all", "dice_oracle_all"}
 
 
 def names(result):
-    return set(result.flat_metrics())
+    return {name for name in result.flat_metrics() if not name.endswith(("_low", "_high"))}
 
 
 def test_the_names_of_the_metrics_are_those_of_the_design(mixed):
@@ -37,6 +43,57 @@ def test_the_names_of_the_metrics_are_those_of_the_design(mixed):
     }
     top = {f"test/{name}" for name in IMAGE | PIXEL | WITH_HEALTHY}
     assert names(mixed) == top | by_label | by_class
+
+
+def test_every_test_metric_has_an_interval_but_counts_rates_and_p_values(mixed):
+    flat = mixed.flat_metrics()
+    without = {name for name in names(mixed) if f"{name}_low" not in flat}
+    assert without == {f"test/{name}" for name in WITHOUT_INTERVAL} | {
+        f"test/{name}/support" for name in ("healthy", "anomalous", "glioma", "pituitary_tumour")
+    }
+    assert {f"{name}_{end}" for name in names(mixed) - without for end in ("low", "high")} == set(flat) - names(mixed)
+    for name in names(mixed) - without:
+        assert 0 <= flat[f"{name}_low"] <= flat[name] <= flat[f"{name}_high"] <= 1, name
+    assert flat["test/auroc_low"] < flat["test/auroc"] < flat["test/auroc_high"] <= 1
+    assert (flat["test/glioma/recall_low"], flat["test/glioma/recall_high"]) == mixed.intervals["glioma/recall"]
+
+
+def test_each_interval_is_that_of_its_own_number(measure):
+    # glioma is always found, cysts are found half of the time, healthy scans are called rarely
+    count = 40
+    classes = ["healthy"] * count + ["glioma"] * count + ["cyst"] * count
+    scores = [0.1] * (count - 2) + [0.7] * 2 + [0.9] * count + [0.6, 0.2] * (count // 2)
+    intervals = measure(classes, scores).intervals
+    assert intervals["glioma/recall"] == pytest.approx((0.025 ** (1 / count), 1))
+    assert 0.25 < intervals["cyst/recall"][0] < 0.4 and 0.6 < intervals["cyst/recall"][1] < 0.75
+    assert intervals["recall"] == intervals["anomalous/recall"]
+    assert intervals["specificity"] == intervals["healthy/recall"]
+    assert intervals["false_positive_rate"] == pytest.approx((0, 0.125))
+
+
+def test_the_groups_of_the_scans_are_drawn(measure, monkeypatch):
+    drawn = []
+    draw = GroupBootstrap.draw
+    monkeypatch.setattr(GroupBootstrap, "draw", lambda **given: drawn.append(given) or draw(**given))
+    table = measure(["healthy"] * 2 + ["glioma"] * 2, [0.1, 0.2, 0.9, 0.3]).table
+    (given,) = drawn
+    assert list(given["groups"]) == list(table["group"]) and list(given["labels"]) == list(table["label"])
+
+
+def test_pixel_intervals_draw_the_scans_that_have_a_lesion_and_the_healthy_ones(measure, monkeypatch):
+    given = []
+    original = result_module.pixel_intervals
+    monkeypatch.setattr(result_module, "pixel_intervals", lambda *a, **b: given.append(b) or original(*a, **b))
+    measure(["cyst", "healthy", "glioma", "healthy", "glioma"], [0.9, 0.1, 0.2, 0.3, 0.9], masked=["glioma"])
+    assert given[0]["bootstrap"].group.tolist() == [2, 4]
+    assert given[0]["healthy_bootstrap"].group.tolist() == [1, 3]
+
+
+def test_classes_with_one_name_in_metrics_are_told_apart(measure):
+    result = measure(["healthy"] * 2 + ["T1+c", "T1 c", "anomalous"], [0.1, 0.2, 0.9, 0.3, 0.9])
+    flat = result.flat_metrics()
+    assert class_names(result.by_class) == {"T1 c": "T1_c", "T1+c": "T1_c_", "anomalous": "anomalous_"}
+    assert (flat["test/T1_c/recall"], flat["test/T1_c_/recall"], flat["test/anomalous/recall"]) == (0, 1, 2 / 3)
 
 
 def test_every_number_is_a_plain_float(mixed):
@@ -77,7 +134,7 @@ def test_outcomes_name_what_the_decision_was(mixed):
 @pytest.mark.parametrize(
     ("classes", "present"),
     [
-        (["healthy"] * 3, {"accuracy", "no_information_rate", "specificity"}),
+        (["healthy"] * 3, {"accuracy", "no_information_rate", "specificity", "false_positive_rate"}),
         (["glioma"] * 3, {"accuracy", "no_information_rate", "recall"}),
     ],
     ids=["healthy", "anomalous"],

@@ -14,12 +14,33 @@ def printed(result, *, places=PLACES, width=80):
     return stream.getvalue()
 
 
-def test_metrics_stand_beside_their_names(mixed):
-    shown = {"AUROC": "auroc", "balanced accuracy": "balanced_accuracy", "no-information rate": "no_information_rate"}
+def test_metrics_stand_beside_their_names_and_intervals(mixed):
+    shown = {"AUROC": "auroc", "balanced accuracy": "balanced_accuracy", "false positive rate": "false_positive_rate"}
     shown |= {"recall (sensitivity)": "recall", "pixel AP": "pixel_ap", "Dice, oracle threshold": "dice_oracle"}
     words = " ".join(printed(mixed).split())
     for label, name in shown.items():
-        assert f" {label} {mixed.metrics[name]:.3f}" in words
+        low, high = mixed.intervals[name]
+        assert f" {label} {mixed.metrics[name]:.3f} [{low:.3f}, {high:.3f}]" in words
+    assert f" no-information rate {mixed.metrics['no_information_rate']:.3f} precision" in words
+
+
+def test_a_terminal_of_100_columns_holds_scans_and_pixels_side_by_side(mixed):
+    text = printed(mixed, width=100)
+    assert any("Scans" in line and "Pixels" in line for line in text.splitlines())
+    assert not any("Scans" in line and "Pixels" in line for line in printed(mixed).splitlines())
+    assert "…" not in text
+
+
+def test_accuracy_is_told_with_its_p_value(mixed):
+    p = mixed.metrics["accuracy_p_value"]
+    assert f"Accuracy above the no-information rate: p = {p:.3f} (one-sided binomial)." in printed(mixed)
+
+
+def test_the_healthy_false_positive_rate_is_told_as_promised_and_as_seen(measure):
+    result = measure(["healthy"] * 3 + ["glioma"], [0.1, 0.2, 0.9, 0.9], promised=0.2)
+    low, high = result.intervals["false_positive_rate"]
+    words = " ".join(printed(result).split())
+    assert f"promised 20.0 %, val 25.0 %, test 33.3 % [{100 * low:.1f}, {100 * high:.1f}]" in words
 
 
 def test_counts_threshold_and_rule_are_named(mixed):

@@ -6,7 +6,7 @@ import torch
 from mriad.errors import MriadError
 from mriad.scoring import Score
 from mriad.scoring.pooling import POOLINGS
-from mriad.scoring.postprocess import MASKS
+from mriad.scoring.postprocess import MASKS, brain, everywhere, foreground
 from mriad.scoring.residuals import RESIDUALS, absolute_error, gaussian_blur
 
 
@@ -52,23 +52,32 @@ def test_a_blur_forgives_a_displaced_fold_and_keeps_a_lesion():
 def test_without_a_mask_the_map_stays_as_it_is():
     x = torch.rand(2, 1, 6, 6)
     raw = torch.rand(2, 1, 6, 6)
-    assert torch.equal(Score(blur=3.0).postprocess(raw, x), raw)
+    score = Score(blur=3.0)
+    assert torch.equal(score.postprocess(raw, score.mask(x)), raw)
 
 
 def test_outside_the_mask_the_map_is_0():
     x = torch.zeros(1, 1, 6, 6)
     x[..., :3] = 0.5
-    strange = Score(mask="foreground").postprocess(torch.ones(1, 1, 6, 6), x)
-    assert torch.equal(strange, (x > 0.05).float())
+    score = Score(mask="foreground")
+    assert torch.equal(score.postprocess(torch.ones(1, 1, 6, 6), score.mask(x)), (x > 0.05).float())
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_the_mask_is_the_named_one(mask):
+    x = torch.zeros(1, 1, 32, 32)
+    x[..., 2:30, 2:30] = 0.9
+    x[..., 5:27, 5:27] = 0.01
+    x[..., 7:25, 7:25] = 0.5
+    known = {"none": everywhere, "foreground": foreground, "brain": brain}
+    assert torch.equal(Score(mask=mask).mask(x), known[mask](x, 0.05))
 
 
 def test_the_foreground_level_moves_the_mask():
     x = torch.tensor([0.1, 0.3, 0.6]).view(1, 1, 1, 3)
     raw = torch.tensor([9.0, 4.0, 2.0]).view(1, 1, 1, 3)
-    scores = [
-        Score(mask="foreground", pooling="mean", foreground_level=level).pool(raw, x).item()
-        for level in (0.05, 0.2, 0.5, 0.9)
-    ]
+    choices = [Score(mask="foreground", pooling="mean", foreground_level=level) for level in (0.05, 0.2, 0.5, 0.9)]
+    scores = [score.pool(raw, score.mask(x)).item() for score in choices]
     assert scores == [5.0, 3.0, 2.0, 0.0]
 
 
@@ -78,10 +87,13 @@ def test_maps_and_scores_do_not_depend_on_batch_mates(mask, pooling):
     generator = torch.Generator().manual_seed(0)
     x, raw = torch.rand(3, 1, 8, 8, generator=generator), torch.rand(3, 1, 8, 8, generator=generator)
     x[1] = 0.0
-    maps = score.postprocess(raw, x)
-    scores = score.pool(maps, x)
+    mask_of_all = score.mask(x)
+    maps = score.postprocess(raw, mask_of_all)
+    scores = score.pool(maps, mask_of_all)
     for index in range(3):
         one = slice(index, index + 1)
-        alone = score.postprocess(raw[one], x[one])
+        mask_of_one = score.mask(x[one])
+        assert torch.equal(mask_of_one, mask_of_all[one])
+        alone = score.postprocess(raw[one], mask_of_one)
         torch.testing.assert_close(alone, maps[one])
-        torch.testing.assert_close(score.pool(alone, x[one]), scores[one])
+        torch.testing.assert_close(score.pool(alone, mask_of_one), scores[one])

@@ -33,6 +33,8 @@ CONFIG = {
         "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001},
     },
 }
+SPLIT = {"path": ["a", "b"], "role": ["train", "test"], "group": ["a", "b"]}
+SEEN = {"content": ["1"], "patient": [""], "phash": ["0f"], "phash_head": ["f0"]}
 CALIBRATION = {
     "rule": "youden",
     "threshold": 0.5,
@@ -52,6 +54,8 @@ def content():
             "choices": {"model": "ae", "experiment": None},
             "run_id": "r1",
             "calibration": copy.deepcopy(CALIBRATION),
+            "split": copy.deepcopy(SPLIT),
+            "seen": copy.deepcopy(SEEN),
         },
     }
 
@@ -88,6 +92,8 @@ def test_a_checkpoint_gives_back_preprocessing_calibration_and_origin(content, s
     assert checkpoint.preprocess() == Preprocess(image_size=16)
     assert checkpoint.choices == {"model": "ae", "experiment": None}
     assert checkpoint.run_id == "r1"
+    assert checkpoint.split.to_dict(orient="list") == SPLIT
+    assert checkpoint.seen.to_dict(orient="list") == SEEN
     calibration = checkpoint.require_calibration()
     assert (calibration.rule, calibration.threshold, calibration.pixel_threshold) == ("youden", 0.5, 0.25)
     assert calibration.val_scores.to_dict(orient="list") == CALIBRATION["val_scores"]
@@ -127,10 +133,11 @@ def test_a_truncated_checkpoint_is_told(content, save):
         {"state_dict": {}},
         {"mriad": 5, "state_dict": {}},
         {"mriad": {}, "state_dict": {}},
-        {"mriad": {"config": CONFIG, "choices": {}}},
-        {"mriad": {"config": CONFIG}, "state_dict": {}},
+        {"mriad": {"config": CONFIG, "choices": {}, "split": SPLIT, "seen": SEEN}},
+        {"mriad": {"config": CONFIG, "split": SPLIT, "seen": SEEN}, "state_dict": {}},
+        {"mriad": {"config": CONFIG, "choices": {}}, "state_dict": {}},
     ],
-    ids=["tensor", "list", "weights", "number", "empty record", "no weights", "no choices"],
+    ids=["tensor", "list", "weights", "number", "empty record", "no weights", "no choices", "no split"],
 )
 def test_a_torch_file_of_another_program_is_told(save, other):
     assert "is a checkpoint of another program" in refusal(save(other))

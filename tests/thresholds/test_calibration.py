@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mriad.errors import MriadError
-from mriad.thresholds import Calibration, Fixed, MaxF1, MeanStd, Quantile, Sensitivity, Youden
+from mriad.thresholds import Calibration, Conformal, Fixed, MaxF1, MeanStd, Quantile, Sensitivity, Youden
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def val_scores():
 
 @pytest.fixture
 def calibration(val_scores):
-    return Calibration(rule="youden", threshold=0.8, pixel_threshold=0.25, val_scores=val_scores)
+    return Calibration(rule="youden", threshold=0.8, pixel_threshold=0.25, val_scores=val_scores, promised_fpr=0.1)
 
 
 def leaves(node):
@@ -48,21 +48,44 @@ def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
     file.seek(0)
     back = Calibration.from_record(torch.load(file, weights_only=True)["mriad"]["calibration"])
     assert (back.rule, back.threshold, back.pixel_threshold) == ("youden", 0.8, 0.25)
+    assert back.promised_fpr == 0.1
     pd.testing.assert_frame_equal(back.val_scores, calibration.val_scores)
 
 
 @pytest.mark.parametrize(
     "rule",
-    [Youden(), MaxF1(), Sensitivity(target=0.5), MeanStd(k=2), Quantile(q=0.5), Fixed(value=3)],
+    [Youden(), MaxF1(), Sensitivity(target=0.5), MeanStd(k=2), Quantile(q=0.5), Fixed(value=3), Conformal(alpha=0.3)],
     ids=lambda r: r.name,
 )
 def test_a_refit_gives_what_a_fresh_fit_gives(calibration, val_scores, rule):
     back = Calibration.from_record(calibration.as_record())
     again = back.refit(rule)
-    fresh = rule.fit(val_scores["score"].to_numpy(), val_scores["label"].to_numpy()).threshold_
-    assert (again.rule, again.threshold) == (rule.name, fresh)
+    fresh = rule.fit(val_scores["score"].to_numpy(), val_scores["label"].to_numpy(), val_scores["group"].to_numpy())
+    assert (again.rule, again.threshold) == (rule.name, fresh.threshold_)
     assert again.pixel_threshold == calibration.pixel_threshold
+    assert again.promised_fpr == rule.promised_fpr
     assert (back.rule, back.threshold) == ("youden", 0.8)
+
+
+def test_a_fit_counts_the_groups_of_the_val_scans(val_scores):
+    # six groups among twelve healthy scans promise 1 / 7 and no less
+    Calibration.fit(Conformal(alpha=0.15), val_scores, pixel_threshold=0.1)
+    with pytest.raises(MriadError, match="val holds 6"):
+        Calibration.fit(Conformal(alpha=0.14), val_scores, pixel_threshold=0.1)
+
+
+def test_a_record_from_before_promises_were_kept_promises_nothing(calibration):
+    record = calibration.as_record()
+    del record["promised_fpr"]
+    assert Calibration.from_record(record).promised_fpr is None
+
+
+def test_the_false_positive_rate_on_val_is_of_healthy_scans_above_the_threshold(val_scores):
+    val_scores["score"] = [0.1, 0.8, 0.81] + [0.5] * 9 + [2.0] * 8
+    calibration = Calibration(rule="fixed", threshold=0.8, pixel_threshold=0.1, val_scores=val_scores)
+    assert calibration.val_fpr == 1 / 12
+    diseased = Calibration(**{**vars(calibration), "val_scores": val_scores[val_scores["label"] == 1]})
+    assert diseased.val_fpr is None
 
 
 def test_a_refit_on_healthy_val_scores_says_what_is_missing(calibration, val_scores):

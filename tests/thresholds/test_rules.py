@@ -4,6 +4,7 @@ from sklearn.metrics import f1_score
 
 from mriad.errors import MriadError
 from mriad.thresholds import Fixed, MaxF1, MeanStd, Quantile, Sensitivity, Youden
+from mriad.thresholds.rules import count_groups, group_shares
 
 RULES = [Youden(), MaxF1(), Sensitivity(target=0.8), MeanStd(k=1.0), Quantile(q=0.9)]
 LABELLED = [rule for rule in RULES if rule.needs_labels]
@@ -12,6 +13,10 @@ BLIND = [rule for rule in RULES if not rule.needs_labels]
 
 def name(rule):
     return rule.name
+
+
+def called(rule, scores):
+    return (scores > rule.threshold_).astype(int).tolist()
 
 
 def tied_scores(seed):
@@ -46,10 +51,10 @@ def test_no_cut_does_better_than_the_fitted_one(rule, quality, seed):
 @pytest.mark.parametrize("seed", range(15))
 def test_sensitivity_is_the_highest_threshold_that_reaches_its_target(target, seed):
     scores, labels = tied_scores(seed)
-    called = scores > Sensitivity(target=target).fit(scores, labels).threshold_
+    found = scores > Sensitivity(target=target).fit(scores, labels).threshold_
     reaching = [scores > cut for cut in every_cut(scores) if (scores > cut)[labels == 1].mean() >= target - 1e-9]
-    assert called[labels == 1].mean() >= target - 1e-9
-    assert called.sum() == min(other.sum() for other in reaching)
+    assert found[labels == 1].mean() >= target - 1e-9
+    assert found.sum() == min(other.sum() for other in reaching)
 
 
 @pytest.mark.parametrize(("target", "needed"), [(0.95, 19), (0.55, 11), (0.951, 20)])
@@ -68,12 +73,12 @@ def test_the_threshold_lies_midway_between_two_scores():
 def test_neighbouring_floats_are_told_apart():
     scores = np.array([1.0, np.nextafter(1.0, 2.0)])
     for rule in (Youden(), MaxF1(), Sensitivity()):
-        assert rule.fit(scores, np.array([0, 1])).decide(scores).tolist() == [0, 1]
+        assert called(rule.fit(scores, np.array([0, 1])), scores) == [0, 1]
 
 
 def test_youden_calls_nothing_where_anomalies_score_lower():
     scores, labels = np.array([5.0, 6.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
-    assert Youden().fit(scores, labels).decide(scores).sum() == 0
+    assert called(Youden().fit(scores, labels), scores) == [0, 0, 0, 0]
 
 
 def test_mean_std_and_quantile_by_hand():
@@ -116,21 +121,16 @@ def test_scores_that_are_not_finite_are_refused(rule, broken):
 @pytest.mark.parametrize("rule", RULES, ids=name)
 def test_where_all_scores_are_equal_all_scans_are_called_alike(rule):
     scores = np.full(6, 0.5)
-    decisions = rule.fit(scores, np.array([0, 0, 0, 1, 1, 1])).decide(scores)
+    rule.fit(scores, np.array([0, 0, 0, 1, 1, 1]))
     assert np.isfinite(rule.threshold_)
-    assert set(decisions.tolist()) == ({1} if rule.name in ("max_f1", "sensitivity") else {0})
+    assert set(called(rule, scores)) == ({1} if rule.name in ("max_f1", "sensitivity") else {0})
 
 
 @pytest.mark.parametrize("rule", BLIND, ids=name)
 def test_a_single_healthy_scan_is_not_called(rule):
     rule.fit(np.array([0.7]), np.array([0]))
     assert rule.threshold_ == pytest.approx(0.7)
-    assert rule.decide(np.array([0.7])).tolist() == [0]
-
-
-def test_a_score_at_the_threshold_is_healthy():
-    rule = Fixed(value=0.5).fit(np.array([]), np.array([]))
-    assert rule.decide(np.array([0.49, 0.5, np.nextafter(0.5, 1), 9.0])).tolist() == [0, 0, 1, 1]
+    assert called(rule, np.array([0.7])) == [0]
 
 
 def test_a_fixed_threshold_needs_no_val_and_ignores_what_is_there():
@@ -154,3 +154,26 @@ def test_sensitivity_takes_a_share(target):
 def test_quantile_takes_a_quantile(q):
     with pytest.raises(MriadError, match=r"threshold\.q"):
         Quantile(q=q)
+
+
+def test_a_quantile_promises_what_it_leaves_above_and_most_rules_promise_nothing():
+    assert Quantile(q=0.9).promised_fpr == pytest.approx(0.1)
+    assert [rule.promised_fpr for rule in (Youden(), MaxF1(), Sensitivity(), MeanStd(), Fixed(value=1))] == [None] * 5
+
+
+@pytest.mark.parametrize("rule", RULES, ids=name)
+def test_groups_move_none_of_the_rules_that_count_scans(rule):
+    scores, labels = tied_scores(3)
+    alone = rule.fit(scores, labels).threshold_
+    assert rule.fit(scores, labels, np.arange(len(labels)) // 4).threshold_ == alone
+
+
+def test_groups_with_a_healthy_scan_are_counted():
+    labels, groups = np.array([0, 0, 1, 0, 1]), np.array(["a", "a", "a", "b", "c"])
+    assert count_groups(labels, groups) == 2
+    assert count_groups(labels, None) == 3
+
+
+def test_groups_share_alike():
+    shares = group_shares(np.array(["b", "a", "b", "c", "b", "b"]))
+    np.testing.assert_allclose(shares, np.array([1 / 4, 1, 1 / 4, 1, 1 / 4, 1 / 4]) / 3)

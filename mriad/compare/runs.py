@@ -1,0 +1,146 @@
+"""Tested runs as a comparison needs them, read from an MLflow store that is left as it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mriad.compare.options import of_evaluation, of_training
+from mriad.errors import MriadError
+from mriad.tracking.run import PARENT_TAG, Run
+from mriad.tracking.store import absolute, connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
+
+_SQLITE = "sqlite:///"
+_TEST = "test/"
+_MOST = 5000  # runs of a sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRun:
+    """A run and what its test found.
+
+    Args:
+        run_id: id in the store.
+        started: when, in milliseconds since 1970.
+        seed: what tells it from other runs of its method.
+        options: what the method is, by the names of the parameters.
+        metrics: logged test metrics by name, without 'test/'.
+        scores: scores table.
+        notes: what speaks against its numbers, a clause each.
+    """
+
+    run_id: str
+    started: int
+    seed: str
+    options: dict[str, str]
+    metrics: dict[str, float]
+    scores: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def read_runs(run_ids: Sequence[str], tracking_uri: str) -> list[ScoredRun]:
+    """Read tested runs: trainings, and evaluations of trainings.
+
+    Args:
+        run_ids: their ids; one that is named twice is read once. The id of a sweep stands for its finished runs.
+        tracking_uri: MLflow tracking URI of a store that is there.
+
+    Raises:
+        MriadError: if the store is not there, does not know a run, or a run has no scores.
+    """
+    tracking_uri = absolute(tracking_uri)
+    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).exists():
+        raise MriadError(
+            f"There is no MLflow store {tracking_uri}; name the one that the runs are in with --tracking-uri, "
+            "or go to the folder where they were trained."
+        )
+    client = connect(tracking_uri)
+    named = {run.info.run_id: run for run_id in run_ids for run in _named(client, run_id, tracking_uri)}
+    return [_read(client, run, tracking_uri) for run in named.values()]
+
+
+def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredRun]:
+    """The run of an id, or the finished runs of a sweep."""
+    stored = _stored(client, run_id)
+    if stored is None:
+        raise MriadError(
+            f"There is no run '{run_id}' in {tracking_uri}; look its id up in the MLflow UI, or name the store "
+            "that it is in with --tracking-uri."
+        )
+    if stored.data.tags.get("kind") != "sweep":
+        return [stored]
+    below = f"tags.`{PARENT_TAG}` = '{run_id}' and attributes.status = 'FINISHED'"
+    found = client.search_runs([stored.info.experiment_id], below, max_results=_MOST, order_by=["start_time"])
+    if not found:
+        raise MriadError(f"The sweep '{run_id}' has no finished run; wait for one, or start it again.")
+    return list(found)
+
+
+def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredRun:
+    options, seed = _method(client, stored)
+    values = {name: value for name, value in stored.data.metrics.items() if name.startswith(_TEST)}
+    return ScoredRun(
+        run_id=stored.info.run_id,
+        started=stored.info.start_time,
+        seed=seed,
+        options=options,
+        metrics={name.removeprefix(_TEST): value for name, value in values.items()},
+        scores=_scores(client, stored, tracking_uri),
+        notes=tuple(_notes(stored)),
+    )
+
+
+def _stored(client: MlflowClient, run_id: str) -> StoredRun | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException:
+        return None
+
+
+def _method(client: MlflowClient, stored: StoredRun) -> tuple[dict[str, str], str]:
+    """Options and seed, for an evaluation those of its training."""
+    params, tags = stored.data.params, stored.data.tags
+    if tags.get("kind") != "evaluation":
+        return of_training(params, tags), params.get("seed", stored.info.run_id)
+    source_id = tags.get("source_run", "")
+    source = _stored(client, source_id) if source_id else None
+    if source is None:  # tested from a checkpoint alone: nothing says which seed or options it was trained with
+        return {**of_training(params, tags), "training": source_id or stored.info.run_id}, source_id
+    training = of_training(source.data.params, source.data.tags)
+    return of_evaluation(training, params), source.data.params.get("seed", source_id)
+
+
+def _scores(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> pd.DataFrame:
+    info, tags = stored.info, stored.data.tags
+    run = Run(client=client, run_id=info.run_id, experiment_id=info.experiment_id, uri=tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return pd.read_parquet(run.download("scores.parquet", Path(folder)))
+        except MriadError:
+            pass
+    why = f" ({tags['failure'].rstrip('.')})" if "failure" in tags else ""
+    raise MriadError(
+        f"Run '{info.run_id}' is {info.status}{why} and has no scores.parquet, for it has not been tested; leave it "
+        "out, or finish it with python train.py resume=<id>."
+    )
+
+
+def _notes(stored: StoredRun) -> list[str]:
+    info, tags = stored.info, stored.data.tags
+    notes = []
+    if "protocol" in tags:
+        notes.append(f"a published protocol, {tags['protocol']}; do not believe these numbers")
+    if info.status != "FINISHED":
+        notes.append(f"run {info.run_id} is {info.status}; its scores may not be its last")
+    return notes

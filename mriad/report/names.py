@@ -1,0 +1,37 @@
+"""What metrics are called where a person reads them."""
+
+from __future__ import annotations
+
+IMAGE = (
+    ("auroc", "AUROC"),
+    ("average_precision", "average precision"),
+    ("balanced_accuracy", "balanced accuracy"),
+    ("accuracy", "accuracy"),
+    ("no_information_rate", "no-information rate"),
+    ("precision", "precision"),
+    ("recall", "recall (sensitivity)"),
+    ("specificity", "specificity"),
+    ("false_positive_rate", "false positive rate"),
+    ("f1", "F1"),
+)
+PIXEL = (
+    ("pixel_ap", "pixel AP"),
+    ("pixel_auroc", "pixel AUROC"),
+    ("pixel_aupro", "pixel AUPRO (30 % FPR)"),
+    ("dice", "Dice"),
+    ("dice_per_scan", "Dice per scan"),
+    ("dice_oracle", "Dice, oracle threshold"),
+    ("pointing", "peak inside the lesion"),
+)
+PIXEL_WITH_HEALTHY = (
+    ("pixel_ap_all", "pixel AP"),
+    ("pixel_auroc_all", "pixel AUROC"),
+    ("dice_all", "Dice"),
+    ("dice_oracle_all", "Dice, oracle threshold"),
+)
+LABELS = dict(IMAGE + PIXEL) | {"support": "scans"}
+
+
+def p_value(p: float) -> str:
+    """A p-value as it is printed: 'p < 0.001' or 'p = 0.031'."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

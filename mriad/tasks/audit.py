@@ -1,0 +1,35 @@
+"""Audit a data set and its split, without any model and without a run."""
+
+from __future__ import annotations
+
+import json
+
+from omegaconf import DictConfig
+
+from mriad.audit.audit import Audit
+from mriad.audit.terminal import print_audit
+from mriad.plots.audit import trivial_features
+from mriad.tasks.session import load_data, prepare
+
+
+def audit(cfg: DictConfig) -> float | None:
+    """Print the audit and write it to the job's folder.
+
+    Args:
+        cfg: the composed ``conf/audit.yaml``.
+
+    Returns:
+        The best AUROC to be had without any model, None where test holds one label only.
+
+    Raises:
+        MriadError: on bad input.
+    """
+    folder = prepare(cfg)
+    found = Audit.of(load_data(cfg.data, roles=()))
+    (folder / "audit.json").write_text(json.dumps(found.as_record(), indent=2))
+    found.features.to_csv(folder / "audit_features.csv", index=False)
+    if not found.features.empty:
+        trivial_features(found.features).savefig(folder / "audit.png")
+    print_audit(found)
+    print(f"Written to {folder}")
+    return found.metrics().get("audit/trivial_auroc")

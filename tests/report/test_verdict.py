@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import pytest
+
+from mriad.report.verdict import best_feature, false_positive_sentence, key_figures, statements, threshold_sentence
+
+
+def with_interval(result, name, low, high):
+    return replace(result, intervals={**result.intervals, name: (low, high)})
+
+
+def with_metrics(result, **metrics):
+    return replace(result, metrics={**result.metrics, **metrics})
+
+
+def said(result, audit):
+    return [(statement.tone, statement.text) for statement in statements(result, audit)]
+
+
+@pytest.mark.parametrize(
+    ("auroc", "low", "tone", "words"),
+    [
+        (0.9, 0.8, "good", "Better than every trivial feature: AUROC 0.900 [0.800, 0.950] against 0.720"),
+        (0.9, 0.7, "plain", "Ahead of the best trivial feature, but not beyond doubt"),
+        (0.71, 0.6, "bad", "aspect ratio (raw) alone reaches AUROC 0.720, the detector AUROC 0.710 [0.600, 0.950]"),
+        (0.72, 0.6, "bad", "No model is needed to do as well"),
+        (
+            0.9,
+            0.5,
+            "bad",
+            "guessing: AUROC 0.900 [0.500, 0.950], where aspect ratio (raw) alone reaches 0.720.",
+        ),
+    ],
+)
+def test_the_detector_is_held_against_the_best_trivial_feature(mixed, audit, auroc, low, tone, words):
+    result = with_interval(with_metrics(mixed, auroc=auroc), "auroc", low, 0.95)
+    (first_tone, first), *_ = said(result, audit)
+    assert first_tone == tone
+    assert words in first
+
+
+def test_the_best_feature_is_the_one_of_the_highest_auroc(audit):
+    assert best_feature(audit) == ("aspect ratio (raw)", 0.72)
+    assert best_feature(None) is None
+
+
+@pytest.mark.parametrize(("p", "tone", "words"), [(0.0004, "good", "p < 0.001"), (0.05, "bad", "p = 0.050")])
+def test_accuracy_is_held_against_the_commoner_answer(mixed, p, tone, words):
+    result = with_interval(with_metrics(mixed, accuracy_p_value=p), "accuracy", 0.55, 0.8)
+    told = [(t, text) for t, text in said(result, None) if "Accuracy" in text]
+    ((seen, text),) = told
+    assert seen == tone
+    assert "Accuracy 66.7 % is" in text
+    assert ("is not above the 50.0 % of always answering 'healthy'" in text) == (tone == "bad")
+    assert words in text
+
+
+def test_a_small_p_value_does_not_do_where_groups_leave_doubt(mixed):
+    result = with_interval(with_metrics(mixed, accuracy_p_value=0.01), "accuracy", 0.45, 0.8)
+    assert [tone for tone, text in said(result, None) if "Accuracy" in text] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("promised", "low", "tone", "words"),
+    [
+        (0.4, 0.1, "good", "promised 40.0 %, val 25.0 %, test 33.3 % [10.0, 60.0]: in keeping with the promise."),
+        (
+            0.2,
+            0.1,
+            "plain",
+            "promised 20.0 %, val 25.0 %, test 33.3 % [10.0, 60.0]: above what was promised, but not beyond doubt.",
+        ),
+        (0.05, 0.1, "bad", "promised 5.0 %, val 25.0 %, test 33.3 % [10.0, 60.0]: above what was promised."),
+        (None, 0.1, "plain", "val 25.0 %, test 33.3 % [10.0, 60.0]; the rule youden promises none."),
+    ],
+)
+def test_the_promised_false_positive_rate_is_held_against_the_one_seen(measure, promised, low, tone, words):
+    result = measure(["healthy"] * 3 + ["glioma"], [0.1, 0.2, 0.9, 0.9], promised=promised)
+    result = with_interval(result, "false_positive_rate", low, 0.6)
+    assert (tone, f"Healthy false positives: {words}") in said(result, None)
+    assert false_positive_sentence(result) == f"Healthy false positives: {words}"
+
+
+def test_without_healthy_scans_there_is_no_false_positive_rate(measure):
+    assert false_positive_sentence(measure(["glioma"] * 2, [0.2, 0.9])) is None
+
+
+def test_key_figures_count_what_was_found_and_what_was_called(mixed, audit):
+    figures = {figure.title: figure for figure in key_figures(mixed, audit)}
+    assert list(figures) == ["Sensitivity", "False positive rate", "AUROC", "Accuracy"]
+    assert (figures["Sensitivity"].text, figures["Sensitivity"].sentence) == ("66.7 %", "finds 4 of 6 anomalous scans")
+    assert figures["False positive rate"].sentence == "calls 2 of 6 healthy scans anomalous"
+    assert figures["False positive rate"].interval == mixed.intervals["false_positive_rate"]
+    assert figures["AUROC"].mark == 0.72
+    assert figures["Accuracy"].mark == 0.5
+
+
+def test_the_threshold_says_what_it_was_fitted_on(measure):
+    classes, scores = ["healthy", "glioma"], [0.1, 0.9]
+    assert threshold_sentence(measure(classes, scores)) == (
+        "Threshold 0.5, by the rule youden on val (4 healthy and 1 anomalous scans)."
+    )
+    assert threshold_sentence(measure(classes, scores, rule="fixed")) == "Threshold 0.5, given by the user."
