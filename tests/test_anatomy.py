@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from mriad.anatomy import brain_mask, head_mask
 from mriad.data.decode import decode
@@ -238,6 +239,45 @@ def test_a_muscle_that_a_thin_bridge_ties_to_the_brain_is_cut_off():
     mask = brain_mask(image.astype(np.float32))
     assert overlap(mask, brain) > 0.88
     assert mask[muscle].mean() < 0.1
+
+
+STRIPPED = {"scalp": 0.0, "skull": 0.0}
+SHOWN = [{}, STRIPPED, {"background": 1.0, "scalp": 0.6}, {"background": 0.3, "scalp": 0.9}]
+
+
+def burnt_in(image: np.ndarray, *, value: float = 1.0) -> np.ndarray:
+    """A letter and a line of numbers in the corners."""
+    canvas = Image.fromarray((image * 255).astype(np.uint8))
+    pen = ImageDraw.Draw(canvas)
+    pen.text((1, 1), "R", fill=int(value * 255), font_size=12)
+    pen.text((84, 115), "W 600", fill=int(value * 255), font_size=11)
+    return np.asarray(canvas, dtype=np.float32) / 255
+
+
+@pytest.mark.parametrize("contrast", SHOWN, ids=str)
+def test_text_that_is_burnt_in_is_no_brain(contrast):
+    image = head(**contrast)
+    written = burnt_in(image, value=0.0 if contrast.get("background") == 1.0 else 1.0)
+    text = np.abs(written - image) > 0.1
+    assert text.sum() > 100
+    mask = brain_mask(written)
+    assert overlap(mask, BRAIN) > 0.9
+    assert not mask[text].any()
+
+
+@pytest.mark.parametrize("background", [1.0, 0.25])
+def test_a_skull_stripped_brain_on_a_bright_background_is_found(background):
+    mask = brain_mask(np.where(BRAIN, head(brain=0.6), background).astype(np.float32))
+    assert overlap(mask, BRAIN) > 0.9
+
+
+@pytest.mark.parametrize("contrast", SHOWN, ids=str)
+def test_the_brain_is_one_piece_without_a_hole(contrast):
+    image = head(**contrast)
+    image[ellipse(HEAD.shape, centre=(60, 64), radii=(12, 6))] = 0.02  # ventricles
+    mask = brain_mask(burnt_in(image))
+    assert ndimage.label(mask)[1] == 1
+    np.testing.assert_array_equal(ndimage.binary_fill_holes(mask), mask)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.2, 1.0])

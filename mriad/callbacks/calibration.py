@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
 from mriad.callbacks.scan_scores import ScanScores
 from mriad.errors import MriadError
@@ -17,6 +19,8 @@ class ThresholdCalibration(ScanScores):
     """Calibrates at the end of ``trainer.validate`` and puts the result into the detector's record.
 
     The pixel threshold is a quantile of the healthy val maps, all pixels together; it needs no label of a pixel.
+    A score with a healthy atlas gets it first, in a pass of its own over the healthy val scans: scores and maps that
+    are calibrated on are then those that a test or a prediction gives.
 
     Args:
         rule: fitted on the val scores.
@@ -30,6 +34,13 @@ class ThresholdCalibration(ScanScores):
         self._rule = rule
         self._pixel_quantile = pixel_quantile
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit the healthy atlas where the score has one."""
+        detector = cast(Any, pl_module)
+        if trainer.state.fn == TrainerFn.VALIDATING and detector.score.atlas is not None:
+            detector.score.atlas.reset()
+            detector.score.atlas.fit(_healthy(detector, cast(Any, trainer).val_dataloaders))
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fit the rule and the pixel threshold."""
         super().on_validation_end(trainer, pl_module)
@@ -42,3 +53,15 @@ class ThresholdCalibration(ScanScores):
         pixel_threshold = float(np.quantile(self.maps[healthy], self._pixel_quantile))
         calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold)
         detector.record["calibration"] = calibration.as_record()
+
+
+def _healthy(detector: Any, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Maps (B, 1, H, W) of the healthy scans and the pixels that count, likewise, batch by batch."""
+    for batch in batches:
+        healthy = batch["label"] == 0
+        if not healthy.any():
+            continue
+        x = batch["image"][healthy].to(detector.device)
+        area = batch.get("pixel_area")
+        maps, _ = detector.scan(x, None if area is None else area[healthy].to(detector.device))
+        yield maps, detector.score.mask(x.float())

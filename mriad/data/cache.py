@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from mriad.data.catalog import Catalog, content_hash
+from mriad.data.catalog import Catalog, content_hash, spacing_of
 from mriad.data.decode import decode
 from mriad.data.fingerprint import THUMBNAIL_SIZE, Fingerprint, thumbnail
 from mriad.data.geometry import ScanGeometry
@@ -89,6 +89,13 @@ class SliceCache:
         """(n, S, S) lesion masks of rows that have one."""
         return self.masks[self.facts["mask_index"].to_numpy()[rows]].astype(bool)
 
+    def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
+        facts = self.facts.iloc[rows]
+        scan_pixels = facts["frame_height"] * facts["frame_width"] / facts["image_size"] ** 2
+        area = [np.nan if spacing is None else float(np.prod(spacing)) for spacing in facts["spacing"]]
+        return (scan_pixels * area).to_numpy(dtype=np.float32)
+
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:
     hashes: dict[str, str] = {"": ""}
@@ -100,8 +107,11 @@ def _key(catalog: Catalog, preprocess: Preprocess) -> str:
             hashes[file] = content_hash(catalog.root / file)
         return hashes[file], name
 
-    contents, masks = catalog.table["content"], catalog.table["mask"]
-    scans = [(content, *identity_of(mask)) for content, mask in zip(contents, masks, strict=True)]
+    contents, masks, spacings = (catalog.table[column] for column in ("content", "mask", "spacing"))
+    scans = [
+        (content, *identity_of(mask), *([spacing] if spacing else []))
+        for content, mask, spacing in zip(contents, masks, spacings, strict=True)
+    ]
     identity = json.dumps([_VERSION, asdict(preprocess), scans])
     return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
 
@@ -124,6 +134,7 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
             try:
                 decoded = decode(file)
                 images[row], geometry = preprocess(decoded.pixels)
+                geometry = replace(geometry, spacing=spacing_of(catalog.table["spacing"].iat[row]))
                 if reference:
                     mask = read_mask(catalog.root, reference, size=decoded.pixels.shape)
                     masks[mask_index[row]] = geometry.mask_to_network(mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +25,11 @@ COLUMNS = {
     "patient": "patient id, '' where unknown",
     "plane": "axial, coronal, sagittal, or ''",
     "contrast": "T1, T1c, T2, FLAIR, ..., or ''",
+    "spacing": "millimetres per pixel: one number, or 'row x column' as in '0.5 x 0.6'; '' where unknown",
     "pool": "'labelled' where a random split may put a scan into nothing but the labelled pool, else ''",
 }
+
+SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
 
 LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}
 
@@ -51,8 +55,8 @@ class Catalog:
 
         Raises:
             MriadError: if there is no scan, or one has no path, a path that another one has, a label other
-                than 0 and 1, a class that contradicts its label, a mask though healthy, or an unknown plane
-                or pool.
+                than 0 and 1, a class that contradicts its label, a mask though healthy, a spacing that is none, or an
+                unknown plane or pool.
         """
         table = pd.DataFrame(list(records))
         if table.empty:
@@ -78,6 +82,8 @@ class Catalog:
             ),
             "is labelled healthy but has a lesion mask; mend one of the two": ((labels == 0) & (table["mask"] != "")),
         }
+        no_spacing = (table["spacing"] != "") & table["spacing"].map(spacing_of).isna()
+        faults["has a spacing that is none; use millimetres per pixel, as in 0.5 or 0.5 x 0.6"] = no_spacing
         for column, legal in LEGAL.items():
             words = ", ".join(word for word in legal if word)
             faults[f"has an unknown {column}; use {words} or leave it empty"] = ~table[column].isin(legal)
@@ -121,6 +127,16 @@ class Catalog:
             log.info("%d of %d files are copies of another and count once.", copies, len(table))
         kept = pd.concat([unique, table[table["content"] == ""]])
         return replace(self, table=kept.sort_values("path", ignore_index=True))
+
+
+def spacing_of(text: str) -> tuple[float, float] | None:
+    """Millimetres per pixel, (row, column), that the column ``spacing`` states; None if it states none."""
+    found = SPACING.fullmatch(text.strip())
+    if found is None:
+        return None
+    row = float(found["row"])
+    column = float(found["column"] or row)
+    return (row, column) if row > 0 and column > 0 else None
 
 
 def content_hash(file: Path) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mriad.data.augment import Augment
+from mriad.data.batches import Anomalies, Batch, SliceDataset, TrainDataset, as_tensor, loader, mixed
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.grouping import in_group_of
@@ -35,49 +35,6 @@ class Layout(Protocol):
         ...
 
 
-class Batch(TypedDict):
-    """What a loader yields: image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog."""
-
-    image: Tensor
-    label: Tensor
-    row: Tensor
-
-
-class SliceDataset(Dataset[Batch]):
-    """Slices of the given catalog rows, fetched a batch at a time.
-
-    Args:
-        images: (N, S, S) uint8 slices.
-        labels: (N,) labels.
-        rows: rows to serve, in this order.
-        augment: applied to the uint8 slices of each batch; None for none.
-    """
-
-    def __init__(
-        self,
-        *,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        augment: Augment | None = None,
-    ) -> None:
-        self._images, self._labels, self._rows, self._augment = images, labels, rows, augment
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        rows = self._rows[indices]
-        images = self._images[rows]
-        if self._augment is not None:
-            images = self._augment(images)
-        return Batch(
-            image=torch.from_numpy(images).unsqueeze(1).float().div_(255.0),
-            label=torch.from_numpy(self._labels[rows]),
-            row=torch.from_numpy(rows),
-        )
-
-
 class MRIDataModule(LightningDataModule):
     """Serves the scans of one layout in their roles.
 
@@ -91,6 +48,12 @@ class MRIDataModule(LightningDataModule):
         split: draws the roles.
         cache_dir: folder of the slice cache; ``~`` is expanded.
         augment: for train only; None for none.
+        anomalies: pastes synthetic anomalies into the healthy scans of train, after ``augment``; None for none.
+        labelled_train: number of scans of the labelled pool that train with their masks, see ``labelled_rows``.
+        labelled_share: share of an epoch's scans that they make up: they are repeated in turn, each at least once,
+            beside every healthy scan once.
+        labelled_pool: anomalous scans to set aside where the split's options leave it to the data set; the options
+            read it, this module does not.
         drop_identical: count files of identical content once.
         max_broken: largest share of unreadable scans that are skipped with a warning instead of ending the run.
         batch_size: scans per batch.
@@ -112,6 +75,10 @@ class MRIDataModule(LightningDataModule):
         split: Split,
         cache_dir: str | Path,
         augment: Augment | None = None,
+        anomalies: Anomalies | None = None,
+        labelled_train: int = 0,
+        labelled_share: float = 0.2,
+        labelled_pool: int = 0,
         drop_identical: bool = True,
         max_broken: float = 0.05,
         batch_size: int = 32,
@@ -123,13 +90,18 @@ class MRIDataModule(LightningDataModule):
                 f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
                 "set data.image_size alone."
             )
+        if labelled_train < 0:
+            raise MriadError(f"data.labelled_train={labelled_train} is negative; give a number of scans.")
+        if not 0 < labelled_share < 1:
+            raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
         self.name = name
         self.preprocess = preprocess
         self.split = split
         self.cache_dir = Path(cache_dir).expanduser()
         self.batch_size = batch_size
         self._read_catalog = partial(layout, root=root, download=download)
-        self._augment = augment
+        self._augment, self._anomalies = augment, anomalies
+        self._labelled_train, self._labelled_share = labelled_train, labelled_share
         self._drop_identical = drop_identical
         self._max_broken = max_broken
         self._num_workers = num_workers
@@ -186,6 +158,25 @@ class MRIDataModule(LightningDataModule):
         rows = np.sort(self.split_table["row"][self.split_table["role"] == role].to_numpy(dtype=np.int64))
         return rows if label is None else rows[self.table["label"].to_numpy()[rows] == label]
 
+    def labelled_rows(self) -> NDArray[np.int64]:
+        """Catalog rows of the labelled pool that train with their masks, ``labelled_train`` of them.
+
+        They come in the order of their content hashes, which is as good as random: fewer are always among more, and
+        neither a seed nor going on with a training changes them.
+
+        Raises:
+            MriadError: if the pool has too few scans with masks.
+        """
+        pool = self.rows("labelled", 1)
+        pool = pool[self.cache.has_mask(pool)]
+        if len(pool) < self._labelled_train:
+            raise MriadError(
+                f"The labelled pool of data set '{self.name}' has {len(pool)} scans with masks, fewer than "
+                f"data.labelled_train={self._labelled_train}: raise data.split.labelled or lower data.labelled_train."
+            )
+        order = self.table["content"].to_numpy()[pool].argsort(kind="stable")
+        return pool[order[: self._labelled_train]]
+
     def scans(self, role: str) -> pd.DataFrame:
         """The scans of a role: catalog columns, ``group`` and ``role``, indexed by catalog row."""
         part = self.split_table[self.split_table["role"] == role].set_index("row").sort_index()
@@ -233,10 +224,10 @@ class MRIDataModule(LightningDataModule):
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
-        return self._dataset(rows).__getitems__(list(range(len(rows))))["image"]
+        return as_tensor(self.cache.images[rows])
 
     def require(self, role: str, *, label: int | None = None) -> None:
-        """Raise a MriadError if a role holds no scan (of ``label``)."""
+        """Raise a MriadError if a role holds no scan (of ``label``), or train lacks labelled scans it shall have."""
         if len(self.rows(role, label)) == 0:
             kind = {None: "", 0: "healthy ", 1: "anomalous "}[label]
             counts = ", ".join(f"{n} {name}" for name, n in self.table["class"].value_counts().items())
@@ -244,22 +235,35 @@ class MRIDataModule(LightningDataModule):
                 f"No {kind}scan is left for {role} in data set '{self.name}' ({counts}): "
                 f"add {kind}scans or change data.split."
             )
+        if role == "train":
+            self.labelled_rows()
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled, augmented healthy scans."""
-        return self._loader(self.rows("train"), augment=self._augment, shuffle=True)
+        """Shuffled, augmented healthy scans, with anomalies and labelled scans where they are asked for.
+
+        Raises:
+            MriadError: see ``labelled_rows``.
+        """
+        dataset = TrainDataset(
+            slices=self.cache,
+            labels=self._labels(),
+            rows=mixed(self.rows("train"), self.labelled_rows(), self._labelled_share),
+            augment=self._augment,
+            anomalies=self._anomalies,
+        )
+        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers, shuffle=True)
 
     def fit_dataloader(self) -> DataLoader[Batch]:
-        """Train scans as they are: not shuffled, not augmented, none left out."""
-        return self._loader(self.rows("train"))
+        """Healthy train scans as they are: not shuffled, not augmented, none left out."""
+        return self._as_they_are("train")
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Healthy and anomalous scans that thresholds are fitted on."""
-        return self._loader(self.rows("val"))
+        return self._as_they_are("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Scans that nothing was fitted on."""
-        return self._loader(self.rows("test"))
+        return self._as_they_are("test")
 
     def _with_hashes(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         return self.table.loc[rows].join(self.cache.facts[["phash", "phash_head"]])
@@ -274,24 +278,9 @@ class MRIDataModule(LightningDataModule):
             return "split=grouped keeps them together"
         return "a chain was cut there" if group == "auto" else "data.split.group=auto keeps them together"
 
-    def _dataset(self, rows: NDArray[np.int64], augment: Augment | None = None) -> SliceDataset:
-        labels = self.table["label"].to_numpy(dtype=np.int64)
-        return SliceDataset(images=self.cache.images, labels=labels, rows=rows, augment=augment)
+    def _labels(self) -> NDArray[np.int64]:
+        return self.table["label"].to_numpy(dtype=np.int64)
 
-    def _loader(
-        self, rows: NDArray[np.int64], *, augment: Augment | None = None, shuffle: bool = False
-    ) -> DataLoader[Batch]:
-        alone = len(rows) > self.batch_size and len(rows) % self.batch_size == 1
-        return DataLoader(
-            self._dataset(rows, augment),
-            batch_size=self.batch_size,
-            shuffle=shuffle,
-            drop_last=shuffle and alone,  # batch normalisation cannot train on one scan
-            num_workers=self._num_workers,
-            persistent_workers=self._num_workers > 0,
-            collate_fn=_as_is,  # type: ignore[arg-type]
-        )
-
-
-def _as_is(batch: Batch) -> Batch:
-    return batch
+    def _as_they_are(self, role: str) -> DataLoader[Batch]:
+        dataset = SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role))
+        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers)

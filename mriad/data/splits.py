@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,9 +10,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from mriad.data.drawing import pool_groups, spread
 from mriad.data.grouping import BITS, MIRRORED, Grouping, View, groups
 from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
+
+HELD_OUT_BY = ("contrast", "plane")
 
 ROLES = ("train", "labelled", "val", "test")
 
@@ -52,7 +54,12 @@ class GroupedSplit:
         val: share of the healthy scans in val (those in groups with an anomalous scan aside).
         test: share of the healthy scans in test; the rest trains.
         val_anomalies: share of the anomalous scans (those of the labelled pool aside) in val; the rest is tested.
-        labelled: number of anomalous scans to set aside in the labelled pool, besides those that fill only it.
+        labelled: number of anomalous scans to set aside in the labelled pool, besides those that fill only it. Groups
+            with masks come first; of such a group the scans with a mask are counted, and the others come on top. It
+            takes no more than half of the anomalous scans.
+        train_on: values of ``contrast`` or ``plane``, as in ``{"contrast": ["T2", "FLAIR"]}``, that scans of train,
+            val and the labelled pool must have; the others are dropped. None keeps all.
+        test_on: the same for test. Roles are drawn before scans are dropped, so neither changes a role.
         seed: draws the roles; no other seed does.
     """
 
@@ -64,6 +71,8 @@ class GroupedSplit:
     test: float = 0.2
     val_anomalies: float = 0.2
     labelled: int = 0
+    train_on: Mapping[str, Sequence[str]] | None = None
+    test_on: Mapping[str, Sequence[str]] | None = None
     seed: int = 0
     published = False
 
@@ -79,7 +88,17 @@ class GroupedSplit:
             raise MriadError(f"data.split.labelled={self.labelled} is negative; give a number of scans.")
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Draw the roles of a catalog's rows."""
+        """Draw the roles of a catalog's rows.
+
+        Raises:
+            MriadError: if ``train_on`` or ``test_on`` names a column or value that is not there.
+        """
+        may_train, may_be_tested = _matches(table, "train_on", self.train_on), _matches(table, "test_on", self.test_on)
+        split = self._draw(table)
+        kept = np.where(split["role"] == "test", may_be_tested[split["row"]], may_train[split["row"]]).astype(bool)
+        return split[kept].reset_index(drop=True)
+
+    def _draw(self, table: pd.DataFrame) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
         rows = table.assign(group=groups(table, self.group, bits=self.bits, view=self.view, mirrored=self.mirrored))
         rows = rows[~_pool_only_beside_others(rows)]
@@ -89,19 +108,12 @@ class GroupedSplit:
         diseased = open_rows.groupby("group")["label"].transform("max") == 1
         healthy_part, diseased_part = open_rows[~diseased], open_rows[diseased]
         healthy_shares = {"train": 1 - self.val - self.test, "val": self.val, "test": self.test}
+        roles[healthy_part.index] = healthy_part["group"].map(spread(healthy_part, healthy_shares, rng))
         anomalous = diseased_part[diseased_part["label"] == 1]
-        pool = min(1.0, self.labelled / max(len(anomalous), 1))
-        rest = 1 - pool
-        anomaly_shares = {
-            "labelled": pool,
-            "val": rest * self.val_anomalies,
-            "test": rest * (1 - self.val_anomalies),
-        }
-        for part, scans, shares in (
-            (healthy_part, healthy_part, healthy_shares),
-            (diseased_part, anomalous, anomaly_shares),
-        ):
-            roles[part.index] = part["group"].map(_spread(scans, shares, rng))
+        pool = pool_groups(anomalous, self.labelled, rng)
+        anomaly_shares = {"val": self.val_anomalies, "test": 1 - self.val_anomalies}
+        role_of = spread(anomalous[~anomalous["group"].isin(pool)], anomaly_shares, rng)
+        roles[diseased_part.index] = diseased_part["group"].map(role_of | dict.fromkeys(pool, "labelled"))
         return pd.DataFrame({"row": rows.index, "group": rows["group"], "role": roles}).reset_index(drop=True)
 
 
@@ -203,41 +215,19 @@ def _pool_only_beside_others(rows: pd.DataFrame) -> pd.Series:
     return pool_only & ~pool_only.groupby(rows["group"]).transform("all")
 
 
-def _spread(rows: pd.DataFrame, shares: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
-    """Role of each group, class by class, so that no class misses a role's share of it by more than its largest group.
-
-    Large groups are placed first, while there is room to make up for them: at random among the roles that have room,
-    in proportion to it; if none has, in the one with the most.
-    """
-    counts = rows.groupby(["group", "class"], sort=True).size().reset_index(name="scans")
-    counts = counts.sort_values("scans", kind="stable")
-    order = counts.drop_duplicates("group", keep="last").set_index("group")[["class"]]  # the class of most of its scans
-    order["size"] = rows.groupby("group").size()
-    order = order.sort_index().iloc[rng.permutation(len(order))]
-    asked = np.array([share for share in shares.values() if share > 0])
-    roles = [role for role, share in shares.items() if share > 0]
-    owed = np.zeros(len(roles))
-    role_of: dict[str, str] = {}
-    for _, part in order.groupby("class", sort=True):
-        # classes make up for each other's rounding, but not for large groups: each shall have its share
-        room = asked * part["size"].sum() + owed.clip(-1, 1)
-        owed += asked * part["size"].sum()
-        part = part.sort_values("size", ascending=False, kind="stable")
-        for group, size in zip(part.index, part["size"], strict=True):
-            open_room = np.where(room >= size, room, 0.0)
-            fits = open_room.sum() > 0
-            chosen = rng.choice(len(roles), p=open_room / open_room.sum()) if fits else int(room.argmax())
-            role_of[group] = roles[chosen]
-            room[chosen] -= size
-            owed[chosen] -= size
-    sizes = order["size"]
-    filled = {role: sum(int(sizes[g]) for g in role_of if role_of[g] == role) for role in roles}
-    for empty in [role for role in roles if filled[role] == 0 and len(order) >= len(roles)]:
-        # a small set must not lose a role to rounding: the fullest of several groups gives up its smallest
-        groups_of = Counter(role_of.values())
-        fullest = max((role for role in roles if groups_of[role] > 1), key=lambda role: filled[role])
-        donor = min((g for g in role_of if role_of[g] == fullest), key=lambda g: int(sizes[g]))
-        role_of[donor] = empty
-        filled[fullest] -= int(sizes[donor])
-        filled[empty] += int(sizes[donor])
-    return role_of
+def _matches(table: pd.DataFrame, option: str, condition: Mapping[str, Sequence[str]] | None) -> pd.Series:
+    """Which scans have one of the values that are named, in every column that is named."""
+    matches = pd.Series(True, index=table.index)
+    for column, wanted in (condition or {}).items():
+        if column not in HELD_OUT_BY:
+            raise MriadError(f"data.split.{option} names the column '{column}'; choose {' or '.join(HELD_OUT_BY)}.")
+        values = [wanted] if isinstance(wanted, str) else list(wanted)
+        there = sorted(set(table[column]) - {""})
+        for value in values:
+            if value not in there:
+                raise MriadError(
+                    f"data.split.{option} names the {column} '{value}', which no scan has; "
+                    f"there are: {', '.join(there) or 'none'}."
+                )
+        matches &= table[column].isin(values)
+    return matches

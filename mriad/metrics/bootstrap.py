@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from typing import Self
 
 import numpy as np
@@ -160,6 +161,28 @@ def interval(draws: Draws, n_groups: int) -> Interval:
         if np.all(np.abs(told - share) < 1e-9):  # but for rounding
             exact = binomtest(share * n_groups, n_groups).proportion_ci(LEVEL, method="exact")
             return float(exact.low), float(exact.high)
+    low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def count_interval(draws: Draws, n_groups: int) -> Interval | None:
+    """95 % percentile interval of a mean count, which may be above 1.
+
+    A count that is 0 in every resample gets the exact bound for a Poisson mean with no event in ``n_groups`` trials
+    (Garwood, Biometrika 1936).
+
+    Args:
+        draws: (R,) the mean of each resample, NaN where it has none.
+        n_groups: the number of groups that it rests on.
+
+    Returns:
+        None where there is nothing to resample: a count has no greatest value.
+    """
+    told = draws[~np.isnan(draws)]
+    if n_groups < 2 or told.size == 0:
+        return None
+    if not told.any():
+        return 0.0, -log((1 - LEVEL) / 2) / n_groups
     low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

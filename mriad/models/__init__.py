@@ -1,11 +1,13 @@
 """Detectors and their networks."""
 
 from mriad.models.autoencoder import Autoencoder
+from mriad.models.denoising import DenoisingAutoencoder
 from mriad.models.detector import Detector, FittedDetector, ReconstructionDetector, TrainedDetector
 from mriad.models.intensity import Intensity
 from mriad.models.medianomaly import MedIAnomalyVAE
 from mriad.models.nearest import Nearest
 from mriad.models.pca import PCA
+from mriad.models.synthetic_anomaly import SyntheticAnomaly
 from mriad.models.vae import VAE, CompactVAE, ResidualVAE
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "CompactVAE",
+    "DenoisingAutoencoder",
     "Detector",
     "FittedDetector",
     "Intensity",
@@ -20,5 +23,6 @@ __all__ = [
     "Nearest",
     "ReconstructionDetector",
     "ResidualVAE",
+    "SyntheticAnomaly",
     "TrainedDetector",
 ]

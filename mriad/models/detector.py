@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from lightning import LightningModule
@@ -39,8 +39,11 @@ class Detector(LightningModule, ABC):
         score: makes an anomaly score of an anomaly map.
 
     Attributes:
+        learns_masks: whether it learns where anomalies are; if not, it must see healthy scans only.
         record: plain values that every checkpoint of this detector carries: config, calibration, run id.
     """
+
+    learns_masks: ClassVar[bool] = False
 
     def __init__(self, *, score: Score) -> None:
         super().__init__()
@@ -56,11 +59,16 @@ class Detector(LightningModule, ABC):
         """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count; all (B, 1, H, W)."""
         return self.score.pool(anomaly_map, mask)
 
-    def scan(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Post-processed anomaly maps (B, 1, H, W) and anomaly scores (B,) of a batch, both float32."""
+    def scan(self, x: Tensor, pixel_area: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Post-processed anomaly maps (B, 1, H, W) and anomaly scores (B,) of a batch, both float32.
+
+        Args:
+            x: (B, 1, H, W) in [0, 1].
+            pixel_area: (B,) mm2 that a pixel of x covers, NaN where unknown; None if all are.
+        """
         x = x.float()
         mask = self.score.mask(x)
-        anomaly_map = self.score.postprocess(self.anomaly_map(x).float(), mask)
+        anomaly_map = self.score.postprocess(self.anomaly_map(x).float(), mask, pixel_area)
         return anomaly_map, self.image_score(x, anomaly_map, mask).float()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
@@ -79,7 +87,7 @@ class Detector(LightningModule, ABC):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
-        anomaly_map, score = self.scan(batch["image"])
+        anomaly_map, score = self.scan(batch["image"], batch.get("pixel_area"))
         return Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -106,9 +114,13 @@ class TrainedDetector(Detector):
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Scalar losses of a batch of healthy scans (B, 1, H, W); the one named 'loss' is minimised."""
 
+    def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scalar losses of a train batch; a detector that learns masks overrides it."""
+        return self.losses(batch["image"])
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """One step on healthy scans; losses are logged per epoch."""
-        losses = self.losses(batch["image"])
+        """One step; losses are logged per epoch."""
+        losses = self.training_losses(batch)
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()},
             on_step=False,

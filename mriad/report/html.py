@@ -73,11 +73,13 @@ def report_html(
         statements=verdict.statements(result, audit),
         threshold=verdict.threshold_sentence(result),
         metrics=_metrics(result),
+        false_components=verdict.false_component_sentence(result),
         p_value=names.p_value,
         features=_features(result, audit),
         figures=_figures(result),
         classes=tables.class_table(result),
         labels=tables.label_table(result),
+        sizes=tables.size_table(result),
         gallery=pictures.gallery_pictures(result, detector),
         outcomes=_OUTCOMES,
         counts=result.outcomes().value_counts().to_dict(),
@@ -100,6 +102,7 @@ def _metrics(result: Result) -> dict[str, list[tables.Measured]]:
     groups = {
         "Scans": names.IMAGE,
         "Pixels": names.PIXEL,
+        "Lesions": names.LESION,
         "Pixels, all scans": names.PIXEL_WITH_HEALTHY,
     }
     rows = {title: tables.metric_rows(result, group) for title, group in groups.items()}

@@ -23,11 +23,26 @@ PIXEL = (
     ("dice_oracle", "Dice, oracle threshold"),
     ("pointing", "peak inside the lesion"),
 )
+LESION = (
+    ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+    ("lesion_recall", "lesion recall"),
+)
+BY_SIZE = (
+    ("recall", "recall of scans"),
+    ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+    ("pixel_ap", "pixel AP"),
+    ("pixel_aupro", "pixel AUPRO (30 % FPR)"),
+    ("dice", "Dice"),
+    ("dice_per_scan", "Dice per scan"),
+    ("dice_oracle", "Dice, oracle threshold"),
+    ("pointing", "peak inside the lesion"),
+)
 PIXEL_WITH_HEALTHY = (
     ("pixel_ap_all", "pixel AP"),
     ("pixel_auroc_all", "pixel AUROC"),
     ("dice_all", "Dice"),
     ("dice_oracle_all", "Dice, oracle threshold"),
+    ("lesion_sensitivity_all", "lesions hit, 1 FP/scan"),
 )
 LABELS = dict(IMAGE + PIXEL) | {"support": "scans"}
 

@@ -15,8 +15,8 @@ from mriad.data import MRIDataModule
 from mriad.metrics.bootstrap import GroupBootstrap, Interval
 from mriad.metrics.image import class_report, confusion, image_metrics, metrics_by_class
 from mriad.metrics.intervals import image_intervals, intervals_by_class, report_intervals
-from mriad.metrics.pixel import pixel_metrics
-from mriad.metrics.pixel_intervals import pixel_intervals
+from mriad.metrics.sizes import SizeThird
+from mriad.report.pixels import measure_pixels
 from mriad.thresholds import Calibration
 
 Number = TypeVar("Number")
@@ -41,6 +41,7 @@ class Result:
         intervals: 95 % interval (low, high) of each number that has one, by its name in ``flat_metrics`` without
             'test/': ``<name>``, ``healthy/<name>``, ``anomalous/<name>``, and ``<class>/<name>`` with the class as
             ``class_names`` writes it.
+        thirds: scans that have a lesion mask, by its size, as rows of the table; empty where they are too few.
     """
 
     data: str
@@ -55,6 +56,7 @@ class Result:
     report: pd.DataFrame
     confusion: NDArray[np.int64]
     intervals: dict[str, Interval]
+    thirds: list[SizeThird]
 
     @classmethod
     def measure(
@@ -90,9 +92,7 @@ class Result:
         if has_mask.any():
             for index, lesion in zip(np.flatnonzero(has_mask), datamodule.cache.masks_of(rows[has_mask]), strict=True):
                 masks[index] = lesion
-        pixels, pixel_bounds = _measure_pixels(
-            maps, masks, table["label"].to_numpy() == 0, threshold=calibration.pixel_threshold, bootstrap=bootstrap
-        )
+        pixels = measure_pixels(table, maps, masks, threshold=calibration.pixel_threshold, bootstrap=bootstrap)
         return cls(
             data=str(datamodule.name),
             published=datamodule.split.published,
@@ -101,11 +101,12 @@ class Result:
             images=datamodule.images(rows).squeeze(1).numpy(),
             maps=maps,
             masks=masks,
-            metrics=image_metrics(table) | pixels,
+            metrics=image_metrics(table) | pixels.metrics,
             by_class=by_class,
             report=class_report(table),
             confusion=confusion(table),
-            intervals=intervals | pixel_bounds,
+            intervals=intervals | pixels.intervals,
+            thirds=pixels.thirds,
         )
 
     def flat_metrics(self) -> dict[str, float]:
@@ -138,32 +139,6 @@ def class_names(classes: Iterable[str]) -> dict[str, str]:
             name += "_"
         plain[anomaly] = name
     return plain
-
-
-def _measure_pixels(
-    maps: NDArray[np.float32],
-    masks: list[NDArray[np.bool_] | None],
-    healthy: NDArray[np.bool_],
-    *,
-    threshold: float,
-    bootstrap: GroupBootstrap,
-) -> tuple[dict[str, float], dict[str, Interval]]:
-    """Pixel metrics and their intervals, empty where no scan has a lesion mask."""
-    lesions = {row: mask for row, mask in enumerate(masks) if mask is not None and mask.any()}  # a crop may cut it away
-    if not lesions:
-        return {}, {}
-    rows, stacked = list(lesions), np.stack(list(lesions.values()))
-    metrics = pixel_metrics(maps[rows], stacked, threshold=threshold, healthy_maps=maps[healthy])
-    bounds = pixel_intervals(
-        metrics,
-        maps[rows],
-        stacked,
-        threshold=threshold,
-        bootstrap=bootstrap.of(rows),
-        healthy_maps=maps[healthy],
-        healthy_bootstrap=bootstrap.of(healthy),
-    )
-    return metrics, bounds
 
 
 def _under(prefix: str, numbers: Mapping[str, Number]) -> dict[str, Number]:

@@ -8,7 +8,7 @@ from numbers import Real
 
 import pandas as pd
 
-from mriad.report.names import LABELS
+from mriad.report.names import BY_SIZE, LABELS
 from mriad.report.result import Result, class_names
 
 ROLES = ("train", "labelled", "val", "test")
@@ -71,6 +71,25 @@ def class_table(result: Result) -> Table:
     return _with_intervals(result, class_names(result.by_class), result.by_class, "class")
 
 
+def size_table(result: Result) -> Table:
+    """Metrics with intervals of the scans with small, medium and large lesions, a column each; no rows without them."""
+    thirds = result.thirds
+    counts = [
+        ["scans", *(f"{len(third.rows):,}" for third in thirds)],
+        ["lesion area, pixels", *(f"{third.least:,} to {third.most:,}" for third in thirds)],
+    ]
+    numbers = [
+        [label, *(_measured(result, f"{name}_{third.name}") for third in thirds)]
+        for name, label in BY_SIZE
+        if any(f"{name}_{third.name}" in result.metrics for third in thirds)
+    ]
+    return Table(
+        columns=["lesions", *(third.name for third in thirds)],
+        rows=counts + numbers if thirds else [],
+        numeric=[False] + [True] * len(thirds),
+    )
+
+
 def label_table(result: Result) -> Table:
     """Precision, recall, F1 and support of healthy and anomalous, with intervals."""
     numbers = {str(label): {str(k): float(v) for k, v in row.items()} for label, row in result.report.iterrows()}
@@ -130,6 +149,11 @@ def _with_intervals(
     return Table(
         columns=[head, *(LABELS.get(name, name) for name in names)], rows=rows, numeric=[False] + [True] * len(names)
     )
+
+
+def _measured(result: Result, name: str) -> str:
+    bounds = result.intervals.get(name)
+    return f"{_text(result.metrics.get(name))}{_bracket(bounds) if bounds else ''}"
 
 
 def _place(name: str) -> tuple[int, str]:

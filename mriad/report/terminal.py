@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from mriad.report.names import IMAGE, PIXEL, p_value
+from mriad.report.names import IMAGE, LESION, PIXEL, p_value
 from mriad.report.result import Result
-from mriad.report.verdict import false_positive_sentence
+from mriad.report.verdict import false_component_sentence, false_positive_sentence
 from mriad.thresholds import Fixed
 
 _GAP = 3  # columns between two tables
@@ -41,14 +41,18 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
             "[bold red]Published protocol, flawed on purpose:[/bold red] test scans, or copies of them, "
             "took part in training or calibration. Do not believe these numbers."
         )
-    pixels = _numbers("Pixels", PIXEL, result) if "pixel_ap" in result.metrics else None
+    pixels = _numbers("Pixels", PIXEL + LESION, result) if "pixel_ap" in result.metrics else None
     _side_by_side(console, _numbers("Scans", IMAGE, result), pixels)
     _side_by_side(console, _confusion(result), _classes(result))
+    if result.thirds:
+        console.print(_sizes(result))
     if "accuracy_p_value" in result.metrics:
         told = p_value(result.metrics["accuracy_p_value"])
         console.print(f"Accuracy above the no-information rate: {told} (one-sided binomial).", highlight=False)
     if rates := false_positive_sentence(result):
         console.print(rates, highlight=False)
+    if components := false_component_sentence(result):
+        console.print(components, highlight=False)
     for what, where in places:
         console.print(f"[bold]{what:<11}[/bold] {escape(where)}", soft_wrap=True, highlight=False)
 
@@ -98,4 +102,15 @@ def _classes(result: Result) -> Table:
     for name, numbers in result.by_class.items():
         auroc = f"{numbers['auroc']:.3f}" if "auroc" in numbers else "-"
         table.add_row(escape(name), str(int(numbers["support"])), auroc, f"{numbers['recall']:.3f}")
+    return table
+
+
+def _sizes(result: Result) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("Lesions", "scans", "pixels", "recall", "lesions hit", "pixel AP", "Dice"):
+        table.add_column(column, justify="left" if column == "Lesions" else "right")
+    for third in result.thirds:
+        shown = (f"{name}_{third.name}" for name in ("recall", "lesion_sensitivity", "pixel_ap", "dice"))
+        area = f"{third.least:,}-{third.most:,}"
+        table.add_row(third.name, str(len(third.rows)), area, *(f"{result.metrics[name]:.3f}" for name in shown))
     return table

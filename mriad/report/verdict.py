@@ -140,6 +140,16 @@ def false_positive_sentence(result: Result) -> str | None:
     return statement.text if statement else None
 
 
+def false_component_sentence(result: Result) -> str | None:
+    """How many false alarms the pixel threshold leaves on a scan; None where no scan has a lesion mask."""
+    told = [
+        f"{result.metrics[name]:.2f} per scan{whose}{_between(result.intervals.get(name), digits=2)}"
+        for name, whose in (("false_components", ""), ("false_components_all", " with the healthy scans"))
+        if name in result.metrics
+    ]
+    return f"False components at the pixel threshold: {', '.join(told)}." if told else None
+
+
 def threshold_sentence(result: Result) -> str:
     """Which threshold decided, and what it was fitted on."""
     calibration = result.calibration
@@ -237,8 +247,8 @@ def _commoner(result: Result) -> str:
     return "anomalous" if result.table["label"].mean() > 0.5 else "healthy"
 
 
-def _between(interval: tuple[float, float] | None, *, as_percent: bool = False) -> str:
+def _between(interval: tuple[float, float] | None, *, as_percent: bool = False, digits: int = 3) -> str:
     if interval is None:
         return ""
     low, high = interval
-    return f" [{100 * low:.1f}, {100 * high:.1f}]" if as_percent else f" [{low:.3f}, {high:.3f}]"
+    return f" [{100 * low:.1f}, {100 * high:.1f}]" if as_percent else f" [{low:.{digits}f}, {high:.{digits}f}]"

@@ -22,6 +22,27 @@ def absolute_error(x: Tensor, reconstruction: Tensor) -> Tensor:
     return (x - reconstruction).abs()
 
 
+def positive_error(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """max(x - reconstruction, 0): what is brighter than healthy; all (B, 1, H, W), in [0, 1] for inputs in [0, 1]."""
+    return (x - reconstruction).clamp(min=0)
+
+
+def negative_error(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """max(reconstruction - x, 0): what is darker than healthy; all (B, 1, H, W), in [0, 1] for inputs in [0, 1]."""
+    return (reconstruction - x).clamp(min=0)
+
+
+def gradient_error(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """L1 distance of the two images' gradients, in [0, 2] for inputs in [0, 1]; all (B, 1, H, W).
+
+    Gradients are central differences, per pixel, with the border repeated. A lesion shows by its outline.
+    """
+    difference = F.pad(x - reconstruction, [1] * 4, mode="replicate")
+    down = (difference[..., 2:, 1:-1] - difference[..., :-2, 1:-1]) / 2
+    across = (difference[..., 1:-1, 2:] - difference[..., 1:-1, :-2]) / 2
+    return down.abs() + across.abs()
+
+
 def structural_dissimilarity(x: Tensor, reconstruction: Tensor) -> Tensor:
     """1 - SSIM, in [0, 2]; both (B, 1, H, W) in [0, 1], result likewise. Uniform 11x11 window; Wang et al. 2004."""
     return 1.0 - ssim_map(x, reconstruction)
@@ -43,6 +64,30 @@ def ssim_map(x: Tensor, reconstruction: Tensor) -> Tensor:
     return full
 
 
+def equalize(images: Tensor, x: Tensor, level: float) -> Tensor:
+    """Histogram-equalise images by the histogram of the scans that they belong to.
+
+    A value becomes the share of the scan's foreground that is no brighter, so that the foreground of x itself is spread
+    evenly over (0, 1] and its background is 0. The histogram has a bin for each of the 256 levels of an 8-bit scan;
+    between levels the share is interpolated. Gonzalez and Woods, Digital Image Processing, section 3.3.
+
+    Args:
+        images: (B, 1, H, W) in [0, 1]: x, or its reconstruction.
+        x: scans (B, 1, H, W) in [0, 1].
+        level: brightness above which a pixel is foreground.
+
+    Returns:
+        (B, 1, H, W) in [0, 1]; 0 for a scan without foreground.
+    """
+    bins = (x.nan_to_num().clamp(0, 1) * 255).round().long().flatten(1)
+    counted = (x > level).flatten(1).to(x)
+    histogram = x.new_zeros(len(x), 256).scatter_add_(1, bins, counted)
+    share = histogram.cumsum(dim=1) / counted.sum(dim=1, keepdim=True).clamp(min=1)
+    position = (images.clamp(0, 1) * 255).flatten(1)
+    below = position.nan_to_num().floor().long().clamp(max=254)  # NaN stays NaN in the weights
+    return torch.lerp(share.gather(1, below), share.gather(1, below + 1), position - below).view_as(images)
+
+
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian filter of standard deviation ``sigma`` pixels, cut at 3 sigma, border repeated; (B, 1, H, W)."""
     reach = max(1, round(3 * sigma))
@@ -57,4 +102,7 @@ RESIDUALS: dict[str, Residual] = {
     "mse": squared_error,
     "l1": absolute_error,
     "ssim": structural_dissimilarity,
+    "gradient": gradient_error,
+    "positive": positive_error,
+    "negative": negative_error,
 }

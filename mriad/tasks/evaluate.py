@@ -81,7 +81,7 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without.
     """
     stored = checkpoint.config.data
-    stored.augment = None
+    _without_training(stored)
     require_trusted(stored)
     for override in HydraConfig.get().overrides.task:
         if override.lstrip("+~").startswith(("data.preprocess", "data.image_size")):
@@ -93,7 +93,7 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         with open_dict(data):
             data.image_size = stored.image_size
             data.preprocess = stored.preprocess
-            data.augment = None
+            _without_training(data)
         return data
     if "split" in cfg.data:
         raise MriadError(
@@ -104,6 +104,12 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     if cfg.data.root is not None:
         stored.root = cfg.data.root
     return stored
+
+
+def _without_training(data: DictConfig) -> None:
+    """Clear the options that matter for train scans alone."""
+    with open_dict(data):
+        data.augment, data.anomalies, data.labelled_train = None, None, 0
 
 
 def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint) -> None:

@@ -15,7 +15,7 @@ from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tracking.run import Tracker
 
 OUTPUT_TAG = "output_dir"
-_FIXED = ("data", "split", "augment", "score", "model", "experiment")
+_FIXED = ("data", "split", "augment", "anomalies", "score", "model", "experiment")
 _FIXED_VALUES = ("data.", "model.network.")
 _FREE_VALUES = ("data.root", "data.cache_dir", "data.num_workers", "data.batch_size")
 

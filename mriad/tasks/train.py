@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
+from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
@@ -50,6 +51,7 @@ def train(cfg: DictConfig) -> float | None:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
         detector.record = options
+        _require_masks_understood(detector, cfg, start.choices["model"])
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
         options |= record_scans(run, datamodule)
         audit = Audit.of(datamodule)
@@ -82,3 +84,15 @@ def train(cfg: DictConfig) -> float | None:
         keep_checkpoint(run, tracker, cfg, checkpoint)
     print_result(result, places=places(run, name, checkpoint))
     return chosen.get(cfg.objective)
+
+
+def _require_masks_understood(detector: Detector, cfg: DictConfig, model: str | None) -> None:
+    """Raise a MriadError if what trains and what is served to it do not fit: masks for none, or none for masks."""
+    given = [option for option in ("anomalies", "labelled_train") if cfg.data.get(option)]
+    if given and not detector.learns_masks:
+        raise MriadError(
+            f"model={model} learns from healthy scans only and would take the anomalous ones of data.{given[0]} for "
+            "healthy; drop that option, or choose a model that learns from masks, such as model=synthetic_anomaly."
+        )
+    if detector.learns_masks and not given:
+        raise MriadError(f"model={model} learns from masks; set anomalies=all, or data.labelled_train=<scans>.")

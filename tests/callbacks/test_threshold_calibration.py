@@ -7,10 +7,11 @@ import torch
 from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
-from mriad.callbacks import ThresholdCalibration
+from mriad.callbacks import ScanScores, ThresholdCalibration
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
 from mriad.scoring import Score
+from mriad.scoring.postprocess import Median, SmallestComponent
 from mriad.thresholds import Calibration, Conformal, Quantile, Youden
 
 
@@ -30,16 +31,15 @@ class Val(LightningDataModule):
         super().__init__()
         self.images, self.labels = images, labels
         self.groups = [f"p{row}" for row in range(len(labels))]
+        self.more = {}
 
     def _loader(self):
         rows = torch.arange(len(self.labels))
+        columns = {"image": self.images, "label": torch.tensor(self.labels), "row": rows, **self.more}
         parts = rows.split(3)
-        return DataLoader(
-            [{"image": self.images[part], "label": torch.tensor(self.labels)[part], "row": part} for part in parts],
-            batch_size=None,
-        )
+        return DataLoader([{name: values[part] for name, values in columns.items()} for part in parts], batch_size=None)
 
-    train_dataloader = val_dataloader = _loader
+    train_dataloader = val_dataloader = test_dataloader = _loader
 
     def scans(self, role):
         labels = np.array(self.labels)
@@ -62,8 +62,9 @@ def val():
     return Val(images, labels)
 
 
-def detector():
-    return Autoencoder(network=Black(), score=Score(residual="l1"), optimizer=partial(torch.optim.SGD, lr=0.0))
+def detector(**score):
+    score = Score(**{"residual": "l1", **score})
+    return Autoencoder(network=Black(), score=score, optimizer=partial(torch.optim.SGD, lr=0.0))
 
 
 def trainer(callback):
@@ -136,6 +137,94 @@ def test_a_calibrated_checkpoint_can_be_read_without_running_code(val, tmp_path)
     passes.save_checkpoint(tmp_path / "best.ckpt", weights_only=True)
     record = torch.load(tmp_path / "best.ckpt", weights_only=True)["mriad"]["calibration"]
     assert record == model.record["calibration"]
+
+
+WITH_ATLAS = {"atlas": True, "postprocess": [Median(size=3)], "pooling": "top_fraction", "fraction": 0.2}
+
+
+@pytest.fixture
+def many():
+    """Healthy scans that vary more and more from left to right; anomalous ones with one spot at the calm left."""
+    images = 0.3 + 0.02 * torch.randn(40, 1, 12, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13)
+    labels = [0] * 32 + [1] * 8
+    images[32:, ..., 4:8, 1:4] += 0.15
+    return Val(images.clamp(0, 1), labels)
+
+
+def test_calibration_with_an_atlas_is_on_what_a_test_and_a_prediction_give(many, tmp_path):
+    model = detector(**WITH_ATLAS)
+    calibrating = ThresholdCalibration(rule=Youden())
+    passes = trainer(calibrating)
+    passes.validate(model, many, verbose=False)
+    passes.save_checkpoint(tmp_path / "best.ckpt", weights_only=True)
+
+    loaded, scores = detector(**WITH_ATLAS), ScanScores()
+    loaded.load_state_dict(torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"])
+    trainer(scores).test(loaded, many, verbose=False)
+    np.testing.assert_array_equal(scores.scores, calibrating.scores)
+    np.testing.assert_array_equal(scores.maps, calibrating.maps)
+    found = Calibration.from_record(model.record["calibration"])
+    assert found.val_scores["score"].tolist() == scores.scores.tolist()
+    assert found.pixel_threshold == pytest.approx(np.quantile(scores.maps[:32], 0.995), rel=1e-6)
+
+    with torch.inference_mode():
+        maps, predicted = loaded.eval().scan(many.images)
+    np.testing.assert_allclose(predicted.numpy(), calibrating.scores, rtol=1e-5)
+    np.testing.assert_allclose(maps[:, 0].numpy(), calibrating.maps, rtol=1e-4, atol=1e-5)
+
+
+def test_an_atlas_finds_at_a_calm_place_what_would_be_nothing_elsewhere(many):
+    plain, atlas = (detector(**WITH_ATLAS | {"atlas": atlas}) for atlas in (False, True))
+    auroc = [
+        trainer(ThresholdCalibration(rule=Youden())).validate(model, many, verbose=False)[0]["val/auroc"]
+        for model in (plain, atlas)
+    ]
+    assert auroc[0] < 0.9
+    assert auroc[1] > 0.98
+
+
+def test_an_atlas_is_of_the_healthy_scans_alone(many):
+    calm, wild = detector(**WITH_ATLAS), detector(**WITH_ATLAS)
+    trainer(ThresholdCalibration(rule=Youden())).validate(calm, many, verbose=False)
+    many.images[32:] = 1.0
+    trainer(ThresholdCalibration(rule=Youden())).validate(wild, many, verbose=False)
+    assert torch.equal(wild.score.atlas.mean, calm.score.atlas.mean)
+    assert torch.equal(wild.score.atlas.spread, calm.score.atlas.spread)
+    assert calm.score.atlas.spread[:, -1].mean() > 3 * calm.score.atlas.spread[:, 0].mean()
+
+
+def test_calibrating_again_gives_the_same(many):
+    model, records = detector(**WITH_ATLAS), []
+    for _ in range(2):
+        trainer(ThresholdCalibration(rule=Youden())).validate(model, many, verbose=False)
+        records.append(model.record["calibration"])
+    assert records[0] == records[1]
+
+
+def test_where_the_area_of_a_pixel_is_known_steps_get_it_in_both_passes(val):
+    """Of the pixels above 0.25 those are kept whose scan has large pixels; the atlas sees no other."""
+    val.images[:] = 0.0
+    val.images[..., 2:4, 2:4] = 0.5
+    val.more = {"pixel_area": torch.tensor([2.0, torch.nan, 0.1, 2.0, 0.1, 2.0, 2.0, torch.nan])}
+    model = detector(atlas=True, postprocess=[SmallestComponent(area=3.5, threshold=0.25)])
+    calibrating = ThresholdCalibration(rule=Youden())
+    trainer(calibrating).validate(model, val, verbose=False)
+    lesion = calibrating.maps[:, 2, 2]
+    assert (lesion == lesion.max()).tolist() == [True, True, False, True, False, True, True, True]
+    assert lesion[2] == lesion[4]
+    assert model.score.atlas.mean[2, 2].item() == pytest.approx((4 * 0.5 + 0.25) / 5, rel=1e-5)
+
+
+def test_a_fit_makes_no_atlas(many):
+    model = detector(atlas=True)
+    trainer(ThresholdCalibration(rule=Youden())).fit(model, many)
+    assert not model.score.atlas.is_fitted
+
+
+def test_an_atlas_without_a_healthy_scan_is_told_in_a_sentence(val):
+    val.labels = [1] * 8
+    with pytest.raises(MriadError, match=r"score\.atlas=true needs healthy scans in val"):
+        trainer(ThresholdCalibration(rule=Quantile())).validate(detector(atlas=True), val, verbose=False)
 
 
 def test_a_fit_calibrates_nothing(val):

@@ -45,6 +45,11 @@ _context.set_forkserver_preload(
 )
 
 
+def users_environment() -> dict[str, str]:
+    """The environment without what the tests have put there: MLflow exports each store that it is pointed at."""
+    return {name: value for name, value in os.environ.items() if name not in _UNSET}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a command leaves in the terminal."""
@@ -116,12 +121,11 @@ class Terminal:
 
     def shell(self, line: str, **environment: str) -> Outcome:
         """Type a line into bash, with the interpreter of these tests as ``python``: nothing is imported beforehand."""
-        kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
-            env=kept | self.environment | {"PATH": path, "OMP_NUM_THREADS": "1"} | environment,
+            env=users_environment() | self.environment | {"PATH": path, "OMP_NUM_THREADS": "1"} | environment,
             capture_output=True,
             text=True,
             timeout=2 * _PATIENCE,

@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from .brains import brain, lesion, save, write_scans
-from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun
+from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun, users_environment
 
 pytestmark = pytest.mark.slow
 
@@ -292,7 +292,9 @@ def test_the_ui_answers(desk: Desk) -> None:
         port = free.getsockname()[1]
     command = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", "install", "ui", f"PORT={port}", f"VENV={sys.prefix}"]
     with (desk.terminal.folder / "ui.log").open("wb") as log:
-        ui = subprocess.Popen(command, cwd=desk.terminal.folder, stdout=log, stderr=log, start_new_session=True)
+        ui = subprocess.Popen(
+            command, cwd=desk.terminal.folder, env=users_environment(), stdout=log, stderr=log, start_new_session=True
+        )
         try:
             assert _answer(f"http://127.0.0.1:{port}", ui) == 200, (desk.terminal.folder / "ui.log").read_text()
             found = requests.post(

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,36 @@ def test_a_scan_that_is_mended_is_read_again(root, tmp_path):
     assert open_cache(root, tmp_path / "cache").facts["error"].iat[1]
     (root / "no/1.png").write_bytes(good)
     assert not open_cache(root, tmp_path / "cache").facts["error"].iat[1]
+
+
+def test_the_area_of_a_pixel_follows_the_spacing_of_each_scan(root, tmp_path):
+    catalog = catalog_of(root)
+    spacings = ["", "0.5", "0.5 x 3", "", "", "2"]
+    cache = SliceCache.open(
+        replace(catalog, table=catalog.table.assign(spacing=spacings)), PREPROCESS, folder=tmp_path / "cache"
+    )
+    in_scan = np.array([np.nan, 0.25, 1.5, np.nan, np.nan, 4])
+    for row, file in enumerate(catalog.files()):
+        geometry = PREPROCESS(decode(file).pixels)[1]
+        in_scan[row] *= geometry.frame_height * geometry.frame_width / 24**2
+    rows = np.array([5, 2, 0, 1])
+    area = cache.pixel_area(rows)
+    assert area.dtype == np.float32
+    np.testing.assert_allclose(area, in_scan[rows], rtol=1e-6)
+
+
+def test_without_any_spacing_areas_are_unknown(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache")
+    assert np.isnan(cache.pixel_area(np.arange(6))).all()
+    assert cache.pixel_area(np.arange(0)).shape == (0,)
+
+
+def test_another_spacing_never_meets_the_old_areas(root, tmp_path):
+    catalog = catalog_of(root)
+    for spacing in ("", "1", "2"):
+        spaced = replace(catalog, table=catalog.table.assign(spacing=spacing))
+        SliceCache.open(spaced, PREPROCESS, folder=tmp_path / "cache")
+    assert len(built(tmp_path / "cache")) == 3
 
 
 def test_slices_are_mapped_from_disk_and_cannot_be_written(root, tmp_path):

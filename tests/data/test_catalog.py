@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mriad.data.catalog import COLUMNS, Catalog, content_hash
+from mriad.data.catalog import COLUMNS, Catalog, content_hash, spacing_of
 from mriad.errors import MriadError
 
 
@@ -31,7 +31,7 @@ def test_missing_columns_get_their_default():
     assert list(catalog.table.columns) == list(COLUMNS)
     assert list(catalog.table["class"]) == ["healthy", "anomaly"]
     assert list(catalog.table["label"]) == [0, 1]
-    assert (catalog.table[["mask", "patient", "plane", "contrast", "pool"]] == "").all(axis=None)
+    assert (catalog.table[["mask", "patient", "plane", "contrast", "spacing", "pool"]] == "").all(axis=None)
 
 
 def test_a_column_that_only_some_rows_have_is_empty_in_the_others():
@@ -70,11 +70,31 @@ def test_absolute_paths_stay_where_they_are():
         ),
         ({"path": "b", "label": 1, "plane": "oblique"}, "b in /scans has an unknown plane; use axial, "),
         ({"path": "b", "label": 1, "pool": "train"}, "b in /scans has an unknown pool; use labelled"),
+        ({"path": "b", "label": 1, "spacing": "1 mm"}, "b in /scans has a spacing that is none; use millimetres"),
+        ({"path": "b", "label": 1, "spacing": "0"}, "b in /scans has a spacing that is none"),
+        ({"path": "b", "label": 1, "spacing": "0.5 x 0"}, "b in /scans has a spacing that is none"),
+        ({"path": "b", "label": 1, "spacing": "-1"}, "b in /scans has a spacing that is none"),
     ],
 )
 def test_a_wrong_row_is_named(record, message):
     with pytest.raises(MriadError, match=message):
         Catalog.from_records([{"path": "a", "label": 0}, record], root=Path("/scans"))
+
+
+@pytest.mark.parametrize(
+    ("text", "spacing"),
+    [
+        ("0.5", (0.5, 0.5)),
+        ("1", (1, 1)),
+        ("0.5 x 0.6", (0.5, 0.6)),
+        ("2x.25", (2, 0.25)),
+        (1.5, (1.5, 1.5)),
+        ("", None),
+    ],
+)
+def test_a_spacing_is_one_number_or_two(text, spacing):
+    table = Catalog.from_records([{"path": "a", "label": 0, "spacing": text}], root=Path("/scans")).table
+    assert spacing_of(table["spacing"].iat[0]) == spacing
 
 
 def test_a_missing_column_is_named():

@@ -1,7 +1,9 @@
 import itertools
+import json
 import logging
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -22,6 +24,7 @@ from mriad.data.grouping import Grouping
 from mriad.data.layouts import folder
 from mriad.data.preprocess import Preprocess
 from mriad.data.published import PublishedNavoneel
+from mriad.data.recorded import RecordedSplit
 from mriad.data.splits import AllTest, GroupedSplit, SplitFromCSV
 from mriad.errors import MriadError
 
@@ -164,6 +167,129 @@ def test_only_train_is_augmented(module):
     for loader in (datamodule.val_dataloader(), datamodule.test_dataloader()):
         assert not any((batch["image"] == 1).all() for batch in loader)
     assert not (datamodule.images(datamodule.rows("train")) == 1).all()
+
+
+class Spot:
+    """An anomaly that is easy to see: a black pixel in the middle."""
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        masks = np.zeros(images.shape, dtype=bool)
+        masks[:, 8, 8] = True
+        return np.where(masks, np.uint8(0), images), masks
+
+
+def test_only_train_gets_anomalies(module):
+    datamodule = module(augment=White(), anomalies=Spot())
+    for batch in datamodule.train_dataloader():
+        assert batch["mask"].sum() == len(batch["row"])
+        assert (batch["image"][batch["mask"] == 1] == 0).all()
+        assert (batch["image"][batch["mask"] == 0] == 1).all()
+        assert (batch["label"] == 0).all()
+    for loader in (datamodule.fit_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):
+        for batch in loader:
+            assert "mask" not in batch
+            assert torch.equal(batch["image"], datamodule.images(batch["row"].numpy()))
+
+
+def test_without_anomalies_train_has_no_mask(module):
+    assert all("mask" not in batch for batch in module().train_dataloader())
+
+
+@pytest.fixture
+def labelled(module: MakeModule, root: Path) -> MakeModule:
+    """A data module with 6 scans in its labelled pool, of the 8 tumours that have a mask: its top half."""
+    top = np.repeat([255, 0], 20)[:, None].repeat(32, axis=1).astype(np.uint8)
+    (root / "masks/glioma").mkdir(parents=True)
+    for scan in (root / "glioma").iterdir():
+        Image.fromarray(top).save(root / "masks/glioma" / scan.name)
+    return partial(module, split=GroupedSplit(labelled=6))
+
+
+def test_labelled_scans_train_with_their_masks_in_their_share(labelled):
+    datamodule = labelled(labelled_train=2, labelled_share=0.4)
+    rows, masked = [], []
+    for batch in datamodule.train_dataloader():
+        np.testing.assert_array_equal(batch["label"], datamodule.table["label"].to_numpy()[batch["row"]])
+        masked += batch["mask"].mean(dim=(1, 2, 3)).tolist()
+        rows += batch["row"].tolist()
+    chosen = datamodule.labelled_rows()
+    assert len(chosen) == 2
+    assert set(chosen) <= set(datamodule.rows("labelled"))
+    assert set(rows) == set(chosen) | set(datamodule.rows("train"))
+    is_labelled = np.isin(rows, chosen)
+    assert is_labelled.mean() == pytest.approx(0.4, abs=0.05)
+    assert (np.array(masked)[is_labelled] > 0.3).all()
+    assert (np.array(masked)[~is_labelled] == 0).all()
+
+
+def test_labelled_scans_get_no_anomalies(labelled):
+    datamodule = labelled(labelled_train=3, anomalies=Spot())
+    for batch in datamodule.train_dataloader():
+        healthy = batch["label"] == 0
+        assert (batch["mask"][healthy].sum(dim=(1, 2, 3)) == 1).all()
+        assert (batch["mask"][~healthy].sum(dim=(1, 2, 3)) > 50).all()
+        assert torch.equal(batch["image"][~healthy], datamodule.images(batch["row"][~healthy].numpy()))
+
+
+def test_labelled_scans_change_no_role_and_are_never_fitted_as_healthy(labelled):
+    datamodule = labelled(labelled_train=4)
+    pd.testing.assert_frame_equal(datamodule.split_as_csv(), labelled().split_as_csv())
+    assert (datamodule.table["label"].to_numpy()[datamodule.rows("train")] == 0).all()
+    assert rows_of(datamodule.fit_dataloader()) == list(datamodule.rows("train"))
+
+
+def test_fewer_labelled_scans_are_among_more_whatever_the_seed(labelled):
+    more = set(labelled(labelled_train=6).labelled_rows())
+    for seed in range(3):
+        torch.manual_seed(seed)
+        fewer = set(labelled(labelled_train=3).labelled_rows())
+        assert len(fewer) == 3
+        assert set(labelled(labelled_train=1).labelled_rows()) < fewer < more
+
+
+def test_a_training_goes_on_with_the_same_labelled_scans(labelled):
+    first = labelled(labelled_train=3)
+    again = labelled(labelled_train=3, split=RecordedSplit(scans=first.split_as_csv()))
+    np.testing.assert_array_equal(again.labelled_rows(), first.labelled_rows())
+
+
+def test_more_labelled_scans_than_there_are_masks_is_told(labelled):
+    datamodule = labelled(labelled_train=7)
+    words = r"has 6 scans with masks, fewer than data\.labelled_train=7: raise data\.split\.labelled or lower"
+    for step in (datamodule.train_dataloader, lambda: datamodule.require("train", label=0)):
+        with pytest.raises(MriadError, match=words):
+            step()
+    assert datamodule.require("test") is None
+    assert len(list(datamodule.test_dataloader())) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labelled_train": -1}, "labelled_train=-1 is negative"),
+        ({"labelled_share": 0}, "labelled_share=0 is no share"),
+        ({"labelled_share": 1}, "labelled_share=1 is no share"),
+    ],
+)
+def test_bad_numbers_of_labels_are_told(module, options, words):
+    with pytest.raises(MriadError, match=words):
+        module(**options)
+
+
+def test_a_spacing_in_the_catalog_reaches_val_and_test(module, root):
+    def spaced(*, root: Path, download: bool) -> Catalog:
+        records = folder_layout(root=root, download=download).table.to_dict("records")
+        for record in records[::2]:
+            record["spacing"] = "0.5 x 2"
+        return Catalog.from_records(records, root=root)
+
+    datamodule = module(layout=spaced, preprocess=Preprocess(image_size=16, crop="none"))
+    known = (datamodule.table["spacing"] != "").to_numpy()
+    for loader in (datamodule.val_dataloader(), datamodule.test_dataloader()):
+        for batch in loader:
+            area = np.where(known[batch["row"]], 0.5 * 2 * (40 / 16) ** 2, np.nan)  # padded to 40 x 40
+            np.testing.assert_allclose(batch["pixel_area"], area)
+    assert all("pixel_area" not in batch for batch in datamodule.train_dataloader())
 
 
 def test_a_seeded_augmented_epoch_repeats_itself(module):
@@ -499,6 +625,7 @@ def test_a_cache_folder_may_start_at_home(module, tmp_path, monkeypatch):
     assert (tmp_path / "home/slices/slices").is_dir()
 
 
+SMALL = ["data.image_size=16"]
 FILES = {  # a stand-in for each data set: folders, how many scans in each
     "folder": {"healthy": 12, "glioma": 6},
     "navoneel": {"no": 12, "yes": 6},
@@ -541,12 +668,63 @@ def test_every_data_set_composes_with_every_split(data, split, tmp_path):
     if split == "grouped":
         datamodule.require("train", label=0)
         assert healthy >= 1
-        assert anomalous >= 4
+        assert anomalous >= 2
     if split == "all_test":
         assert healthy + anomalous == len(datamodule.table)
     if split == f"published_{data}":
         assert healthy > 0
         assert anomalous > 0
+
+
+def br35h_like(root: Path) -> Path:
+    """40 healthy scans, 40 tumours without an outline, 170 with one."""
+    outlines = {}
+    for n in range(40):
+        write_scan(root / f"no/no{n}.png", n)
+        write_scan(root / f"yes/y{n}.png", 1000 + n)
+    for n in range(170):
+        write_scan(root / f"Br35H-Mask-RCNN/TRAIN/t{n}.png", 2000 + n)
+        circle = {"name": "circle", "cx": 16, "cy": 20, "r": 6}
+        outlines[f"t{n}"] = {"filename": f"t{n}.png", "regions": [{"shape_attributes": circle}]}
+    (root / "Br35H-Mask-RCNN/TRAIN/annotations_train.json").write_text(json.dumps(outlines))
+    return root
+
+
+def test_on_br35h_any_number_of_labels_is_tested_on_the_same_scans(tmp_path):
+    root = br35h_like(tmp_path / "scans")
+
+    def made(*options: str, split: str = "grouped") -> MRIDataModule:
+        datamodule = compose("br35h", split, f"data.root={root}", f"data.cache_dir={tmp_path}", *SMALL, *options)
+        datamodule.setup()
+        return datamodule
+
+    modules = {labels: made(f"data.labelled_train={labels}") for labels in (0, 5, 20, 100)}
+    served = {labels: set(module.labelled_rows()) for labels, module in modules.items()}
+    assert {labels: len(rows) for labels, rows in served.items()} == {n: n for n in modules}
+    assert served[5] < served[20] < served[100]
+    for module in modules.values():
+        pd.testing.assert_frame_equal(module.split_as_csv(), modules[0].split_as_csv())
+        assert not set(module.rows("test")) & served[100]
+    assert len(made("data.split.labelled=7").rows("labelled")) == 7
+    assert len(made("data.split.labelled=0").rows("test", 1)) == pytest.approx(0.8 * 210, abs=1)
+    assert len(made(split="all_test").rows("test")) == 250
+
+
+@pytest.mark.parametrize("data", [data for data in DATA if data != "br35h"])
+def test_other_data_sets_set_no_scans_aside_unasked(data, tmp_path):
+    assert compose(data, "grouped", f"data.root={tmp_path}", f"data.cache_dir={tmp_path}").split.labelled == 0
+
+
+def test_hold_outs_of_the_command_line_reach_the_split(tmp_path):
+    options = ["data.split.train_on={contrast:[T2,FLAIR]}", "data.split.test_on={plane:axial}"]
+    split = compose("synthetic", "grouped", "data.split.group=none", f"data.cache_dir={tmp_path}", *options).split
+    table = pd.DataFrame({"path": list("abcdefghijkl"), "label": [0] * 8 + [1] * 4, "class": ["h"] * 8 + ["t"] * 4})
+    table = table.assign(mask="", pool="")
+    table["contrast"] = ["T1", "T2", "FLAIR"] * 4
+    table["plane"] = ["axial", "coronal"] * 6
+    found = split(table)
+    assert set(table["contrast"][found["row"][found["role"] != "test"]]) == {"T2", "FLAIR"}
+    assert set(table["plane"][found["row"][found["role"] == "test"]]) == {"axial"}
 
 
 def test_each_layout_has_its_option_file():

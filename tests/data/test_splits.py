@@ -206,11 +206,141 @@ def test_the_labelled_pool_has_the_size_asked_and_val_its_share_of_the_rest(labe
     assert count(split, table, "val", 1) == pytest.approx(0.2 * (50 - labelled), abs=1)
 
 
-def test_a_labelled_pool_larger_than_all_takes_all():
-    table = singles(10, 5)
-    split = GroupedSplit(labelled=100)(table)
-    assert count(split, table, "labelled", 1) == 5
-    assert count(split, table, "test", 1) == 0
+@pytest.mark.parametrize("seed", range(5))
+def test_a_labelled_pool_leaves_half_of_the_anomalies_to_val_and_test(seed):
+    table = singles(10, 9)
+    split = GroupedSplit(labelled=100, seed=seed)(table)
+    assert count(split, table, "labelled", 1) == 4
+    assert count(split, table, "val", 1) == 1
+    assert count(split, table, "test", 1) == 4
+
+
+def outlined(every: int, anomalous: int) -> pd.DataFrame:
+    """40 healthy scans and single anomalous ones of three kinds, each ``every``-th with a mask."""
+    table = singles(40, anomalous)
+    return table.assign(mask=np.where((table["label"] == 1) & (table.index % every == 0), "mask.png", ""))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("labelled", [1, 9, 30])
+def test_the_labelled_pool_holds_as_many_scans_with_masks_as_asked(labelled, seed):
+    table = outlined(2, 60)
+    rows = joined(GroupedSplit(labelled=labelled, seed=seed)(table), table)
+    pool = rows[rows["role"] == "labelled"]
+    assert len(pool) == labelled
+    assert (pool["mask"] != "").all()
+
+
+def test_a_labelled_pool_is_filled_up_without_masks_where_they_run_out():
+    table = outlined(4, 60)
+    rows = joined(GroupedSplit(labelled=25)(table), table)
+    pool = rows[rows["role"] == "labelled"]
+    assert len(pool) == 25
+    assert (pool["mask"] != "").sum() == (table["mask"] != "").sum() == 15
+
+
+def test_scans_without_a_mask_come_with_their_group_on_top_of_the_labelled_asked():
+    records = [{"path": f"no/{n}", "label": 0} for n in range(10)]
+    for n in range(20):
+        records += [{"path": f"{n}-{m}", "label": 1, "patient": f"p{n}", "mask": "m" if m else ""} for m in range(2)]
+    table = table_of(records)
+    rows = joined(GroupedSplit(labelled=8)(table), table)
+    assert (rows["mask"][rows["role"] == "labelled"] != "").sum() == 8
+    assert (rows["role"] == "labelled").sum() == 16
+
+
+def test_the_labelled_pool_has_every_class_in_its_proportion():
+    records = [{"path": f"no/{n}", "label": 0} for n in range(20)]
+    for kind, size in {"glioma": 100, "meningioma": 40, "pituitary": 20}.items():
+        records += [{"path": f"{kind}/{n}", "label": 1, "class": kind, "mask": "m"} for n in range(size)]
+    table = table_of(records)
+    for seed in range(5):
+        rows = joined(GroupedSplit(labelled=40, seed=seed)(table), table)
+        pool = rows["class"][rows["role"] == "labelled"].value_counts()
+        assert pool.to_dict() == {
+            "glioma": pytest.approx(25, abs=1),
+            "meningioma": pytest.approx(10, abs=1),
+            "pituitary": pytest.approx(5, abs=1),
+        }
+
+
+def test_the_labelled_pool_leaves_healthy_scans_where_they_are():
+    table = outlined(2, 60)
+    without, with_pool = by_path(GroupedSplit()(table), table), by_path(GroupedSplit(labelled=20)(table), table)
+    healthy = without.index.str.startswith("no/")
+    pd.testing.assert_series_equal(without[healthy], with_pool[healthy])
+
+
+def of_contrasts() -> pd.DataFrame:
+    """Patients with a slice of every contrast each, in varying planes; some are diseased, some scans in the pool."""
+    records = []
+    for patient in range(60):
+        for n, contrast in enumerate(("T1", "T2", "FLAIR", "")):
+            record = {"path": f"{patient:02}-{contrast}", "label": int(patient % 3 == 0), "patient": f"p{patient}"}
+            plane = ("axial", "coronal", "sagittal")[(patient + n) % 3]
+            records.append(record | {"contrast": contrast, "plane": plane, "mask": "m" if patient % 3 == 0 else ""})
+    return table_of(records)
+
+
+def drawn(**options: object) -> pd.DataFrame:
+    table = of_contrasts()
+    return joined(GroupedSplit(labelled=8, **options)(table), table)
+
+
+TRAINING = ("train", "labelled", "val")
+
+
+@pytest.mark.parametrize("contrasts", [["T1"], ["T2", "FLAIR"]])
+def test_held_out_contrasts_are_dropped_and_nothing_else_changes(contrasts):
+    everything = drawn()
+    for option, roles in (("train_on", TRAINING), ("test_on", ("test",))):
+        rows = drawn(**{option: {"contrast": contrasts}})
+        kept = everything["contrast"].isin(contrasts) | ~everything["role"].isin(roles)
+        pd.testing.assert_frame_equal(rows, everything[kept].reset_index(drop=True))
+        assert 0 < len(rows) < len(everything)
+        assert set(rows["role"]) == {*TRAINING, "test"}
+
+
+def test_trainings_on_different_contrasts_share_their_test_scans():
+    others = drawn(train_on={"contrast": ["T2", "FLAIR"]}, test_on={"contrast": ["T1"]})
+    everything = drawn(test_on={"contrast": ["T1"]})
+    tested = [rows[rows["role"] == "test"].reset_index(drop=True) for rows in (others, everything)]
+    pd.testing.assert_frame_equal(*tested)
+    assert set(tested[0]["contrast"]) == {"T1"}
+    assert len(tested[0]) > 0
+
+
+def test_a_scan_must_match_every_column_that_is_named():
+    rows = drawn(train_on={"contrast": ["T1", "T2"], "plane": ["axial"]})
+    training = rows[rows["role"] != "test"]
+    assert set(training["contrast"]) == {"T1", "T2"}
+    assert set(training["plane"]) == {"axial"}
+
+
+def test_one_value_may_stand_without_a_list():
+    pd.testing.assert_frame_equal(drawn(test_on={"contrast": "T1"}), drawn(test_on={"contrast": ["T1"]}))
+
+
+@pytest.mark.parametrize("option", ["train_on", "test_on"])
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"contrast": ["T1", "T3"]}, "names the contrast 'T3', which no scan has; there are: FLAIR, T1, T2"),
+        ({"plane": ["oblique"]}, "the plane 'oblique', which no scan has; there are: axial, coronal, sagittal"),
+        ({"hospital": ["A"]}, "names the column 'hospital'; choose contrast or plane"),
+    ],
+)
+def test_a_hold_out_of_what_is_not_there_is_told(option, condition, words):
+    with pytest.raises(
+        MriadError, match=rf"data\.split\.{option} {'names ' if not words.startswith('names') else ''}{words}"
+    ):
+        drawn(**{option: condition})
+
+
+def test_a_hold_out_where_nothing_is_known_is_told():
+    table = singles(10, 10)
+    with pytest.raises(MriadError, match="there are: none"):
+        GroupedSplit(test_on={"contrast": ["T1"]})(table)
 
 
 def test_pool_scans_come_on_top_of_the_labelled_asked():
@@ -392,7 +522,7 @@ def test_on_any_catalog_groups_are_whole_train_is_healthy_and_sizes_are_near_wha
     healthy = open_rows[~diseased]
     within_a_group(healthy, {"train": 1 - split.val - split.test, "val": split.val, "test": split.test})
     anomalous = open_rows[diseased & (open_rows["label"] == 1)]
-    pool = min(1.0, split.labelled / max(len(anomalous), 1))
+    pool = min(0.5, split.labelled / max(len(anomalous), 1))
     rest = 1 - pool
     shares = {"labelled": pool, "val": rest * split.val_anomalies, "test": rest * (1 - split.val_anomalies)}
     if not (anomalous.groupby("group")["class"].nunique() > 1).any():

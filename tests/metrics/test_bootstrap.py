@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy.stats import poisson
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mriad.metrics import bootstrap as module
-from mriad.metrics.bootstrap import GroupBootstrap, auroc, average_precision, interval, ratio, totals
+from mriad.metrics.bootstrap import GroupBootstrap, auroc, average_precision, count_interval, interval, ratio, totals
 
 RANKINGS = [(auroc, roc_auc_score), (average_precision, average_precision_score)]
 
@@ -120,6 +121,22 @@ def test_an_interval_without_width_at_an_end_gets_the_exact_binomial_bound(n_gro
     # a share of ``low`` is all ones in n trials with probability 2.5 %
     assert low**n_groups == pytest.approx(0.025, rel=1e-6) and high == 1
     assert interval(np.zeros(100), n_groups) == pytest.approx((0, 1 - low))
+
+
+def test_the_interval_of_a_count_may_reach_above_one_and_leaves_nan_out():
+    draws = np.append(np.linspace(0, 8, 1001), np.nan)
+    assert count_interval(draws, 5) == pytest.approx((0.2, 7.8))
+
+
+def test_a_count_of_zero_has_the_exact_poisson_bound():
+    low, high = count_interval(np.zeros(100), 7)
+    assert low == 0
+    assert poisson.cdf(0, 7 * high) == pytest.approx(0.025)
+
+
+def test_a_count_of_one_group_has_no_interval():
+    assert count_interval(np.full(100, 3.0), 1) is None
+    assert count_interval(np.full(100, np.nan), 5) is None
 
 
 def test_one_group_tells_nothing():

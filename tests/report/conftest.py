@@ -42,13 +42,16 @@ def measure():
         """Build it.
 
         ``masked``: classes that have lesion masks; ``lost``: rows whose mask the crop has cut away; ``paths`` of the
-        scans, ``size`` of a slice and ``promised`` false positive rate, where they matter.
+        scans, ``size`` of a slice, ``heights`` of the lesions by row and ``promised`` false positive rate, where they
+        matter.
         """
         rng = np.random.default_rng(0)
         count, size = len(classes), more.get("size", SIZE)
         has_mask = np.array([name in masked for name in classes])
         lesions = np.zeros((count, size, size), dtype=bool)
         lesions[has_mask, 4:8, 4:8] = True
+        for row, height in more.get("heights", {}).items():
+            lesions[row, 4 + height :] = False
         lesions[list(lost)] = False
         maps = (0.1 * rng.random((count, size, size)) + 0.8 * lesions).astype(np.float32)
         labels = np.array([int(name != "healthy") for name in classes])
@@ -90,6 +93,15 @@ def mixed(measure):
     classes = ["healthy"] * 6 + ["glioma"] * 4 + ["pituitary tumour"] * 2
     scores = [0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9, 0.8, 0.45, 0.65, 0.35, 0.95]
     return measure(classes, scores, masked=["glioma"])
+
+
+@pytest.fixture(scope="session")
+def sized(measure):
+    """Lesions of 4, 8 and 16 pixels, three of each; of the small ones one is found, of the large ones all are."""
+    classes = ["healthy"] * 4 + ["glioma"] * 9
+    scores = [0.1, 0.2, 0.3, 0.6] + [0.9, 0.2, 0.3] + [0.9, 0.9, 0.2] + [0.9] * 3
+    heights = dict(zip(range(4, 10), [1] * 3 + [2] * 3, strict=True))
+    return measure(classes, scores, masked=["glioma"], heights=heights)
 
 
 @pytest.fixture(scope="session")

@@ -185,6 +185,24 @@ def test_classes_stand_with_their_own_intervals(page, mixed):
     assert f"0.500 [{low:.3f}, {high:.3f}]" in row[:80]
 
 
+def test_lesion_sizes_stand_with_scans_areas_and_intervals(sized, vae, page):
+    text = Page(written(sized, vae)).text
+    low, high = sized.intervals["recall_small"]
+    assert "By lesion size lesions small medium large scans 3 3 3 lesion area, pixels 4 to 4 8 to 8 16 to 16" in text
+    assert f"recall of scans 0.333 [{low:.3f}, {high:.3f}]" in text
+    assert "By lesion size" not in Page(page).text
+
+
+def test_lesions_are_told_with_their_false_alarms(page, mixed, measure, vae):
+    text = Page(page).text
+    for name, label in (("lesion_sensitivity", "lesions hit, 1 FP/scan"), ("lesion_recall", "lesion recall")):
+        low, high = mixed.intervals[name]
+        assert f"{label} {mixed.metrics[name]:.3f} [{low:.3f}, {high:.3f}]" in text
+    low, high = mixed.intervals["false_components"]
+    assert f"False components at the pixel threshold: 0.00 per scan [{low:.2f}, {high:.2f}]" in text
+    assert "esion recall" not in Page(written(measure(["healthy", "glioma"], [0.1, 0.9]), vae)).text
+
+
 def test_the_split_is_told_by_role(page):
     assert "role scans groups healthy glioma pituitary tumour train 3 2 3 0 0 test 12 12 6 4 2" in Page(page).text
 

@@ -5,7 +5,6 @@ import pytest
 
 from mriad.errors import MriadError
 from mriad.metrics.bootstrap import GroupBootstrap
-from mriad.report import result as result_module
 from mriad.report.result import class_names
 
 IMAGE = {
@@ -23,7 +22,20 @@ IMAGE = {
 }
 WITHOUT_INTERVAL = {"no_information_rate", "accuracy_p_value"}
 PIXEL = {"pixel_ap", "pixel_auroc", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing"}
-WITH_HEALTHY = {"pixel_ap_all", "pixel_auroc_all", "dice_all", "dice_oracle_all"}
+LESION = {"lesion_sensitivity", "lesion_recall", "false_components"}
+WITH_HEALTHY = {
+    "pixel_ap_all",
+    "pixel_auroc_all",
+    "dice_all",
+    "dice_oracle_all",
+    "lesion_sensitivity_all",
+    "false_components_all",
+}
+BY_SIZE = {
+    f"{name}_{size}"
+    for name in PIXEL - {"pixel_auroc"} | {"lesion_sensitivity", "recall"}
+    for size in ("small", "medium", "large")
+}
 
 
 def names(result):
@@ -41,8 +53,16 @@ def test_the_names_of_the_metrics_are_those_of_the_design(mixed):
         for anomaly in ("glioma", "pituitary_tumour")
         for name in ("auroc", "average_precision", "recall", "support")
     }
-    top = {f"test/{name}" for name in IMAGE | PIXEL | WITH_HEALTHY}
+    top = {f"test/{name}" for name in IMAGE | PIXEL | LESION | WITH_HEALTHY}
     assert names(mixed) == top | by_label | by_class
+
+
+def test_lesions_of_several_sizes_are_measured_by_size_too(sized):
+    top = {name.removeprefix("test/") for name in names(sized) if name.count("/") == 1}
+    assert top == IMAGE | PIXEL | LESION | WITH_HEALTHY | BY_SIZE
+    flat = sized.flat_metrics()
+    for name in BY_SIZE:
+        assert 0 <= flat[f"test/{name}_low"] <= flat[f"test/{name}"] <= flat[f"test/{name}_high"] <= 1, name
 
 
 def test_every_test_metric_has_an_interval_but_counts_rates_and_p_values(mixed):
@@ -53,7 +73,8 @@ def test_every_test_metric_has_an_interval_but_counts_rates_and_p_values(mixed):
     }
     assert {f"{name}_{end}" for name in names(mixed) - without for end in ("low", "high")} == set(flat) - names(mixed)
     for name in names(mixed) - without:
-        assert 0 <= flat[f"{name}_low"] <= flat[name] <= flat[f"{name}_high"] <= 1, name
+        most = np.inf if "false_components" in name else 1
+        assert 0 <= flat[f"{name}_low"] <= flat[name] <= flat[f"{name}_high"] <= most, name
     assert flat["test/auroc_low"] < flat["test/auroc"] < flat["test/auroc_high"] <= 1
     assert (flat["test/glioma/recall_low"], flat["test/glioma/recall_high"]) == mixed.intervals["glioma/recall"]
 
@@ -78,15 +99,6 @@ def test_the_groups_of_the_scans_are_drawn(measure, monkeypatch):
     table = measure(["healthy"] * 2 + ["glioma"] * 2, [0.1, 0.2, 0.9, 0.3]).table
     (given,) = drawn
     assert list(given["groups"]) == list(table["group"]) and list(given["labels"]) == list(table["label"])
-
-
-def test_pixel_intervals_draw_the_scans_that_have_a_lesion_and_the_healthy_ones(measure, monkeypatch):
-    given = []
-    original = result_module.pixel_intervals
-    monkeypatch.setattr(result_module, "pixel_intervals", lambda *a, **b: given.append(b) or original(*a, **b))
-    measure(["cyst", "healthy", "glioma", "healthy", "glioma"], [0.9, 0.1, 0.2, 0.3, 0.9], masked=["glioma"])
-    assert given[0]["bootstrap"].group.tolist() == [2, 4]
-    assert given[0]["healthy_bootstrap"].group.tolist() == [1, 3]
 
 
 def test_classes_with_one_name_in_metrics_are_told_apart(measure):
@@ -148,7 +160,7 @@ def test_a_test_with_one_label_tells_what_it_can(measure, classes, present):
 
 def test_anomalous_scans_alone_have_pixel_metrics_without_the_healthy_ones(measure):
     result = measure(["glioma"] * 3, [0.2, 0.4, 0.6], masked=["glioma"])
-    assert set(result.metrics) >= PIXEL
+    assert set(result.metrics) >= PIXEL | LESION
     assert not set(result.metrics) & WITH_HEALTHY
 
 
@@ -164,7 +176,7 @@ def test_a_lesion_that_the_crop_has_cut_away_is_left_out_of_pixel_metrics(measur
     result = measure(["healthy", "glioma", "glioma"], [0.1, 0.9, 0.9], **options)
     assert result.metrics["dice_per_scan"] == pytest.approx(1.0)
     only_lost = measure(["healthy", "glioma"], [0.1, 0.9], masked=["glioma"], lost=[1])
-    assert not set(only_lost.metrics) & PIXEL
+    assert not set(only_lost.metrics) & (PIXEL | LESION)
 
 
 @pytest.mark.parametrize("name", ["grade IV (GBM)", "T1+c", "glioma & cyst", "größer 5%", "a b"])

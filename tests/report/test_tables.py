@@ -1,7 +1,15 @@
 import numpy as np
 import pandas as pd
 
-from mriad.report.tables import MAX_ROWS, class_table, duplicate_table, label_table, plain_table, split_table
+from mriad.report.tables import (
+    MAX_ROWS,
+    class_table,
+    duplicate_table,
+    label_table,
+    plain_table,
+    size_table,
+    split_table,
+)
 
 
 def test_a_class_stands_with_the_intervals_of_its_own_metrics(measure):
@@ -25,6 +33,27 @@ def test_labels_stand_with_precision_recall_and_support(mixed):
     healthy = table.rows[0]
     assert healthy[:2] == ["healthy", "6"]
     assert healthy[3] == f"0.667 [{low:.3f}, {high:.3f}]"
+
+
+def test_thirds_by_lesion_size_stand_beside_each_other_with_scans_areas_and_intervals(sized):
+    table = size_table(sized)
+    assert table.columns == ["lesions", "small", "medium", "large"]
+    assert table.rows[0] == ["scans", "3", "3", "3"]
+    assert table.rows[1] == ["lesion area, pixels", "4 to 4", "8 to 8", "16 to 16"]
+    rows = {row[0]: row[1:] for row in table.rows[2:]}
+    for label, name in (
+        ("recall of scans", "recall"),
+        ("Dice", "dice"),
+        ("lesions hit, 1 FP/scan", "lesion_sensitivity"),
+    ):
+        for cell, third in zip(rows[label], ("small", "medium", "large"), strict=True):
+            low, high = sized.intervals[f"{name}_{third}"]
+            assert cell == f"{sized.metrics[f'{name}_{third}']:.3f} [{low:.3f}, {high:.3f}]"
+    assert [cell[:5] for cell in rows["recall of scans"]] == ["0.333", "0.667", "1.000"]
+
+
+def test_without_thirds_their_table_has_no_rows(mixed):
+    assert size_table(mixed).rows == []
 
 
 def test_roles_are_counted_in_their_order_with_groups_and_classes():

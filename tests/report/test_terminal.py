@@ -62,6 +62,26 @@ def test_the_table_fits_80_columns_and_cuts_nothing(mixed):
         assert label in text
 
 
+def test_thirds_by_lesion_size_have_a_row_each_that_fits_80_columns(sized, mixed):
+    text = printed(sized)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    for third, found, area in (("small", "0.333", "4-4"), ("medium", "0.667", "8-8"), ("large", "1.000", "16-16")):
+        numbers = [f"{sized.metrics[f'{name}_{third}']:.3f}" for name in ("lesion_sensitivity", "pixel_ap", "dice")]
+        assert " ".join([third, "3", area, found, *numbers]) in " ".join(text.split())
+    assert "Lesions" not in printed(mixed)
+
+
+def test_false_components_are_told_with_their_interval(mixed, measure):
+    (low, high), (low_all, high_all) = (mixed.intervals[f"false_components{end}"] for end in ("", "_all"))
+    words = " ".join(printed(mixed).split())
+    assert (
+        f"False components at the pixel threshold: 0.00 per scan [{low:.2f}, {high:.2f}], "
+        f"0.00 per scan with the healthy scans [{low_all:.2f}, {high_all:.2f}]."
+    ) in words
+    assert "False components" not in printed(measure(["healthy", "glioma"], [0.1, 0.9]))
+
+
 def test_a_long_name_of_a_class_still_fits(measure):
     name = "dysembryoplastic neuroepithelial tumour"
     text = printed(measure(["healthy", name], [0.1, 0.9], masked=[name]))

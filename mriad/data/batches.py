@@ -1,0 +1,156 @@
+"""Batches of slices: as they are, or as they train."""
+
+from __future__ import annotations
+
+from typing import NotRequired, Protocol, TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mriad.anatomy import brain_mask
+from mriad.data.augment import Augment
+from mriad.data.cache import SliceCache
+
+
+class Anomalies(Protocol):
+    """Puts synthetic anomalies into healthy slices, seeded from torch's generator by itself."""
+
+    def __call__(
+        self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Slices with anomalies in some of them, and where those are, from slices and their brains; all (B, S, S)."""
+        ...
+
+
+class Batch(TypedDict):
+    """What a loader yields.
+
+    image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where scans are served as they
+    are, pixel_area (B,) float32 in mm2, NaN where unknown; where training has masks, mask (B, 1, S, S) float32 0 or 1.
+    """
+
+    image: Tensor
+    label: Tensor
+    row: Tensor
+    pixel_area: NotRequired[Tensor]
+    mask: NotRequired[Tensor]
+
+
+class SliceDataset(Dataset[Batch]):
+    """Slices of the given catalog rows as they are, fetched a batch at a time.
+
+    Args:
+        slices: the prepared slices.
+        labels: (N,) label of every catalog row.
+        rows: rows to serve, in this order.
+    """
+
+    def __init__(self, *, slices: SliceCache, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        self._slices, self._labels, self._rows = slices, labels, rows
+        self._pixel_area = slices.pixel_area(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = self._rows[indices]
+        return Batch(
+            image=as_tensor(self._slices.images[rows]),
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+            pixel_area=torch.from_numpy(self._pixel_area[indices]),
+        )
+
+
+class TrainDataset(Dataset[Batch]):
+    """Slices to train on: augmented, with masks where there is something to mask.
+
+    Args:
+        slices: the prepared slices.
+        labels: (N,) label of every catalog row.
+        rows: rows to serve, in this order; anomalous ones must have a mask.
+        augment: applied to all slices of a batch and their masks; None for none.
+        anomalies: applied to the healthy slices of a batch and their brains, after ``augment``; None for none.
+
+    Batches have masks where ``anomalies`` are pasted in or some rows are anomalous.
+    """
+
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        augment: Augment | None = None,
+        anomalies: Anomalies | None = None,
+    ) -> None:
+        self._slices, self._labels, self._rows = slices, labels, rows
+        self._augment, self._anomalies = augment, anomalies
+        self._has_masks = anomalies is not None or bool(labels[rows].any())
+        self._brains: dict[int, NDArray[np.bool_]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = self._rows[indices]
+        healthy = self._labels[rows] == 0
+        images = self._slices.images[rows]
+        masks = np.zeros(images.shape, dtype=bool)
+        masks[~healthy] = self._slices.masks_of(rows[~healthy])
+        if self._anomalies is not None:
+            masks[healthy] = [self._brain(row) for row in rows[healthy]]  # until it is known where anomalies go
+        if self._augment is not None and self._has_masks:
+            images, masks = self._augment(images, masks)
+        elif self._augment is not None:
+            images = self._augment(images)
+        if self._anomalies is not None:
+            images[healthy], masks[healthy] = self._anomalies(images[healthy], masks[healthy])
+        batch = Batch(image=as_tensor(images), label=torch.from_numpy(self._labels[rows]), row=torch.from_numpy(rows))
+        if self._has_masks:
+            batch["mask"] = torch.from_numpy(masks).unsqueeze(1).float()
+        return batch
+
+    def _brain(self, row: int) -> NDArray[np.bool_]:
+        if row not in self._brains:
+            self._brains[row] = brain_mask(self._slices.images[row].astype(np.float32) / 255)
+        return self._brains[row]
+
+
+def as_tensor(images: NDArray[np.uint8]) -> Tensor:
+    """(B, S, S) uint8 slices as (B, 1, S, S) float32 in [0, 1]."""
+    return torch.from_numpy(images).unsqueeze(1).float().div_(255.0)
+
+
+def mixed(healthy: NDArray[np.int64], labelled: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Rows of an epoch: each healthy one once, the labelled ones in turn until they make up ``share`` of all.
+
+    Each labelled row is there at least once, and at most once more often than another.
+    """
+    if len(labelled) == 0:
+        return healthy
+    wanted = round(share / (1 - share) * len(healthy))
+    return np.concatenate([healthy, np.resize(labelled, max(wanted, len(labelled)))])
+
+
+def loader(
+    dataset: SliceDataset | TrainDataset, *, batch_size: int, num_workers: int, shuffle: bool = False
+) -> DataLoader[Batch]:
+    """Batches of a data set that fetches them whole; shuffled, a last batch of one scan is left out."""
+    alone = len(dataset) > batch_size and len(dataset) % batch_size == 1
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=shuffle and alone,  # batch normalisation cannot train on one scan
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        collate_fn=_as_is,  # type: ignore[arg-type]
+    )
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch

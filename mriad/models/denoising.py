@@ -1,0 +1,56 @@
+"""The denoising autoencoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mriad.models.detector import ReconstructionDetector, TrainedDetector
+
+
+class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
+    """Learns to take coarse noise off healthy scans; what it takes off a scan that has none is the anomaly.
+
+    After Kascenas et al., Denoising Autoencoders for Unsupervised Anomaly Detection in Brain MRI, MIDL 2022: Gaussian
+    noise on a coarse grid, bilinearly enlarged to the image, rolled at random, on the foreground only; squared error.
+
+    Args:
+        network: maps (B, 1, H, W) to the same shape; with skips, since the noise and not a bottleneck keeps it from
+            copying.
+        sigma: standard deviation of the noise on its grid, in intensities.
+        resolution: side of that grid in knots.
+        foreground_level: brightness in [0, 1] above which a pixel gets noise.
+        **detector: see ``Detector``.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        sigma: float = 0.2,
+        resolution: int = 16,
+        foreground_level: float = 0.05,
+        **detector: Any,
+    ) -> None:
+        super().__init__(**detector)
+        self.network = network
+        self._sigma, self._resolution, self._foreground_level = sigma, resolution, foreground_level
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The scan, denoised; in [0, 1]."""
+        return self.network(x).clamp(0.0, 1.0)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        """Mean squared error, over the foreground, of the scan that noise was put on and taken off."""
+        foreground = x > self._foreground_level
+        error = (self.network(x + self._noise(x) * foreground) - x).square() * foreground
+        return {"loss": error.sum() / foreground.sum().clamp(min=1)}
+
+    def _noise(self, x: Tensor) -> Tensor:
+        knots = torch.randn(len(x), 1, self._resolution, self._resolution, device=x.device) * self._sigma
+        noise = F.interpolate(knots, size=x.shape[-2:], mode="bilinear")
+        shift = [int(torch.randint(side, ())) for side in x.shape[-2:]]
+        return noise.roll(shift, dims=(-2, -1))

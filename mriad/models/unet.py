@@ -1,0 +1,66 @@
+"""A small U-Net that never works at full resolution."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mriad.models.networks import require_multiple
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger et al. 2015) for one image in and one out, cut down to what a CPU trains in minutes.
+
+    Two by two pixels are folded into channels before the first convolution and unfolded behind the last (sub-pixel
+    convolution, Shi et al. 2016), so that the dearest level of a U-Net is left out. Skips are added, not concatenated.
+    Memory is laid out channels last.
+
+    Args:
+        image_size: side of the input in pixels, a multiple of 2 ** len(widths).
+        widths: channels at each level, from half the side downwards.
+        depth: convolutions of each level on the way down; on the way up it has one.
+        dropout: share of the deepest level's channels that are dropped in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 128,
+        widths: Sequence[int] = (32, 64, 128, 256),
+        depth: int = 2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        require_multiple("dae or synthetic_anomaly", image_size, 2 ** len(widths))
+        levels = zip((4, *widths[:-1]), widths, strict=True)
+        self.down = nn.ModuleList(
+            nn.Sequential(_convolution(before, after), *(_convolution(after, after) for _ in range(depth - 1)))
+            for before, after in levels
+        )
+        self.dropout = nn.Dropout2d(dropout)
+        self.lift = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in itertools.pairwise(widths))
+        self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
+        self.last = nn.Conv2d(widths[0], 4, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, S, S) to the same shape, without an activation behind the last convolution."""
+        features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        skips = []
+        for level, down in enumerate(self.down):
+            features = down(F.max_pool2d(features, 2) if level else features)
+            skips.append(features)
+        features = self.dropout(skips.pop())
+        for lift, up, skip in zip(self.lift[::-1], self.up[::-1], skips[::-1], strict=True):
+            features = up(F.interpolate(lift(features), scale_factor=2.0) + skip)
+        return F.pixel_shuffle(self.last(features), 2)
+
+
+def _convolution(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+    )

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from mriad.metrics.bootstrap import GroupBootstrap
+from mriad.metrics.components import ComponentCounts, sweep_levels
+from mriad.metrics.lesions import LesionCounts, lesion_intervals, lesion_metrics
+
+THRESHOLD = 0.6
+
+
+def scans(seed, count=9, size=24):
+    """Smooth maps with lesions of several sizes that are brighter or not, and healthy ones."""
+    rng = np.random.default_rng(seed)
+    maps = np.stack([3 * gaussian_filter(rng.normal(size=(size, size)), 1.5) for _ in range(2 * count)])
+    rows, columns = np.mgrid[:size, :size]
+    masks = np.zeros((count, size, size), dtype=bool)
+    for mask in masks:
+        for _ in range(rng.integers(1, 4)):
+            y, x = rng.integers(2, size - 2, size=2)
+            mask |= (rows - y) ** 2 + (columns - x) ** 2 < rng.integers(2, 20)
+    maps[:count] += masks * rng.normal(0.5, 0.5, size=(count, 1, 1))
+    return maps[:count].astype(np.float32), masks, maps[count:].astype(np.float32)
+
+
+def point_by_hand(maps, masks, healthy=None, some=slice(None), levels=None):
+    """Lesions hit in some scans, and at how many false components a scan, one threshold after the other."""
+    healthy = maps[:0] if healthy is None else healthy
+    best, lesions_hit = (-1, 0.0), 0
+    for level in sweep_levels(maps) if levels is None else levels:
+        counts = ComponentCounts.of(maps, masks, np.array([level]))
+        false = counts.false.sum() + ComponentCounts.of(healthy, healthy > np.inf, np.array([level])).false.sum()
+        if false > len(maps) + len(healthy):
+            break
+        if counts.hits.sum() > best[0]:
+            best, lesions_hit = (counts.hits.sum(), level), counts.hits[some].sum()
+    return lesions_hit / counts.lesions[some].sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_point_is_the_best_before_there_is_more_than_one_false_component_per_scan(seed):
+    maps, masks, healthy = scans(seed)
+    thirds = {"small": np.array([0, 4, 5]), "large": np.array([1, 2, 7])}
+    metrics = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy), thirds)
+    assert 0 < metrics["lesion_sensitivity"] < 1
+    assert metrics["lesion_sensitivity"] == pytest.approx(point_by_hand(maps, masks))
+    assert metrics["lesion_sensitivity_all"] == pytest.approx(point_by_hand(maps, masks, healthy))
+    for name, rows in thirds.items():
+        assert metrics[f"lesion_sensitivity_{name}"] == pytest.approx(point_by_hand(maps, masks, some=rows))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_recall_and_false_components_are_those_of_the_pixel_threshold(seed):
+    maps, masks, healthy = scans(seed)
+    metrics = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy))
+    counts = ComponentCounts.of(maps, masks, np.array([THRESHOLD]))
+    beside = ComponentCounts.of(healthy, healthy > np.inf, np.array([THRESHOLD])).false.sum()
+    assert metrics["lesion_recall"] == pytest.approx(counts.hits.sum() / counts.lesions.sum())
+    assert metrics["false_components"] == pytest.approx(counts.false.mean())
+    assert metrics["false_components_all"] == pytest.approx((counts.false.sum() + beside) / 18)
+
+
+def test_the_pixel_threshold_does_not_take_part_in_the_sweep():
+    maps, masks, _ = scans(0)
+    sensitivities = {
+        lesion_metrics(LesionCounts.of(maps, masks, threshold=threshold))["lesion_sensitivity"]
+        for threshold in (-100, 0.3, THRESHOLD, 100)
+    }
+    assert len(sensitivities) == 1
+
+
+def test_a_map_equal_to_its_mask_finds_all_at_no_false_alarm():
+    _, masks, _ = scans(0)
+    metrics = lesion_metrics(LesionCounts.of(masks.astype(np.float32), masks, threshold=0.5))
+    assert metrics == {"lesion_sensitivity": 1.0, "lesion_recall": 1.0, "false_components": 0.0}
+
+
+def test_a_constant_map_finds_nothing():
+    _, masks, _ = scans(0)
+    metrics = lesion_metrics(LesionCounts.of(np.ones(masks.shape), masks, threshold=1))
+    assert metrics == {"lesion_sensitivity": 0.0, "lesion_recall": 0.0, "false_components": 0.0}
+
+
+def strip(*values, lesion):
+    mask = np.zeros((1, 1, len(values)), dtype=bool)
+    mask[0, 0, lesion] = True
+    return np.array(values, dtype=np.float32).reshape(1, 1, -1), mask
+
+
+def test_one_false_component_is_allowed_and_two_are_not():
+    one = strip(0, 9, 0, 5, 0, 3, 0, lesion=[3])
+    two = strip(0, 9, 0, 5, 0, 8, 0, lesion=[3])
+    sensitivity = [lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity"] for scan in (one, two)]
+    assert sensitivity == [1, 0]
+
+
+def test_a_flood_that_leaves_few_components_over_does_not_count():
+    # Two false components stand at 8; below 1 all is one component that touches the lesion.
+    maps, mask = strip(1, 9, 1, 9, 1, 1, 1, 1, 0, 0, lesion=[4, 5, 6, 7])
+    counts = LesionCounts.of(maps, mask, threshold=0)
+    assert counts.diseased.hits[0].tolist() == [0, 0, 1, 1]
+    assert lesion_metrics(counts)["lesion_sensitivity"] == 0
+
+
+def drawn(maps, healthy, *, groups=5, resamples=60):
+    labels = np.repeat([1, 0], [len(maps), len(healthy)])
+    names = [f"{label}, {row % groups}" for row, label in enumerate(labels)]
+    whole = GroupBootstrap.draw(groups=names, labels=labels, resamples=resamples)
+    return whole.of(labels == 1), whole.of(labels == 0)
+
+
+def test_intervals_are_percentiles_of_the_metrics_of_each_resample():
+    maps, masks, healthy = scans(2)
+    third = np.array([0, 1, 2, 3, 6])
+    counts = LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy)
+    bootstrap, beside = drawn(maps, healthy)
+    found = lesion_intervals(counts, bootstrap=bootstrap, healthy_bootstrap=beside, thirds={"small": third})
+    resampled = []
+    levels = sweep_levels(maps)  # those of the test set itself
+    for weights, healthy_weights in zip(bootstrap.weights, beside.weights, strict=True):
+        rows, others = (np.repeat(np.arange(len(w)), w) for w in (weights, healthy_weights))
+        given = maps[rows], masks[rows]
+        metrics = lesion_metrics(LesionCounts.of(*given, threshold=THRESHOLD, healthy_maps=healthy[others]))
+        metrics["lesion_sensitivity"] = point_by_hand(*given, levels=levels)
+        metrics["lesion_sensitivity_all"] = point_by_hand(*given, healthy[others], levels=levels)
+        metrics["lesion_sensitivity_small"] = point_by_hand(*given, some=np.isin(rows, third), levels=levels)
+        resampled.append(metrics)
+    assert set(found) == set(resampled[0])
+    for name, bounds in found.items():
+        expected = np.nanquantile([metrics[name] for metrics in resampled], [0.025, 0.975])
+        assert bounds == pytest.approx(tuple(expected)), name
+        assert bounds[0] < bounds[1], name
+
+
+def test_a_perfect_map_is_not_certain():
+    _, masks, healthy = scans(0)
+    dark = np.zeros_like(healthy[:4])
+    bootstrap, beside = drawn(masks, dark, groups=5)
+    counts = LesionCounts.of(masks.astype(np.float32), masks, threshold=0.5, healthy_maps=dark)
+    found = lesion_intervals(
+        counts, bootstrap=bootstrap, healthy_bootstrap=beside, thirds={"small": np.array([0, 1, 5])}
+    )
+    assert found["lesion_sensitivity"] == pytest.approx((0.025 ** (1 / 5), 1))
+    assert found["lesion_sensitivity_all"] == pytest.approx((0.025 ** (1 / 4), 1))
+    assert found["lesion_sensitivity_small"] == pytest.approx((0.025 ** (1 / 2), 1))  # rows 0 and 5 are of one group
+    assert found["false_components"] == pytest.approx((0, -np.log(0.025) / 5))
+
+
+def test_false_components_of_one_group_have_no_interval():
+    maps, masks, healthy = scans(0)
+    bootstrap, _ = drawn(maps, healthy[:0], groups=1)
+    found = lesion_intervals(LesionCounts.of(maps, masks, threshold=THRESHOLD), bootstrap=bootstrap)
+    assert found == {"lesion_sensitivity": (0, 1), "lesion_recall": (0, 1)}
+
+
+def test_without_healthy_scans_nothing_counts_them():
+    maps, masks, healthy = scans(0)
+    counts = LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy[:0])
+    bootstrap, beside = drawn(maps, healthy[:0])
+    bounds = lesion_intervals(counts, bootstrap=bootstrap, healthy_bootstrap=beside)
+    assert set(bounds) == set(lesion_metrics(counts)) == {"lesion_sensitivity", "lesion_recall", "false_components"}
