@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 
 from mriad.callbacks import ThresholdCalibration
 from mriad.data import MRIDataModule
+from mriad.data.anomalies import Anomalies
 from mriad.data.augment import Augment
 from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector, TrainedDetector
@@ -25,6 +27,7 @@ NEEDS_VALUE = {
     "threshold": {"fixed": "threshold.value=0.5"},
     "split": {"from_csv": "data.split.file=split.csv"},
 }
+MEMBER = "{_target_:mriad.models.Intensity,score:{_target_:mriad.scoring.Score}}"
 SMALL = {
     "ae": ["data.image_size=32", "model.network.latent_dim=8"],
     "vae": ["data.image_size=32", "model.network.latent_dim=8", "model.network.widths=[4,8]"],
@@ -38,12 +41,26 @@ SMALL = {
     "intensity": ["data.image_size=32"],
     "pca": ["data.image_size=32", "model.n_components=2"],
     "nearest": ["data.image_size=32"],
+    "dae": ["data.image_size=32", "model.network.widths=[4,8]"],
+    "synthetic_anomaly": ["data.image_size=32", "model.network.widths=[4,8]"],
+    "ensemble": ["data.image_size=32", "model.runs=[]", f"model.members=[{MEMBER},{MEMBER}]"],
+    "patchcore": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
+    "feature_ae": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
 }
+NEEDS_TIMM = ("patchcore", "feature_ae")
+ANY_SIZE = ("intensity", "pca", "nearest", "ensemble", *NEEDS_TIMM)
 
 
 def options(group):
     names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     return [name for name in names if f"{group}/{name}" not in NOT_CHOSEN]
+
+
+def require_timm():
+    try:
+        import timm  # noqa: F401
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"timm cannot be imported: {str(error).splitlines()[0]}")
 
 
 def overrides_of(group, name):
@@ -160,6 +177,29 @@ def test_every_augmentation_keeps_shape_type_and_range(composed, name):
     assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
 
 
+@pytest.mark.parametrize("name", options("anomalies"))
+def test_every_option_of_anomalies_puts_each_of_its_kinds_into_scans(composed, name):
+    anomalies = instantiate(composed("train", f"anomalies={name}").data.anomalies)
+    if name == "none":
+        assert anomalies is None
+        return
+    assert isinstance(anomalies, Anomalies)
+    torch.manual_seed(0)
+    images = torch.randint(60, 200, (12, 32, 32), dtype=torch.uint8).numpy()
+    brains = np.zeros(images.shape, dtype=bool)
+    brains[:, 6:-6, 6:-6] = True
+    altered, masks = anomalies(images, brains)
+    assert (altered.shape, altered.dtype) == (images.shape, images.dtype)
+    assert (masks.shape, masks.dtype) == (images.shape, brains.dtype)
+    assert 0 < masks.any(axis=(1, 2)).sum() < len(images)
+    assert not (masks & ~brains).any()
+    assert (altered[masks] != images[masks]).mean() > 0.8
+    examples = anomalies.examples(images, brains)
+    given = composed("train", f"anomalies={name}").data.anomalies
+    assert list(examples) == [kind for kind in given.generators if given.weights.get(kind, 1) > 0]
+    assert all(masks.any() for _, masks in examples.values())
+
+
 @pytest.mark.parametrize("name", options("threshold"))
 def test_every_threshold_option_is_the_rule_of_its_name(composed, name):
     rule = instantiate(composed("train", *overrides_of("threshold", name)).threshold)
@@ -196,6 +236,8 @@ def test_every_logger_option_opens_a_store(composed, tracking_uri, name):
 @pytest.mark.parametrize("score", options("score"))
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_goes_with_every_score(composed, model, score):
+    if model in NEEDS_TIMM:
+        require_timm()
     torch.manual_seed(0)
     detector = instantiate(composed("train", f"model={model}", f"score={score}", *SMALL[model]).model)
     assert isinstance(detector, Detector)
@@ -214,20 +256,22 @@ def test_every_model_goes_with_every_score(composed, model, score):
     if not isinstance(detector, TrainedDetector):
         return
     detector.train()
-    before = [parameter.detach().clone() for parameter in detector.parameters()]
+    learned = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    before = [parameter.detach().clone() for parameter in learned]
     optimizers = detector.configure_optimizers()
     optimizer = optimizers["optimizer"] if isinstance(optimizers, dict) else optimizers
-    loss = detector.losses(x)["loss"]
+    mask = (torch.rand(x.shape) < 0.1).float()
+    loss = detector.training_losses({"image": x, "mask": mask})["loss"]
     loss.backward()
     optimizer.step()
     assert loss.isfinite()
-    assert all(not torch.equal(old, new) for old, new in zip(before, detector.parameters(), strict=True))
+    assert all(not torch.equal(old, new) for old, new in zip(before, learned, strict=True))
 
 
-@pytest.mark.parametrize("model", [name for name in options("model") if name not in ("intensity", "pca", "nearest")])
+@pytest.mark.parametrize("model", [name for name in options("model") if name not in ANY_SIZE])
 def test_a_size_that_a_network_cannot_take_is_told_before_training(composed, model):
     cfg = composed("train", f"model={model}", *SMALL[model], "data.image_size=50")
-    with pytest.raises(Exception, match=f"model={model} cannot take data.image_size=50") as raised:
+    with pytest.raises(Exception, match=rf"model=(\w+ or )?{model}( or \w+)? cannot take data.image_size=50") as raised:
         instantiate(cfg.model)
     cause = raised.value
     while not isinstance(cause, MriadError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
@@ -19,8 +20,9 @@ class ThresholdCalibration(ScanScores):
     """Calibrates at the end of ``trainer.validate`` and puts the result into the detector's record.
 
     The pixel threshold is a quantile of the healthy val maps, all pixels together; it needs no label of a pixel.
-    A score with a healthy atlas gets it first, in a pass of its own over the healthy val scans: scores and maps that
-    are calibrated on are then those that a test or a prediction gives.
+    What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
+    the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
+    a prediction gives.
 
     Args:
         rule: fitted on the val scores.
@@ -35,11 +37,9 @@ class ThresholdCalibration(ScanScores):
         self._pixel_quantile = pixel_quantile
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fit the healthy atlas where the score has one."""
-        detector = cast(Any, pl_module)
-        if trainer.state.fn == TrainerFn.VALIDATING and detector.score.atlas is not None:
-            detector.score.atlas.reset()
-            detector.score.atlas.fit(_healthy(detector, cast(Any, trainer).val_dataloaders))
+        """Let the detector learn from the healthy scans what its maps are compared with."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            cast(Any, pl_module).fit_scale(_HealthyScans(cast(Any, trainer).val_dataloaders, pl_module.device))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fit the rule and the pixel threshold."""
@@ -55,13 +55,14 @@ class ThresholdCalibration(ScanScores):
         detector.record["calibration"] = calibration.as_record()
 
 
-def _healthy(detector: Any, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Maps (B, 1, H, W) of the healthy scans and the pixels that count, likewise, batch by batch."""
-    for batch in batches:
-        healthy = batch["label"] == 0
-        if not healthy.any():
-            continue
-        x = batch["image"][healthy].to(detector.device)
-        area = batch.get("pixel_area")
-        maps, _ = detector.scan(x, None if area is None else area[healthy].to(detector.device))
-        yield maps, detector.score.mask(x.float())
+class _HealthyScans:
+    """The healthy scans of batches, on a device; they can be gone through more than once."""
+
+    def __init__(self, batches: Iterable[Mapping[str, Tensor]], device: torch.device) -> None:
+        self._batches, self._device = batches, device
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for batch in self._batches:
+            healthy = batch["label"] == 0
+            if healthy.any():
+                yield {name: values[healthy].to(self._device) for name, values in batch.items()}

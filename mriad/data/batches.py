@@ -24,6 +24,12 @@ class Anomalies(Protocol):
         """Slices with anomalies in some of them, and where those are, from slices and their brains; all (B, S, S)."""
         ...
 
+    def examples(
+        self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
+    ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        """One anomaly of each kind in each slice, and where it is, by the name of the kind; torch is not asked."""
+        ...
+
 
 class Batch(TypedDict):
     """What a loader yields.
@@ -102,7 +108,8 @@ class TrainDataset(Dataset[Batch]):
         masks = np.zeros(images.shape, dtype=bool)
         masks[~healthy] = self._slices.masks_of(rows[~healthy])
         if self._anomalies is not None:
-            masks[healthy] = [self._brain(row) for row in rows[healthy]]  # until it is known where anomalies go
+            for index in np.flatnonzero(healthy):
+                masks[index] = self._brain(rows[index])  # until it is known where anomalies go
         if self._augment is not None and self._has_masks:
             images, masks = self._augment(images, masks)
         elif self._augment is not None:

@@ -3,6 +3,8 @@
 from mriad.models.autoencoder import Autoencoder
 from mriad.models.denoising import DenoisingAutoencoder
 from mriad.models.detector import Detector, FittedDetector, ReconstructionDetector, TrainedDetector
+from mriad.models.ensemble import Ensemble
+from mriad.models.features import FeatureAutoencoder, PatchCore
 from mriad.models.intensity import Intensity
 from mriad.models.medianomaly import MedIAnomalyVAE
 from mriad.models.nearest import Nearest
@@ -17,10 +19,13 @@ __all__ = [
     "CompactVAE",
     "DenoisingAutoencoder",
     "Detector",
+    "Ensemble",
+    "FeatureAutoencoder",
     "FittedDetector",
     "Intensity",
     "MedIAnomalyVAE",
     "Nearest",
+    "PatchCore",
     "ReconstructionDetector",
     "ResidualVAE",
     "SyntheticAnomaly",

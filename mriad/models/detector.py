@@ -68,8 +68,31 @@ class Detector(LightningModule, ABC):
         """
         x = x.float()
         mask = self.score.mask(x)
-        anomaly_map = self.score.postprocess(self.anomaly_map(x).float(), mask, pixel_area)
+        anomaly_map = self.score.postprocess(self._map(x, pixel_area).float(), mask, pixel_area)
         return anomaly_map, self.image_score(x, anomaly_map, mask).float()
+
+    def fit_scale(self, healthy: Iterable[Mapping[str, Tensor]]) -> None:
+        """Learn how strange healthy scans look, before scores are calibrated: fit the score's atlas, if it has one.
+
+        Args:
+            healthy: batches of healthy val scans, as for a validation step, on the detector's device; it can be gone
+                through more than once.
+
+        Raises:
+            MriadError: if there is nothing to learn from.
+        """
+        if self.score.atlas is not None:
+            self.score.atlas.reset()
+            self.score.atlas.fit(self.maps(healthy))
+
+    def maps(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Post-processed anomaly maps (B, 1, H, W) and the pixels that count, likewise and boolean, by batch."""
+        for batch in batches:
+            yield self.scan(batch["image"], batch.get("pixel_area"))[0], self.score.mask(batch["image"].float())
+
+    def _map(self, x: Tensor, pixel_area: Tensor | None) -> Tensor:
+        """``anomaly_map``, for a detector that has a use for the size of a pixel."""
+        return self.anomaly_map(x)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""

@@ -27,7 +27,7 @@ class SyntheticAnomaly(TrainedDetector):
 
     learns_masks = True
 
-    def __init__(self, *, network: nn.Module, flip: bool = True, dice_weight: float = 0.5, **detector: Any) -> None:
+    def __init__(self, *, network: nn.Module, flip: bool = True, dice_weight: float = 0.0, **detector: Any) -> None:
         super().__init__(**detector)
         self.network = network
         self._flip, self._dice_weight = flip, dice_weight

@@ -23,7 +23,8 @@ class UNet(nn.Module):
         image_size: side of the input in pixels, a multiple of 2 ** len(widths).
         widths: channels at each level, from half the side downwards.
         depth: convolutions of each level on the way down; on the way up it has one.
-        dropout: share of the deepest level's channels that are dropped in training.
+        mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
+            contrast, a lesion is not.
     """
 
     def __init__(
@@ -32,16 +33,16 @@ class UNet(nn.Module):
         image_size: int = 128,
         widths: Sequence[int] = (32, 64, 128, 256),
         depth: int = 2,
-        dropout: float = 0.0,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         require_multiple("dae or synthetic_anomaly", image_size, 2 ** len(widths))
-        levels = zip((4, *widths[:-1]), widths, strict=True)
+        self._mirror = mirror
+        levels = zip((8 if mirror else 4, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
             nn.Sequential(_convolution(before, after), *(_convolution(after, after) for _ in range(depth - 1)))
             for before, after in levels
         )
-        self.dropout = nn.Dropout2d(dropout)
         self.lift = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in itertools.pairwise(widths))
         self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
         self.last = nn.Conv2d(widths[0], 4, 1)
@@ -49,12 +50,14 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, S, S) to the same shape, without an activation behind the last convolution."""
+        if self._mirror:
+            x = torch.cat([x, x.flip(-1)], dim=1)
         features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         skips = []
         for level, down in enumerate(self.down):
             features = down(F.max_pool2d(features, 2) if level else features)
             skips.append(features)
-        features = self.dropout(skips.pop())
+        features = skips.pop()
         for lift, up, skip in zip(self.lift[::-1], self.up[::-1], skips[::-1], strict=True):
             features = up(F.interpolate(lift(features), scale_factor=2.0) + skip)
         return F.pixel_shuffle(self.last(features), 2)

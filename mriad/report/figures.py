@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import torch
@@ -14,6 +16,8 @@ from mriad.report.result import Result
 
 OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
 _SCANS_PER_OUTCOME = 4
+
+Examples = Mapping[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]  # scans and masks (N, S, S) by name
 
 
 def result_figures(result: Result, detector: Detector) -> dict[str, Figure]:
@@ -35,11 +39,15 @@ def decision_figures(result: Result) -> dict[str, Figure]:
     return figures
 
 
-def training_figures(history: pd.DataFrame, result: Result, detector: Detector) -> dict[str, Figure]:
-    """Loss curves, and what a VAE dreams of: a walk between test scans, and samples from the prior."""
+def training_figures(
+    history: pd.DataFrame, result: Result, detector: Detector, anomalies: Examples | None = None
+) -> dict[str, Figure]:
+    """Loss curves, examples of synthetic anomalies, and what a VAE dreams of: walks between scans, samples."""
     figures = {}
     if "train/loss" in history:
         figures["loss"] = plots.loss_curves(history)
+    if anomalies:
+        figures["anomalies"] = plots.anomaly_examples(anomalies, title=f"Synthetic anomalies in scans of {result.data}")
     if isinstance(detector, VAE):
         with torch.inference_mode():
             figures["latent_interpolation"] = plots.latent_interpolation(_interpolation(result, detector))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mriad.models import Detector
-from mriad.report.figures import result_figures, training_figures
+from mriad.report.figures import Examples, result_figures, training_figures
 from mriad.report.html import report_html
 from mriad.report.result import Result
 from mriad.report.verdict import AuditFindings
@@ -57,9 +57,16 @@ def record_result(
     run.log_text(page, "report.html")
 
 
-def record_training(run: Run, result: Result, detector: Detector) -> None:
-    """Log the figures of a training: loss curves, and the latent space of a VAE."""
-    run.log_figures(training_figures(_losses(run), result, detector))
+def record_training(run: Run, result: Result, detector: Detector, *, anomalies: Examples | None = None) -> None:
+    """Log the figures of a training: loss curves, the latent space of a VAE, and examples of synthetic anomalies.
+
+    Args:
+        run: where to log.
+        result: the measured test.
+        detector: what was trained.
+        anomalies: scans in [0, 1] and masks, both (N, S, S), by the name of the anomaly; None or empty for none.
+    """
+    run.log_figures(training_figures(_losses(run), result, detector, anomalies))
 
 
 def _losses(run: Run) -> pd.DataFrame:

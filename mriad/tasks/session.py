@@ -51,7 +51,13 @@ def prepare(cfg: DictConfig) -> Path:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*LeafSpec.*", ".*exists and is not empty.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*exists and is not empty.*",
+        ".*`srun` command is available.*",
+        r".*module\(s\) in eval mode.*",  # a frozen encoder stays in it
+    ):
         warnings.filterwarnings("ignore", message=text)
     return Path(HydraConfig.get().runtime.output_dir)
 

@@ -23,6 +23,7 @@ _UNTOLD = (
     "logger",
     "model.score",
     "resume",
+    "sweep",
     "trainer.enable",
     "trainer.log_every",
     "trainer.num_sanity",

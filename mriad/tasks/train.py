@@ -12,6 +12,7 @@ from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
+from mriad.tasks.members import Members
 from mriad.tasks.resume import starting_point
 from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
@@ -44,15 +45,19 @@ def train(cfg: DictConfig) -> float | None:
     folder = prepare(cfg)
     tracker = connect(cfg)
     start = starting_point(cfg, tracker)
+    members = Members.find(start.config, tracker, folder)
+    start = members.join(start)
     cfg = start.config
     seed_everything(cfg.seed, workers=True, verbose=False)
     name = describe(start.choices, cfg.seed)
     with tracker.run(name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
+        members.load_into(detector)
         detector.record = options
         _require_masks_understood(detector, cfg, start.choices["model"])
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
+        members.require_seen(datamodule)
         options |= record_scans(run, datamodule)
         audit = Audit.of(datamodule)
         record_audit(run, audit)
@@ -80,7 +85,7 @@ def train(cfg: DictConfig) -> float | None:
             config_yaml=OmegaConf.to_yaml(cfg, resolve=True),
             commands=[this_command(), *next_commands(f"run={run.run_id}")],
         )
-        record_training(run, result, detector)
+        record_training(run, result, detector, anomalies=datamodule.anomaly_examples())
         keep_checkpoint(run, tracker, cfg, checkpoint)
     print_result(result, places=places(run, name, checkpoint))
     return chosen.get(cfg.objective)

@@ -42,9 +42,11 @@ class Corner:
 
     def __init__(self) -> None:
         self.seen: list[int] = []
+        self.brains: list[np.ndarray] = []
 
     def __call__(self, images, brains):
         self.seen += images[:, 4, 4].tolist()
+        self.brains += list(brains)
         masks = np.zeros(images.shape, dtype=bool)
         images, masks[:, -1, 0] = images.copy(), True
         images[masks] = 0
@@ -120,6 +122,34 @@ def test_masks_move_with_the_augmented_scans(slices):
 def test_every_batch_of_an_epoch_has_masks_or_none_has(slices, anomalies, indices):
     dataset = train(slices, [0, 1, 4, 5], augment=Flip(), anomalies=anomalies)
     assert dataset.__getitems__(indices)["mask"].shape == (2, 1, SIDE, SIDE)
+
+
+def test_brains_move_with_the_augmented_scans_before_anomalies_go_into_them(slices, monkeypatch):
+    """The brain of a scan is its top left quarter here, and found once in all epochs."""
+    looked_at = []
+
+    def quarter(image):
+        looked_at.append(round(255 * float(image[4, 4])))
+        brain = np.zeros((SIDE, SIDE), dtype=bool)
+        brain[:4, :4] = True
+        return brain
+
+    monkeypatch.setattr("mriad.data.batches.brain_mask", quarter)
+    anomalies = Corner()
+    dataset = train(slices, [0, 4, 1], augment=Flip(), anomalies=anomalies)
+    for _ in range(2):
+        dataset.__getitems__([0, 1, 2])
+    assert looked_at == [1, 2]
+    assert len(anomalies.brains) == 4
+    for brain in anomalies.brains:
+        assert brain[:4, 4:].all() and brain.sum() == 16
+
+
+def test_a_batch_of_labelled_scans_alone_asks_for_no_anomaly(slices):
+    anomalies = Corner()
+    batch = train(slices, [0, 4, 5], anomalies=anomalies).__getitems__([1, 2])
+    assert anomalies.seen == []
+    assert masked_pixels(batch) == [[[0, 0]], [[0, SIDE - 1]]]
 
 
 def test_what_trains_leaves_the_cache_as_it_was(slices):

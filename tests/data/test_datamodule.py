@@ -93,8 +93,9 @@ def rows_of(loader: torch.utils.data.DataLoader) -> list[int]:
 class White:
     """An augmentation that is easy to see."""
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        return np.full_like(images, 255)
+    def __call__(self, images: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray | tuple[np.ndarray, ...]:
+        white = np.full_like(images, 255)
+        return white if masks is None else (white, masks)
 
 
 def test_batches_have_their_shapes_types_and_ranges(module):
@@ -172,10 +173,14 @@ def test_only_train_is_augmented(module):
 class Spot:
     """An anomaly that is easy to see: a black pixel in the middle."""
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: np.ndarray, brains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert brains.shape == images.shape and brains.dtype == bool
         masks = np.zeros(images.shape, dtype=bool)
         masks[:, 8, 8] = True
         return np.where(masks, np.uint8(0), images), masks
+
+    def examples(self, images: np.ndarray, brains: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        return {"spot": self(images, brains)}
 
 
 def test_only_train_gets_anomalies(module):
@@ -193,6 +198,24 @@ def test_only_train_gets_anomalies(module):
 
 def test_without_anomalies_train_has_no_mask(module):
     assert all("mask" not in batch for batch in module().train_dataloader())
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, 3), (1, 1), (10_000, None)])
+def test_examples_of_anomalies_stand_below_the_healthy_train_scans_themselves(module, count, shown):
+    datamodule = module(augment=White(), anomalies=Spot())
+    examples = datamodule.anomaly_examples(count)
+    assert list(examples) == ["healthy", "spot"]
+    (healthy, none), (altered, masks) = examples.values()
+    train = datamodule.images(datamodule.rows("train"))[:, 0].numpy()
+    assert len(healthy) == (shown or len(train))
+    assert {scan.tobytes() for scan in healthy} <= {scan.tobytes() for scan in train}
+    assert not none.any()
+    assert (altered[masks] == 0).all() and masks.sum() == len(healthy)
+    np.testing.assert_array_equal(altered[~masks], healthy[~masks])
+
+
+def test_without_anomalies_there_is_no_example(module):
+    assert module().anomaly_examples() == {}
 
 
 @pytest.fixture

@@ -78,6 +78,17 @@ def test_training_figures_of_another_detector_are_its_losses(mixed, vae):
     assert training_figures(pd.DataFrame({"epoch": [0], "val/auroc": [0.8]}), mixed, other) == {}
 
 
+@pytest.mark.parametrize("name", ["toy", "other"])
+def test_training_figures_show_the_synthetic_anomalies_where_there_are_any(measure, vae, name):
+    result = measure(["healthy", "glioma"], [0.2, 0.8], data=name)
+    examples = {"blob": (np.zeros((3, 8, 8), dtype=np.float32), np.eye(8, dtype=bool)[None].repeat(3, axis=0))}
+    other, history = NoReconstruction(score=vae.score), pd.DataFrame({"epoch": []})
+    figures = training_figures(history, result, other, examples)
+    assert set(figures) == {"anomalies"}
+    assert {"blob", f"Synthetic anomalies in scans of {name}"} <= set(texts(figures["anomalies"]))
+    assert training_figures(history, result, other, {}) == {}
+
+
 def test_a_test_of_one_scan_can_be_drawn(measure, vae):
     result = measure(["healthy"], [0.2])
     assert "gallery" in result_figures(result, vae)

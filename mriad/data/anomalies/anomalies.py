@@ -46,7 +46,7 @@ class Anomalies:
         for name, share in {"untouched": untouched, "several": several}.items():
             if not 0 <= share < 1:
                 raise MriadError(f"data.anomalies.{name}={share} is no share; choose one from 0 to below 1.")
-        self._generators = list(generators.values())
+        self._generators = dict(generators)
         self._weights = shares / shares.sum()
         self._untouched, self._several = untouched, several
 
@@ -64,20 +64,56 @@ class Anomalies:
         """
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         scans = images.astype(np.float32) / 255
-        donors = np.roll(rng.permutation(len(scans)), 1)
+        donors = _others(len(scans), rng)
         altered, masks = images.copy(), np.zeros(images.shape, dtype=bool)
         for index in np.flatnonzero(rng.random(len(scans)) >= self._untouched):
             scan, mask = self._put_into(scans[index], scans[donors[index]], brains[index], rng)
             altered[index], masks[index] = np.round(255 * scan), mask
         return altered, masks
 
+    def examples(
+        self, images: NDArray[np.uint8], brains: NDArray[np.bool_], *, seed: int = 0
+    ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        """Put one anomaly of each kind into each of a few scans, for a reader to see; torch is not asked.
+
+        Args:
+            images: (B, S, S) healthy slices.
+            brains: (B, S, S) the pixels of the brain in each.
+            seed: draws everything that is random.
+
+        Returns:
+            By name of the generators that have a weight, the new slices and the masks of their anomalies.
+        """
+        scans = images.astype(np.float32) / 255
+        donors = _others(len(scans), np.random.default_rng(seed))
+        found = {}
+        for (name, generator), weight in zip(self._generators.items(), self._weights, strict=True):
+            if weight == 0:
+                continue
+            altered, masks = images.copy(), np.zeros(images.shape, dtype=bool)
+            for index, scan in enumerate(scans):
+                rng = np.random.default_rng((seed, index))  # anew for each kind: they come to lie in about one place
+                new, share = generator(scan, donor=scans[donors[index]], brain=brains[index], rng=rng)
+                altered[index], masks[index] = np.round(255 * new), share > 0.5
+            found[name] = altered, masks
+        return found
+
     def _put_into(
         self, scan: NDArray[np.float32], donor: NDArray[np.float32], brain: NDArray[np.bool_], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        kinds = list(self._generators.values())
         mask = np.zeros(scan.shape, dtype=bool)
         while True:
-            generator = self._generators[rng.choice(len(self._generators), p=self._weights)]
+            generator = kinds[rng.choice(len(kinds), p=self._weights)]
             scan, share = generator(scan, donor=donor, brain=brain, rng=rng)
             mask |= share > 0.5
             if rng.random() >= self._several:
                 return scan, mask
+
+
+def _others(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each of ``count`` scans another one at random, each taken once; itself where it is alone."""
+    order = rng.permutation(count)
+    others = np.empty_like(order)
+    others[order] = np.roll(order, 1)
+    return others

@@ -37,32 +37,37 @@ class Blob:
         diameter: least and greatest, as share of the image's side.
         opacity: least and greatest share of the tissue that it hides.
         texture: greatest standard deviation of the noise inside it.
+        oedema: chance that it lies in oedema, which fades outwards and is not counted as lesion.
     """
 
-    def __init__(self, *, diameter: Range = SIZES, opacity: Range = (0.5, 1.0), texture: float = 0.0) -> None:
-        self._diameter, self._opacity, self._texture = diameter, opacity, texture
+    def __init__(
+        self, *, diameter: Range = SIZES, opacity: Range = (0.5, 1.0), texture: float = 0.0, oedema: float = 0.0
+    ) -> None:
+        self._diameter, self._opacity, self._texture, self._oedema = diameter, opacity, texture, oedema
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
         alpha = region.alpha(_softness(rng)) * brain
-        lesion = np.full_like(scan, _other_intensity(_inside(scan, alpha), rng))
+        tissue = _inside(scan, alpha)
+        lesion = np.full_like(scan, _other_intensity(tissue, rng))
+        if rng.random() < self._oedema:
+            scan = _in_oedema(scan, region, brain, tissue, rng)
         if self._texture > 0:
             lesion += rng.uniform(0, self._texture) * smooth_noise(len(scan), rng.uniform(2, 8), rng)
         return _blend(scan, lesion, alpha * rng.uniform(*self._opacity)), alpha
 
 
 class Ring:
-    """A bright or dark rim around a core that differs from it, in oedema that fades outwards.
-
-    The oedema is not counted as lesion, as in outlines of tumours.
+    """A bright or dark rim around a core that differs from it.
 
     Args:
         diameter: least and greatest diameter of the rim, as share of the image's side.
+        oedema: chance that it lies in oedema, which fades outwards and is not counted as lesion.
     """
 
-    def __init__(self, *, diameter: Range = (0.08, 0.4)) -> None:
-        self._diameter = diameter
+    def __init__(self, *, diameter: Range = (0.08, 0.4), oedema: float = 0.5) -> None:
+        self._diameter, self._oedema = diameter, oedema
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
@@ -73,9 +78,8 @@ class Ring:
         rim = _other_intensity(tissue, rng)
         core = _other_intensity(rim, rng)
         texture = rng.uniform(0, 0.1) * smooth_noise(len(scan), rng.uniform(3, 10), rng)
-        if rng.random() < 0.5:
-            oedema = region.alpha(region.size * rng.uniform(0.3, 1.0), scale=rng.uniform(1.2, 1.8)) * brain
-            scan = _blend(scan, np.full_like(scan, _other_intensity(tissue, rng)), oedema * rng.uniform(0.1, 0.5))
+        if rng.random() < self._oedema:
+            scan = _in_oedema(scan, region, brain, tissue, rng)
         inner = region.alpha(softness, scale=rng.uniform(0.4, 0.85))
         lesion = rim * (1 - inner) + core * inner + texture
         return _blend(scan, lesion.astype(np.float32), alpha * rng.uniform(0.7, 1.0)), alpha
@@ -125,7 +129,8 @@ class Deformation:
         y, x = np.mgrid[: len(scan), : len(scan)].astype(np.float32)
         row, column = region.centre
         from_column, from_row = x + pull * (column - x), y + pull * (row - y)
-        new = np.asarray(cv2.remap(scan, from_column, from_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        moved = cv2.remap(scan, from_column, from_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        new = np.asarray(moved, dtype=np.float32)
         return new, alpha * _changed(scan, new)
 
 
@@ -146,6 +151,12 @@ class Inversion:
         middle = _inside(scan, alpha) + rng.uniform(-0.2, 0.2)
         new = _blend(scan, 2 * middle - scan, alpha)
         return new, alpha * _changed(scan, new)
+
+
+def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.random.Generator) -> Image:
+    """The scan with swollen tissue in and around a region, brighter or darker, fading outwards."""
+    oedema = region.alpha(region.size * rng.uniform(0.3, 1.0), scale=rng.uniform(1.2, 2.0)) * brain
+    return _blend(scan, np.full_like(scan, _other_intensity(tissue, rng)), oedema * rng.uniform(0.1, 0.7))
 
 
 def _softness(rng: np.random.Generator) -> float:
@@ -181,20 +192,20 @@ def _moved(donor: Image, rng: np.random.Generator) -> Image:
     matrix = cv2.getRotationMatrix2D(middle, float(rng.uniform(-180, 180)), float(rng.uniform(0.8, 1.3)))
     matrix[:, 2] = matrix[:, 2] + rng.uniform(-0.15, 0.15, size=2) * side
     flipped = donor[:, :: int(rng.choice([-1, 1]))]
-    return np.asarray(cv2.warpAffine(flipped, matrix, (side, side), borderMode=cv2.BORDER_REFLECT))
+    return np.asarray(cv2.warpAffine(flipped, matrix, (side, side), borderMode=cv2.BORDER_REFLECT), dtype=np.float32)
 
 
 def _poisson(scan: Image, foreign: Image, where: Mask) -> Image:
     """The foreign tissue with its gradients, fitted to the scan at the border of ``where``."""
     where = where.copy()
     where[[0, -1]] = where[:, [0, -1]] = False
-    if where.sum() < 9:
-        return scan
     rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    if not where.any() or np.ptp(rows) < 2 or np.ptp(columns) < 2:  # OpenCV needs a pixel with a neighbour on each side
+        return scan
     centre = (int(columns[0] + columns[-1] + 1) // 2, int(rows[0] + rows[-1] + 1) // 2)
     source, target = (
         np.repeat(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
         for image in (foreign, scan)
     )
     cloned = cv2.seamlessClone(source, target, 255 * where.astype(np.uint8), centre, cv2.NORMAL_CLONE)
-    return np.asarray(cloned)[..., 0].astype(np.float32) / 255
+    return np.asarray(cloned[..., 0], dtype=np.float32) / np.float32(255)

@@ -1,0 +1,129 @@
+"""Trained detectors that become one: what they are, what they know, and the roles they leave to the scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mriad.data import MRIDataModule
+from mriad.errors import MriadError
+from mriad.models import Detector, Ensemble
+from mriad.tasks.checkpoint import Checkpoint, load_weights, require_trusted
+from mriad.tasks.resume import Start
+from mriad.tracking.run import Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """The members of an ensemble that is to be made; none for any other model.
+
+    Args:
+        names: run ids or paths, as they were given.
+        checkpoints: the checkpoint of each.
+    """
+
+    names: list[str]
+    checkpoints: list[Checkpoint]
+
+    @classmethod
+    def find(cls, cfg: DictConfig, tracker: Tracker, folder: Path) -> Members:
+        """The trained runs that ``model.runs`` names, where the model has members.
+
+        Args:
+            cfg: the config of the training.
+            tracker: the store that knows the runs.
+            folder: where a checkpoint is fetched to if its store is not on this machine.
+
+        Raises:
+            MriadError: if one is not to be found, has not finished, or cannot be trusted, or they do not fit together.
+        """
+        runs = cfg.model.get("runs", ())
+        names = [runs] if isinstance(runs, str) else [str(name) for name in runs]
+        members = cls(names=names, checkpoints=[_checkpoint(name, tracker, folder / name) for name in names])
+        for name, member in members:
+            member.require_calibration()
+            require_trusted(member.config.model)
+            if not _same_scans(member, members.checkpoints[0]):
+                raise MriadError(
+                    f"The scans of {name} did not have the roles of those of {names[0]}, so one may have trained on "
+                    "what the other is tested with; give runs of one data set and one split."
+                )
+        return members
+
+    def __iter__(self) -> Iterator[tuple[str, Checkpoint]]:
+        return zip(self.names, self.checkpoints, strict=True)
+
+    def join(self, start: Start) -> Start:
+        """Where to start with them: their options in the config, their roles for the scans.
+
+        Raises:
+            MriadError: if the command asks for other scans, other roles or another preparation than theirs.
+        """
+        if not self.checkpoints:
+            return start
+        for override in HydraConfig.get().overrides.task:
+            if override.lstrip("+~").startswith(("split=", "data.split")):
+                raise MriadError(f"{override} cannot be set here: in an ensemble scans keep the roles of its members.")
+        for name, member in self:
+            _require_same_data(name, member, start)
+        first = self.checkpoints[0]
+        with open_dict(start.config):
+            start.config.model.members = [member.config.model for member in self.checkpoints]
+            start.config.data.split = first.config.data.split
+        return replace(start, choices=start.choices | {"split": first.choices["split"]}, split=first.roles())
+
+    def load_into(self, detector: Detector) -> None:
+        """Give the members of an ensemble what they have learned."""
+        if isinstance(detector, Ensemble):
+            for member, checkpoint in zip(detector.members, self.checkpoints, strict=True):
+                load_weights(cast(Detector, member), checkpoint.weights, checkpoint.path)
+
+    def require_seen(self, datamodule: MRIDataModule) -> None:
+        """Raise a MriadError if files have other content than those of the same name that the members were given."""
+        unknown = [set(datamodule.seen()["content"]) - set(member.seen["content"]) for member in self.checkpoints]
+        for name, contents in zip(self.names, unknown, strict=True):
+            if contents:
+                raise MriadError(
+                    f"{len(contents)} scans of train and val are not those that {name} was trained and calibrated on, "
+                    "though their names are; set data.root to the folder it was given."
+                )
+
+
+def _checkpoint(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
+    path = Path(name).expanduser()
+    if path.suffix == ".ckpt" or path.exists():
+        return Checkpoint.load(path)
+    return Checkpoint.load(tracker.find(name).download("checkpoint/best.ckpt", folder))
+
+
+def _same_scans(one: Checkpoint, other: Checkpoint) -> bool:
+    def roles(member: Checkpoint) -> pd.DataFrame:
+        return member.split[["path", "role"]].sort_values(["path", "role"], ignore_index=True)
+
+    return roles(one).equals(roles(other)) and set(one.seen["content"]) == set(other.seen["content"])
+
+
+def _require_same_data(name: str, member: Checkpoint, start: Start) -> None:
+    data = member.choices["data"]
+    if start.choices["data"] != data:
+        raise MriadError(f"{name} was trained on data={data}, not on data={start.choices['data']}; set data={data}.")
+    wanted, found = _preparation(member.config), _preparation(start.config)
+    for option in [option for option in wanted if wanted[option] != found.get(option)][:1]:
+        raise MriadError(
+            f"{name} was trained with {option}={wanted[option]}, and here it is {found.get(option)}; "
+            "set it likewise: members see a scan as they have learned to."
+        )
+
+
+def _preparation(config: DictConfig) -> dict[str, Any]:
+    """What is done to a scan, option by option."""
+    preprocess = cast(dict[str, Any], OmegaConf.to_container(config.data.preprocess, resolve=True))
+    return {"data.image_size": config.data.image_size} | {
+        f"data.preprocess.{option}": value for option, value in preprocess.items()
+    }

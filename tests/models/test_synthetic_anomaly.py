@@ -1,0 +1,124 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mriad.models import SyntheticAnomaly
+from mriad.models.unet import UNet
+from mriad.scoring import Score
+
+
+class Ramp(nn.Module):
+    """Logits that rise from left to right, whatever it is shown, and with the scan's brightness."""
+
+    def forward(self, x):
+        return x + torch.linspace(-2, 2, x.shape[-1])
+
+
+class Constant(nn.Module):
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, x):
+        return torch.full_like(x, self.logit)
+
+
+def segmenter(network, **options):
+    optimizer = partial(torch.optim.Adam, lr=1e-2)
+    return SyntheticAnomaly(network=network, score=Score(), optimizer=optimizer, **options)
+
+
+def test_it_says_that_it_learns_masks():
+    assert SyntheticAnomaly.learns_masks
+
+
+def test_without_flipping_the_map_is_the_probability():
+    x = torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(segmenter(Ramp(), flip=False).anomaly_map(x), Ramp()(x).sigmoid())
+
+
+def test_flipping_averages_a_scan_and_its_mirror_image():
+    x = torch.rand(2, 1, 8, 8)
+    mirrored = Ramp()(x.flip(-1)).sigmoid().flip(-1)
+    torch.testing.assert_close(segmenter(Ramp()).anomaly_map(x), (Ramp()(x).sigmoid() + mirrored) / 2)
+
+
+@pytest.mark.parametrize(("flip", "same"), [(True, True), (False, False)])
+def test_flipping_makes_the_map_of_a_mirror_image_the_mirrored_map(flip, same):
+    torch.manual_seed(0)
+    detector = segmenter(UNet(image_size=16, widths=[4, 8]), flip=flip).eval()
+    x = torch.rand(2, 1, 16, 16)
+    with torch.no_grad():
+        there, back = detector.anomaly_map(x), detector.anomaly_map(x.flip(-1)).flip(-1)
+    assert torch.allclose(there, back, atol=1e-6) == same
+
+
+@pytest.mark.parametrize("logit", [-1000.0, 0.0, 1000.0])
+def test_a_map_is_a_probability(logit):
+    anomaly_map = segmenter(Constant(logit)).anomaly_map(torch.rand(1, 1, 8, 8).bfloat16())
+    assert anomaly_map.dtype == torch.float32
+    torch.testing.assert_close(anomaly_map, torch.full((1, 1, 8, 8), float(logit > 0) or float(logit == 0) / 2))
+
+
+def test_the_loss_is_cross_entropy_and_weighted_dice_over_all_pixels():
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[0, :, :4] = 1  # 32 of 128 pixels, all in one scan
+    losses = segmenter(Constant(0.5), dice_weight=0.25).training_losses(
+        {"image": torch.zeros(2, 1, 8, 8), "mask": mask}
+    )
+    p = torch.tensor(0.5).sigmoid().item()
+    assert set(losses) == {"loss", "cross_entropy", "dice_loss"}
+    assert losses["dice_loss"].item() == pytest.approx(1 - (2 * 32 * p + 1) / (128 * p + 32 + 1))
+    entropy = F.binary_cross_entropy_with_logits(torch.full_like(mask, 0.5), mask).item()
+    assert losses["cross_entropy"].item() == pytest.approx(entropy)
+    assert losses["loss"].item() == pytest.approx(entropy + 0.25 * losses["dice_loss"].item())
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_perfect_answer_costs_nothing(present):
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[:, :, :4] = float(present)
+
+    class Perfect(nn.Module):
+        def forward(self, x):
+            return 200 * mask - 100
+
+    losses = segmenter(Perfect()).training_losses({"image": mask, "mask": mask})
+    assert losses["loss"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_healthy_scans_cost_what_is_taken_for_anomalous_in_them():
+    x = torch.rand(2, 1, 8, 8)
+    quiet, loud = (segmenter(Constant(logit)).losses(x) for logit in (-5.0, 2.0))
+    assert quiet["loss"] < loud["loss"]
+    told = segmenter(Constant(2.0)).training_losses({"image": x, "mask": torch.zeros_like(x)})
+    assert told == loud
+
+
+def test_after_a_short_training_it_finds_a_planted_blob_and_nothing_in_a_healthy_scan():
+    torch.manual_seed(0)
+    detector = segmenter(UNet(image_size=32, widths=[8, 16]))
+    optimizer = detector.configure_optimizers()
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+
+    def batch(count=16):
+        centres = torch.randint(6, 26, (2, count, 1, 1))
+        mask = (((y - centres[0]) ** 2 + (x - centres[1]) ** 2) < 16).float().unsqueeze(1)
+        mask[: count // 4] = 0
+        return {"image": 0.3 + 0.1 * torch.rand(count, 1, 32, 32) + 0.3 * mask, "mask": mask}
+
+    for _ in range(60):
+        loss = detector.training_losses(batch())["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    detector.eval()
+    unseen = batch()
+    with torch.no_grad():
+        anomaly_map, scores = detector.scan(unseen["image"])
+    inside = unseen["mask"] == 1
+    assert anomaly_map[inside].mean() > 0.8 > 0.1 > anomaly_map[~inside].mean()
+    assert scores[4:].min() > scores[:4].max()
