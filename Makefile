@@ -1,6 +1,7 @@
 # make train   install and run the default experiment      make test   run the tests
+# make test-cluster   run the tests on a SLURM of this machine; installs one where it is missing
 # make ui      open the MLflow UI on this machine          make lint   ruff and mypy
-.PHONY: install train test lint ui clean
+.PHONY: install train test test-cluster lint ui clean
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
@@ -18,6 +19,9 @@ train: install
 
 test: install
 	$(PYTHON) -m pytest
+
+test-cluster: install
+	MRIAD_TEST_CLUSTER=1 $(PYTHON) -m pytest tests/cluster
 
 lint: install
 	$(PYTHON) -m ruff check .

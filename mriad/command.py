@@ -38,6 +38,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     def job(cfg: DictConfig) -> float | None:
         os.environ.pop(_FULL, None)
         try:
+            _require_sweep(cfg)
             return load_task()(cfg)
         except (MriadError, HydraException, OmegaConfBaseException) as error:
             if full or HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -62,6 +63,12 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         if full:
             raise
         _fail(error)
+
+
+def _require_sweep(cfg: DictConfig) -> None:
+    """Raise a MriadError if a single run is given what only a sweep understands."""
+    if cfg.get("resume_sweep") is not None and HydraConfig.get().mode != RunMode.MULTIRUN:
+        raise MriadError(f"resume_sweep={cfg.resume_sweep} goes on with a sweep, and this is a single run; add -m.")
 
 
 def _fail(error: BaseException) -> NoReturn:

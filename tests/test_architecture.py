@@ -16,7 +16,7 @@ ENTRY_POINTS = SCRIPTS | {"audit": ROOT / "mriad" / "audit" / "__main__.py"}
 # From the top of the house to its ground: a room imports itself and the rooms of lower floors.
 FLOORS = (
     ("tasks",),
-    ("callbacks", "report", "compare", "audit"),
+    ("sweeps", "callbacks", "report", "compare", "audit"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
     ("command",),

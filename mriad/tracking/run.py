@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,12 +23,14 @@ import pandas as pd
 
 from mriad.errors import MriadError, told
 from mriad.tracking.store import absolute, connect, experiment_id
+from mriad.tracking.sweep import JOB_TAG, this_job
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 PARENT_TAG = "mlflow.parentRunId"
+SLURM_TAG = "slurm.job"
 
 
 class Tracker:
@@ -70,6 +73,8 @@ class Tracker:
         """
         if resume is None:
             links = {PARENT_TAG: parent} if parent else {}
+            if job := this_job():
+                links[JOB_TAG] = job
             info = self.client.create_run(self.experiment_id, run_name=name, tags={**_origin(), **tags, **links}).info
         else:
             self.client.update_run(resume, status="RUNNING")
@@ -84,8 +89,7 @@ class Tracker:
             run.close("KILLED", "interrupted")
             raise
         except BaseException as error:
-            reason = str(told(error) or error).strip().split("\n")[0]
-            run.close("FAILED", reason if told(error) else f"{type(error).__name__}: {reason}")
+            run.close("FAILED", reason(error))
             raise
         run.close("FINISHED")
 
@@ -228,13 +232,20 @@ class Run:
         self.client.set_terminated(self.run_id, status)
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
+    first = str(told(error) or error).strip().split("\n")[0]
+    return first if told(error) else f"{type(error).__name__}: {first}"
+
+
 def _origin() -> dict[str, str]:
-    """Who started the run, with which command."""
+    """Who started the run, with which command, in which job of a cluster."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may know no name for its user
         user = "unknown"
-    return {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
+    slurm = {SLURM_TAG: os.environ["SLURM_JOB_ID"]} if "SLURM_JOB_ID" in os.environ else {}
+    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
 
 
 def _git_commit() -> str | None:

@@ -47,7 +47,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     try:
         if tracking_uri.startswith(_SQLITE):
             _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(_lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
+        with FileLock(lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
             client = mlflow.MlflowClient(tracking_uri)
             client.search_experiments(max_results=1)
     except Exception as error:
@@ -65,7 +65,7 @@ def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
     location = None
     if tracking_uri.startswith(_SQLITE):
         location = (_database(tracking_uri).parent / "mlartifacts").as_uri()
-    with FileLock(_lock_file(tracking_uri)):
+    with FileLock(lock_file(tracking_uri)):
         if (found := client.get_experiment_by_name(name)) is None:
             try:
                 return client.create_experiment(name, artifact_location=location)
@@ -93,7 +93,8 @@ def _database(tracking_uri: str) -> Path:
     return Path(tracking_uri.removeprefix(_SQLITE)).absolute()
 
 
-def _lock_file(tracking_uri: str) -> str:
+def lock_file(tracking_uri: str) -> str:
+    """File that the processes of this machine lock while they make a database or what is shared in it."""
     if tracking_uri.startswith(_SQLITE):
         return f"{_database(tracking_uri)}.lock"
     name = hashlib.blake2b(tracking_uri.encode(), digest_size=8).hexdigest()

@@ -1,60 +1,56 @@
-"""One MLflow parent run per multirun, made once before its jobs start."""
+"""How a job of a sweep knows its parent run and its own name in it."""
 
 from __future__ import annotations
 
-import atexit
 import os
-from typing import TYPE_CHECKING, Any
+import shlex
+from collections.abc import Iterable
 
-from hydra.experimental.callback import Callback
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import RunInfo
 
 PARENT_VARIABLE = "MRIAD_PARENT_RUN"
-
-
-class ParentRun(Callback):
-    """Hydra callback: opens the parent run and hands its id to the jobs through the environment.
-
-    Only jobs that log to the store get a parent; the id reaches every launcher's jobs, on other nodes too.
-    """
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the parent run; predictions and audits leave no run, so they need none."""
-        if config.hydra.job.name in ("predict", "audit"):
-            return
-        from mriad.tracking.run import Tracker
-
-        tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
-        overrides = " ".join(config.hydra.overrides.task)
-        parent = tracker.client.create_run(
-            tracker.experiment_id,
-            run_name=f"sweep {overrides}"[:250],
-            tags={"kind": "sweep", "overrides": overrides},
-        )
-        os.environ[PARENT_VARIABLE] = parent.info.run_id
-        atexit.register(_close, tracker.client, parent.info)  # Hydra has no hook for a multirun that ends in an error
-
-
-def _close(client: MlflowClient, parent: RunInfo) -> None:
-    """Close the parent: FAILED if a child did not finish."""
-    from mriad.tracking.run import PARENT_TAG
-
-    children = client.search_runs(
-        [parent.experiment_id], filter_string=f"tags.`{PARENT_TAG}` = '{parent.run_id}'", max_results=1000
-    )
-    whole = bool(children) and all(child.info.status == "FINISHED" for child in children)
-    client.set_terminated(parent.run_id, "FINISHED" if whole else "FAILED")
+JOB_TAG = "sweep.job"
+_NOT_OF_JOBS = ("resume_sweep", "hydra")
 
 
 def parent_run() -> str | None:
-    """Id of the parent run of the multirun that this job belongs to, or None."""
-    from hydra.core.hydra_config import HydraConfig
+    """Id of the parent run of the sweep that this job belongs to, or None."""
+    return os.environ.get(PARENT_VARIABLE) if _in_a_sweep() else None
 
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        return os.environ.get(PARENT_VARIABLE)
-    return None
+
+def this_job() -> str | None:
+    """Name of this job in its sweep, or None outside of one."""
+    return job_name(HydraConfig.get().overrides.task) if _in_a_sweep() else None
+
+
+def job_name(overrides: Iterable[str]) -> str:
+    """What tells a job of a sweep from the others: its options as they are typed, in one order.
+
+    Args:
+        overrides: options such as ``model=vae``; those of Hydra and of the sweep itself do not count.
+    """
+    return shlex.join(sorted(option for option in overrides if not _root(option).startswith(_NOT_OF_JOBS)))
+
+
+def job_options(name: str) -> dict[str, str]:
+    """The options of a job, by their names."""
+    pairs = (option.partition("=") for option in shlex.split(name))
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def varied_options(names: Iterable[str]) -> list[str]:
+    """Names of the options in which jobs differ, in alphabetical order."""
+    values: dict[str, set[str | None]] = {}
+    jobs = [job_options(name) for name in names]
+    for key in sorted({key for job in jobs for key in job}):
+        values[key] = {job.get(key) for job in jobs}
+    return [key for key, found in values.items() if len(found) > 1]
+
+
+def _root(option: str) -> str:
+    return option.lstrip("+~").partition("=")[0]
+
+
+def _in_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN

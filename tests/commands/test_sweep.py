@@ -56,6 +56,34 @@ def test_a_sweep_with_a_failure_says_so(mixed: tuple[Terminal, Outcome]) -> None
     assert parent.stored.info.end_time is not None
 
 
+def test_the_same_command_runs_what_is_missing(mixed: tuple[Terminal, Outcome], small: Options) -> None:
+    terminal, _ = mixed
+    parent, before = parent_and_children(terminal)
+    words = (*small, "trainer.max_epochs=1", "data.image_size=32,40", f"resume_sweep={parent.id}")
+    assert "2 of 2 jobs had finished before" in terminal.train("-m", *words).ok().out
+    assert [run.id for run in parent_and_children(terminal)[1]] == [run.id for run in before]
+    assert parent.status == "FINISHED"
+    assert {"sweep.csv"} <= parent.files()
+    assert parent.tags["best_run"] in {before[0].id, before[2].id}
+    assert "resume_sweep" not in before[0].params
+
+
+def test_four_jobs_that_start_together_on_nothing_do_not_race(terminal: Terminal, small: Options) -> None:
+    parallel = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=4")
+    data = [option for option in small if not option.startswith("model.")]
+    terminal.train("-m", *parallel, *data, "model=intensity", "threshold=youden,mean_std", "seed=0,1").ok()
+    parent, children = parent_and_children(terminal)
+    assert parent.status == "FINISHED"
+    assert [run.status for run in children] == ["FINISHED"] * 4
+    assert {run.tags["mlflow.parentRunId"] for run in children} == {parent.id}
+    assert len({run.output for run in children}) == 4
+    assert len({tuple(run.scores["path"]) for run in children}) == 1
+    assert len({run.stored.info.experiment_id for run in children}) == 1
+    assert len(list((terminal.folder / "cache" / "slices").glob("*/facts.parquet"))) == 1
+    places = {path.name for path in terminal.folder.iterdir() if not path.name.startswith((".", "mlflow.db"))}
+    assert places == {"cache", "mlartifacts", "multirun"}
+
+
 def test_an_unknown_option_ends_a_sweep_before_its_first_job(terminal: Terminal, small: Options) -> None:
     terminal.train("-m", *small, "model=ae,resnet").sentence("model=resnet is unknown")
     assert all(run.info.status != "RUNNING" for run in terminal.runs())

@@ -1,91 +1,58 @@
-import subprocess
-import sys
-
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-from mriad.tracking.store import connect
-from mriad.tracking.sweep import PARENT_VARIABLE, parent_run
-
-PROGRAM = """
-import hydra
-
-@hydra.main(version_base="1.3", config_path=".", config_name="job")
-def job(cfg):
-    from mriad.tracking.run import Tracker
-    from mriad.tracking.sweep import parent_run
-
-    with Tracker(**cfg.logger).run(name=f"job {cfg.number}", tags={}, parent=parent_run()):
-        if cfg.number == 13:
-            raise ValueError("unlucky")
-
-if __name__ == "__main__":
-    job()
-"""
-CONFIG = """
-number: 0
-logger:
-  tracking_uri: {uri}
-  experiment: sweeps
-hydra:
-  output_subdir: null
-  callbacks:
-    parent_run:
-      _target_: mriad.tracking.sweep.ParentRun
-"""
+from mriad.tracking.run import Tracker
+from mriad.tracking.sweep import JOB_TAG, PARENT_VARIABLE, job_name, job_options, parent_run, this_job, varied_options
 
 
 @pytest.fixture
-def command(tracking_uri, tmp_path):
-    (tmp_path / "job.py").write_text(PROGRAM)
-    (tmp_path / "job.yaml").write_text(CONFIG.format(uri=tracking_uri))
-
-    def run(*options):
-        return subprocess.run(
-            [sys.executable, "job.py", *options], cwd=tmp_path, capture_output=True, text=True, timeout=120
-        )
-
-    return run
-
-
-def runs_of(tracking_uri):
-    client = connect(tracking_uri)
-    experiment = client.get_experiment_by_name("sweeps")
-    runs = client.search_runs([experiment.experiment_id])
-    parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
-    return parents, [run for run in runs if run not in parents]
-
-
-def test_the_jobs_of_a_multirun_have_one_parent(command, tracking_uri):
-    done = command("--multirun", "number=1,2")
-    assert done.returncode == 0, done.stderr
-    (parent,), jobs = runs_of(tracking_uri)
-    assert parent.info.status == "FINISHED"
-    assert parent.data.tags["overrides"] == "number=1,2"
-    assert sorted(job.info.run_name for job in jobs) == ["job 1", "job 2"]
-    assert {job.data.tags["mlflow.parentRunId"] for job in jobs} == {parent.info.run_id}
-
-
-def test_a_multirun_with_a_job_that_fails_is_a_failed_parent(command, tracking_uri):
-    assert command("--multirun", "number=1,13").returncode != 0
-    (parent,), jobs = runs_of(tracking_uri)
-    assert parent.info.status == "FAILED"
-    assert {job.info.run_name: job.info.status for job in jobs} == {"job 1": "FINISHED", "job 13": "FAILED"}
-
-
-@pytest.mark.parametrize(("mode", "expected"), [("RUN", None), ("MULTIRUN", "parent")])
-def test_a_job_has_a_parent_in_a_multirun_only(tmp_path, monkeypatch, mode, expected):
-    (tmp_path / "job.yaml").write_text("number: 0\n")
-    with initialize_config_dir(str(tmp_path), version_base="1.3"):
-        cfg = compose("job", overrides=[f"+hydra.mode={mode}"], return_hydra_config=True)
+def job(tmp_path, monkeypatch):
+    """Become a job of Hydra's with some options."""
+    (tmp_path / "job.yaml").write_text("number: 0\nresume_sweep: null\n")
     monkeypatch.setenv(PARENT_VARIABLE, "parent")
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
-    HydraConfig.instance().set_config(cfg)
-    assert parent_run() == expected
+
+    def become(mode, *options):
+        with initialize_config_dir(str(tmp_path), version_base="1.3"):
+            cfg = compose("job", overrides=[f"+hydra.mode={mode}", *options], return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+
+    return become
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("RUN", (None, None)), ("MULTIRUN", ("parent", "number=3"))])
+def test_a_job_has_a_parent_and_a_name_in_a_sweep_only(job, mode, expected):
+    job(mode, "number=3", "resume_sweep=other")
+    assert (parent_run(), this_job()) == expected
 
 
 def test_outside_hydra_there_is_no_parent(monkeypatch):
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     monkeypatch.setenv(PARENT_VARIABLE, "stale")
-    assert parent_run() is None
+    assert (parent_run(), this_job()) == (None, None)
+
+
+def test_the_run_of_a_job_carries_its_name(job, tracking_uri):
+    job("MULTIRUN", "number=3")
+    tracker = Tracker(tracking_uri=tracking_uri)
+    with tracker.run(name="mine", tags={}) as run:
+        pass
+    assert tracker.client.get_run(run.run_id).data.tags[JOB_TAG] == "number=3"
+
+
+def test_a_name_is_the_same_in_any_order_and_leaves_out_what_is_not_the_jobs():
+    assert job_name(["model=vae", "seed=1"]) == job_name(["seed=1", "hydra.launcher.n_jobs=2", "model=vae"])
+    assert job_name(["seed=1", "resume_sweep=abc"]) == job_name(["seed=1"]) == "seed=1"
+    assert job_name(["seed=1"]) != job_name(["seed=2"])
+
+
+def test_options_come_back_from_a_name():
+    options = ["data.root=a b", "+extra=x=y", "widths=[1,2]"]
+    assert job_options(job_name(options)) == {"data.root": "a b", "extra": "x=y", "widths": "[1,2]"}
+
+
+def test_options_that_differ_are_those_that_vary():
+    names = [job_name(["a=1", "b=1"]), job_name(["a=1", "b=2", "c=3"])]
+    assert varied_options(names) == ["b", "c"]
+    assert varied_options(names[:1]) == []

@@ -1,0 +1,99 @@
+"""What the parent run tells of its children: a table, the best one, and both on its page in MLflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mriad.tracking.sweep import JOB_TAG, job_options, varied_options
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as StoredRun
+
+    from mriad.sweeps.parent import Parent
+
+_METRICS = ("val/auroc", "val/loss", "test/auroc", "test/average_precision", "test/balanced_accuracy", "test/dice")
+_SHOWN = 50  # rows on the parent's page; sweep.csv has all
+
+
+def lower_is_better(objective: str) -> bool:
+    """Whether an objective is to be minimised: losses are, all else is not."""
+    return objective.endswith("loss")
+
+
+def summarize(parent: Parent) -> None:
+    """Write ``sweep.csv``, the best child and the description of the parent run."""
+    children = parent.children()
+    if not children:
+        return
+    table = table_of(children, parent.objective)
+    parent.run.log_table(table, "sweep.csv")
+    link = f"#/experiments/{parent.run.experiment_id}/runs/"
+    page, tags = _page(table, link, ordered=parent.objective in table), {}
+    if (best := _best(table, parent.objective)) is not None:
+        parent.run.log_metrics({f"best/{parent.objective}": best[parent.objective]})
+        tags["best_run"] = best["run_id"]
+        page = f"Best `{parent.objective}`: {best[parent.objective]:.4g}, {_linked(best, link)}.\n\n{page}"
+    parent.run.set_tags(tags | {"mlflow.note.content": page})
+
+
+def table_of(children: list[StoredRun], objective: str | None) -> pd.DataFrame:
+    """One row per job, best first: name, run id, status, the options that differ, metrics, reason of a failure.
+
+    Args:
+        children: the jobs' runs.
+        objective: metric to sort by, which stands before the others.
+    """
+    names = [child.data.tags[JOB_TAG] for child in children]
+    options = pd.DataFrame([job_options(name) for name in names], dtype=object).fillna("")
+    wanted = dict.fromkeys([*([objective] if objective else []), *_METRICS])
+    metrics = pd.DataFrame([{name: child.data.metrics.get(name) for name in wanted} for child in children], dtype=float)
+    facts = pd.DataFrame(
+        {
+            "name": [child.info.run_name for child in children],
+            "run_id": [child.info.run_id for child in children],
+            "status": [child.info.status for child in children],
+        }
+    )
+    table = pd.concat(
+        [facts, options[varied_options(names)], metrics.dropna(axis="columns", how="all")], axis="columns"
+    )
+    table["failure"] = [child.data.tags.get("failure", "") for child in children]
+    table["_last"] = table["status"] != "FINISHED"
+    by = ["_last", *([objective] if objective in table else [])]
+    ascending = [True, *([lower_is_better(objective or "")] if objective in table else [])]
+    return table.sort_values(by, ascending=ascending, kind="stable", ignore_index=True).drop(columns="_last")
+
+
+def _best(table: pd.DataFrame, objective: str | None) -> pd.Series | None:
+    """The row of the finished job with the best objective, if there is one."""
+    if objective not in table:
+        return None
+    rows = table[(table["status"] == "FINISHED") & table[objective].notna()]
+    return rows.iloc[0] if len(rows) else None
+
+
+def _page(table: pd.DataFrame, link: str, *, ordered: bool) -> str:
+    """The table in Markdown, each name a link to its run."""
+    shown = table.head(_SHOWN)
+    shown = shown.assign(name=[_linked(row, link) for _, row in shown.iterrows()]).drop(columns="run_id")
+    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+    lines = [list(shown.columns), ["---"] * len(shown.columns), *rows]
+    more = f"The first {_SHOWN} of {len(table)} jobs" if len(table) > _SHOWN else "The jobs of this sweep"
+    return f"{more}{', best first' if ordered else ''}; `sweep.csv` holds all.\n\n" + "\n".join(
+        f"| {' | '.join(line)} |" for line in lines
+    )
+
+
+def _linked(row: pd.Series, link: str) -> str:
+    return f"[{row['name']}]({link}{row['run_id']})"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    try:
+        return f"{float(str(value)):.4g}" if len(str(value)) > 6 else str(value)
+    except ValueError:
+        return str(value).replace("|", "\\|")
