@@ -12,28 +12,35 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from mriad.callbacks.scan_scores import ScanScores
+from mriad.data.cache import SliceCache
 from mriad.errors import MriadError
+from mriad.metrics.pixel import best_dice_threshold
 from mriad.thresholds import Calibration, Threshold
 
 
 class ThresholdCalibration(ScanScores):
     """Calibrates at the end of ``trainer.validate`` and puts the result into the detector's record.
 
-    The pixel threshold is a quantile of the healthy val maps, all pixels together; it needs no label of a pixel.
+    The pixel threshold is a quantile of the healthy val maps, all pixels together, which needs no label of a pixel; or
+    the one with the best Dice over the val scans that have a lesion mask.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
     a prediction gives.
 
     Args:
         rule: fitted on the val scores.
+        pixel_rule: 'quantile', or 'dice', which falls back to the quantile where no val scan has a mask.
         pixel_quantile: the quantile, in (0, 1).
     """
 
-    def __init__(self, *, rule: Threshold, pixel_quantile: float = 0.995) -> None:
+    def __init__(self, *, rule: Threshold, pixel_rule: str = "quantile", pixel_quantile: float = 0.995) -> None:
         super().__init__()
+        if pixel_rule not in ("quantile", "dice"):
+            raise MriadError(f"pixel_rule={pixel_rule} is unknown; choose quantile or dice.")
         if not 0 < pixel_quantile < 1:
             raise MriadError(f"pixel_quantile={pixel_quantile} is no quantile; choose one in (0, 1).")
         self._rule = rule
+        self._pixel_rule = pixel_rule
         self._pixel_quantile = pixel_quantile
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,9 +57,17 @@ class ThresholdCalibration(ScanScores):
         table = self.table(datamodule.scans("val"))
         healthy = table["label"].to_numpy() == 0
         self._rule.require(table["label"].to_numpy(), table["group"].to_numpy())
-        pixel_threshold = float(np.quantile(self.maps[healthy], self._pixel_quantile))
+        pixel_threshold = self._best_dice(datamodule.cache) if self._pixel_rule == "dice" else None
+        if pixel_threshold is None:
+            pixel_threshold = float(np.quantile(self.maps[healthy], self._pixel_quantile))
         calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold)
         detector.record["calibration"] = calibration.as_record()
+
+    def _best_dice(self, cache: SliceCache) -> float | None:
+        """The pixel threshold that suits the masks of val; None where no mask holds a lesion."""
+        masked = cache.has_mask(self.rows)
+        masks = cache.masks_of(self.rows[masked])
+        return best_dice_threshold(self.maps[masked], masks) if masks.any() else None
 
 
 class _HealthyScans:

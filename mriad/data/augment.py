@@ -62,7 +62,7 @@ class RandomContrast(A.ImageOnlyTransform):
         p: chance that a slice is changed.
     """
 
-    def __init__(self, reorder: float = 0.4, p: float = 0.5) -> None:
+    def __init__(self, reorder: float = 0.25, p: float = 0.3) -> None:
         super().__init__(p=p)
         self.reorder = reorder
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from mriad.errors import MriadError
-from mriad.metrics.pixel_curves import Background, Lesion, aupro, auroc, average_precision, best_dice
+from mriad.metrics.pixel_curves import Background, Lesion, aupro, auroc, average_precision, best_dice, dice_by_level
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
@@ -81,6 +81,22 @@ def pixel_metrics(
         "dice": float(2 * scans.hit.sum() / (called + scans.lesion.sum())),
     }
     return metrics | {f"{name}_all": value for name, value in pooled.items()}
+
+
+def best_dice_threshold(maps: np.ndarray, masks: np.ndarray) -> float:
+    """Find the threshold with the best Dice of ``map > threshold``, pooled over the pixels of all scans.
+
+    Args:
+        maps: (N, H, W) finite anomaly maps, taken as float32.
+        masks: (N, H, W) true where the lesion is, at least one pixel in all.
+
+    Returns:
+        The highest such threshold: just below a map value of the lesion.
+    """
+    maps, masks = np.asarray(maps, dtype=np.float32), np.asarray(masks, dtype=bool)
+    levels, lesion = _count_lesion(maps, masks)
+    dice = dice_by_level(lesion, _count_background(maps[~masks], levels))
+    return float(np.nextafter(levels[np.argmax(dice)], np.float32(-np.inf)))
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,15 @@ def auroc(lesion: Lesion, background: Background) -> Floats:
     return 1 - misplaced / (background.total * lesion.total)
 
 
+def dice_by_level(lesion: Lesion, background: Background) -> Floats:
+    """(..., L) Dice when pixels at or above each level are called anomalous."""
+    return 2 * lesion.reached / (lesion.reached + background.reached + np.expand_dims(lesion.total, -1))
+
+
 def best_dice(lesion: Lesion, background: Background) -> Floats:
     """(...) the best Dice of any threshold."""
     # Between two levels a lower threshold only adds false positives, so the best threshold is a level.
-    size = lesion.reached + background.reached + np.expand_dims(lesion.total, -1)
-    return np.max(2 * lesion.reached / size, axis=-1)
+    return np.max(dice_by_level(lesion, background), axis=-1)
 
 
 def aupro(lesion: Lesion, background: Background) -> Floats:

@@ -4,7 +4,7 @@ from skimage.measure import label as connected_regions
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mriad.errors import MriadError
-from mriad.metrics.pixel import pixel_metrics
+from mriad.metrics.pixel import best_dice_threshold, pixel_metrics
 from mriad.metrics.pixel_curves import AUPRO_MAX_FPR
 
 CASES = [(seed, values) for seed in range(4) for values in (2, 5, 1000)]
@@ -133,6 +133,21 @@ def test_diagonal_neighbours_are_one_region_and_scans_never_touch():
     # Regions overlap by 1/2 and 0 at rate 0, and by 1 at rate 1 along a straight line.
     expected = 0.25 + 0.75 * AUPRO_MAX_FPR / 2
     assert pixel_metrics(maps, masks, threshold=0)["pixel_aupro"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("seed", "values"), CASES)
+def test_the_best_threshold_gives_the_oracle_dice(seed, values):
+    maps, masks, _ = random_case(seed, values)
+    threshold = best_dice_threshold(maps, masks)
+    found = pixel_metrics(maps, masks, threshold=threshold)
+    assert found["dice"] == pytest.approx(found["dice_oracle"]) == brute_force_dice_oracle(maps, masks)
+
+
+def test_the_best_threshold_counts_scans_whose_lesion_is_lost():
+    maps, masks, _ = random_case(0, 1000)
+    masks[1] = False
+    found = best_dice_threshold(maps, masks)
+    assert dice(maps > found, masks) == pytest.approx(brute_force_dice_oracle(maps, masks))
 
 
 def test_dice_per_scan_weighs_scans_alike():

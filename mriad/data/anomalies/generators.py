@@ -8,8 +8,15 @@ import cv2
 import numpy as np
 
 from mriad.data.anomalies.regions import Image, Mask, Range, Region, smooth_noise
+from mriad.errors import MriadError
 
 SIZES: Range = (0.04, 0.4)  # diameters as share of the image's side
+LARGER: Range = (0.08, 0.4)
+
+# Shares of the image's side
+_SOFTNESS: Range = (0.005, 0.05)  # borders
+_GRAIN: Range = (0.02, 0.08)  # texture
+_VICINITY = 0.015  # around a pixel that was changed
 
 
 class Generator(Protocol):
@@ -43,18 +50,19 @@ class Blob:
     def __init__(
         self, *, diameter: Range = SIZES, opacity: Range = (0.5, 1.0), texture: float = 0.0, oedema: float = 0.0
     ) -> None:
-        self._diameter, self._opacity, self._texture, self._oedema = diameter, opacity, texture, oedema
+        self._diameter, self._opacity = _range(self, diameter=diameter), _range(self, opacity=opacity)
+        self._texture, self._oedema = texture, oedema
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
-        alpha = region.alpha(_softness(rng)) * brain
+        alpha = region.alpha(_softness(scan, rng)) * brain
         tissue = _inside(scan, alpha)
         lesion = np.full_like(scan, _other_intensity(tissue, rng))
         if rng.random() < self._oedema:
             scan = _in_oedema(scan, region, brain, tissue, rng)
         if self._texture > 0:
-            lesion += rng.uniform(0, self._texture) * smooth_noise(len(scan), rng.uniform(2, 8), rng)
+            lesion += rng.uniform(0, self._texture) * smooth_noise(len(scan), len(scan) * rng.uniform(*_GRAIN), rng)
         return _blend(scan, lesion, alpha * rng.uniform(*self._opacity)), alpha
 
 
@@ -66,18 +74,18 @@ class Ring:
         oedema: chance that it lies in oedema, which fades outwards and is not counted as lesion.
     """
 
-    def __init__(self, *, diameter: Range = (0.08, 0.4), oedema: float = 0.5) -> None:
-        self._diameter, self._oedema = diameter, oedema
+    def __init__(self, *, diameter: Range = LARGER, oedema: float = 0.5) -> None:
+        self._diameter, self._oedema = _range(self, diameter=diameter), oedema
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
-        softness = _softness(rng)
+        softness = _softness(scan, rng)
         alpha = region.alpha(softness) * brain
         tissue = _inside(scan, alpha)
         rim = _other_intensity(tissue, rng)
         core = _other_intensity(rim, rng)
-        texture = rng.uniform(0, 0.1) * smooth_noise(len(scan), rng.uniform(3, 10), rng)
+        texture = rng.uniform(0, 0.1) * smooth_noise(len(scan), len(scan) * rng.uniform(*_GRAIN), rng)
         if rng.random() < self._oedema:
             scan = _in_oedema(scan, region, brain, tissue, rng)
         inner = region.alpha(softness, scale=rng.uniform(0.4, 0.85))
@@ -95,13 +103,14 @@ class ForeignPatch:
             interpolation, Tan et al., MICCAI 2021) instead of mixing intensities.
     """
 
-    def __init__(self, *, diameter: Range = (0.08, 0.4), opacity: Range = (0.5, 1.0), poisson: bool = False) -> None:
-        self._diameter, self._opacity, self._poisson = diameter, opacity, poisson
+    def __init__(self, *, diameter: Range = LARGER, opacity: Range = (0.5, 1.0), poisson: bool = False) -> None:
+        self._diameter, self._opacity = _range(self, diameter=diameter), _range(self, opacity=opacity)
+        self._poisson = poisson
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
-        alpha = region.alpha(_softness(rng)) * brain
+        alpha = region.alpha(_softness(scan, rng)) * brain
         foreign = _moved(donor, rng)
         if self._poisson:
             foreign = _poisson(scan, foreign, alpha > 0)
@@ -118,19 +127,19 @@ class Deformation:
     """
 
     def __init__(self, *, diameter: Range = (0.12, 0.4), strength: float = 0.7) -> None:
-        self._diameter, self._strength = diameter, strength
+        self._diameter, self._strength = _range(self, diameter=diameter), strength
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
-        alpha = region.alpha(2.0) * brain
+        alpha = region.alpha(_SOFTNESS[1] * len(scan)) * brain
         strength = rng.uniform(0.4, 1.0) * self._strength * rng.choice([-1.0, 1.0])
         pull = (strength * np.square(np.clip(1 - region.radius, 0, 1))).astype(np.float32)
         y, x = np.mgrid[: len(scan), : len(scan)].astype(np.float32)
         row, column = region.centre
         from_column, from_row = x + pull * (column - x), y + pull * (row - y)
         moved = cv2.remap(scan, from_column, from_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        new = np.asarray(moved, dtype=np.float32)
+        new = _blend(scan, np.asarray(moved, dtype=np.float32), brain.astype(np.float32))
         return new, alpha * _changed(scan, new)
 
 
@@ -141,16 +150,35 @@ class Inversion:
         diameter: least and greatest, as share of the image's side.
     """
 
-    def __init__(self, *, diameter: Range = (0.08, 0.4)) -> None:
-        self._diameter = diameter
+    def __init__(self, *, diameter: Range = LARGER) -> None:
+        self._diameter = _range(self, diameter=diameter)
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
         region = Region.draw(brain, self._diameter, rng)
-        alpha = region.alpha(_softness(rng)) * brain
+        alpha = region.alpha(_softness(scan, rng)) * brain
         middle = _inside(scan, alpha) + rng.uniform(-0.2, 0.2)
         new = _blend(scan, 2 * middle - scan, alpha)
         return new, alpha * _changed(scan, new)
+
+
+def _range(generator: Generator, **option: Range) -> Range:
+    """The one option, if it is a rising pair of shares above 0.
+
+    Raises:
+        MriadError: if it is not.
+    """
+    ((name, values),) = option.items()
+    try:
+        low, high = (float(value) for value in values)
+        if 0 < low <= high <= 1:
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise MriadError(
+        f"{type(generator).__name__} in data.anomalies.generators has {name}={values}; "
+        "give the least and the greatest share, as in [0.1, 0.4]."
+    )
 
 
 def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.random.Generator) -> Image:
@@ -159,8 +187,9 @@ def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.
     return _blend(scan, np.full_like(scan, _other_intensity(tissue, rng)), oedema * rng.uniform(0.1, 0.7))
 
 
-def _softness(rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(np.log(0.7), np.log(6.0))))
+def _softness(scan: Image, rng: np.random.Generator) -> float:
+    """Width of a border in pixels, from crisp to fading."""
+    return len(scan) * float(np.exp(rng.uniform(*np.log(_SOFTNESS))))
 
 
 def _inside(scan: Image, alpha: Image) -> float:
@@ -181,7 +210,7 @@ def _blend(scan: Image, lesion: Image, alpha: Image) -> Image:
 
 def _changed(scan: Image, new: Image) -> Image:
     """1 where a scan was changed visibly, give or take the pixels around; 0 elsewhere."""
-    difference = cv2.GaussianBlur(np.abs(new - scan), (0, 0), 2.0)
+    difference = cv2.GaussianBlur(np.abs(new - scan), (0, 0), _VICINITY * len(scan))
     return (difference > 0.03).astype(np.float32)
 
 

@@ -245,11 +245,20 @@ def test_a_deformation_keeps_intensities_within_those_of_the_scan(healthy):
         assert new.min() >= scan.min() and new.max() <= scan.max()
 
 
-def test_a_deformation_draws_tissue_in_or_pushes_it_away():
+def test_nothing_outside_the_brain_is_moved(healthy):
+    scan, brain = healthy()
+    for seed in SEEDS:
+        new, _ = put(Deformation(), scan, brain, seed=seed)
+        np.testing.assert_array_equal(new[~brain], scan[~brain])
+
+
+def test_a_deformation_draws_tissue_in_or_pushes_it_away(monkeypatch):
     """A small spot in the middle of the region grows where tissue is pushed outwards, and shrinks where it is drawn."""
     y, x = np.mgrid[:128, :128]
-    brain = np.zeros((128, 128), dtype=bool)
-    brain[64, 64] = True  # every region is centred here
+    brain = np.hypot(y - 64, x - 64) < 60
+    middle = np.hypot(y - 64, x - 64) < 1  # every region is centred here
+    draw = Region.draw
+    monkeypatch.setattr(Region, "draw", lambda brain, diameter, rng: draw(middle, diameter, rng))
     scan = (np.hypot(y - 64, x - 64) < 8).astype(np.float32)
     areas = np.array(
         [put(Deformation(diameter=(0.4, 0.4)), scan, brain, seed=seed)[0].sum() / scan.sum() for seed in SEEDS]
