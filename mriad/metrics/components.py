@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-HIT_IOU = 0.1
+LEAST_COVERED = 10  # % of a lesion that its components cover: alpha of MSSEG
+LEAST_INSIDE = 30  # % of a component that lies in lesions: 100 - beta of MSSEG
 LEVELS = 50
 STRICTEST, LAXEST = 1e-5, 0.2  # share of all pixels that a level calls
 SCANS_AT_ONCE = 64  # their labels take 4 MB at 128 x 128 pixels
@@ -24,33 +25,40 @@ _WITHIN_A_SCAN[1] = True  # eight neighbours, none of them in the scan before or
 
 @dataclass(frozen=True)
 class ComponentCounts:
-    """Lesions and false components of each of N scans at each of L levels.
+    """Lesions and components of each of N scans at each of L levels.
 
-    A lesion is a connected component of the mask, a component one of ``map > level`` (2D, 8-connected). A lesion is
-    hit where it and all components that touch it, taken together, have an intersection over union of at least
-    ``HIT_IOU``. To take the touching components together is the matching of BraTS-METS (Moawad et al.,
-    arXiv 2306.00838, 2023): a lesion found in pieces is found. The least overlap is that of nnDetection (Baumgartner
-    et al., MICCAI 2021) and PI-CAI (Saha et al., Lancet Oncol 2024). Without it a component as large as the brain
-    would hit every lesion; so it hits none smaller than a tenth of itself, and a single pixel hits none larger than
-    ten. A false component touches no lesion pixel. One that touches a lesion without hitting it is neither.
+    A lesion is a connected component of the mask, a component one of ``map > level`` (2D, 8-connected). As in the MSSEG
+    challenge (Commowick et al., Scientific Reports 8:13650, 2018), a lesion is hit where components cover at least
+    ``LEAST_COVERED`` % of it, in one piece or several, of which each has at least ``LEAST_INSIDE`` % of its pixels in
+    lesions. (MSSEG spares the smallest pieces this second condition, by a parameter gamma; here it holds for each.)
+
+    The second condition is what keeps a component as large as the brain, which covers every lesion, from hitting any
+    where lesions make up less than three tenths of it. A least intersection over union has to be high to do that,
+    and then misses a lesion of which only the core is found; MSSEG sets the two conditions apart.
+
+    Every component without part in a hit is false, whether or not it touches a lesion: so is a detection below the
+    least overlap in PASCAL VOC (Everingham et al., IJCV 2010), from which object detection has it.
     """
 
     hits: Counts  # (N, L) lesions that are hit
-    false: Counts  # (N, L) false components
+    false: Counts  # (N, L) components without part in a hit
+    called: Counts  # (N, L) components
     lesions: Counts  # (N,)
 
     @classmethod
     def of(cls, maps: Maps, masks: Masks, levels: NDArray[np.floating]) -> Self:
         """Count (N, H, W) float32 maps and boolean masks, which may be empty, at (L,) levels."""
-        hits, false = (np.zeros((len(maps), len(levels)), dtype=np.int64) for _ in range(2))
+        hits, false, called = (np.zeros((len(maps), len(levels)), dtype=np.int64) for _ in range(3))
         lesions = np.zeros(len(maps), dtype=np.int64)
         for start in range(0, len(maps), SCANS_AT_ONCE):
             part = slice(start, start + SCANS_AT_ONCE)
             lesion = _Components.of(masks[part])
             lesions[part] = lesion.per_scan()
             for column, level in enumerate(levels.tolist()):  # a Python float is compared in the map's float32
-                hits[part, column], false[part, column] = _match(lesion, _Components.of(maps[part] > level))
-        return cls(hits, false, lesions)
+                components = _Components.of(maps[part] > level)
+                hits[part, column], false[part, column] = _match(lesion, components)
+                called[part, column] = components.per_scan()
+        return cls(hits, false, called, lesions)
 
 
 def sweep_levels(maps: Maps) -> Maps:
@@ -94,13 +102,10 @@ class _Components:
 def _match(lesion: _Components, called: _Components) -> tuple[Counts, Counts]:
     """(N,) lesions hit and (N,) false components."""
     inner, outer = (components.labels.ravel()[lesion.inside] for components in (lesion, called))
-    inner, outer = inner[outer > 0], outer[outer > 0]
-    count = len(lesion.areas)
-    # each component that touches a lesion once
-    touching, touched = np.divmod(np.unique(inner.astype(np.int64) * len(called.areas) + outer), len(called.areas))
-    covered = np.bincount(inner, minlength=count)
-    union = lesion.areas + np.bincount(touching, called.areas[touched], minlength=count) - covered
-    hit = covered / np.maximum(union, 1) >= HIT_IOU
+    precise = 100 * np.bincount(outer, minlength=len(called.areas)) >= LEAST_INSIDE * called.areas
+    precise[0] = False
+    inner, outer = inner[precise[outer]], outer[precise[outer]]
+    hit = 100 * np.bincount(inner, minlength=len(lesion.areas)) >= LEAST_COVERED * lesion.areas
     false = np.ones(len(called.areas), dtype=bool)
-    false[touched] = False
+    false[outer[hit[inner]]] = False
     return lesion.per_scan(hit), called.per_scan(false)

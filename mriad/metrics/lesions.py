@@ -19,6 +19,7 @@ from mriad.metrics.bootstrap import Draws, GroupBootstrap, Interval, Weights, co
 from mriad.metrics.components import ComponentCounts, Maps, Masks, sweep_levels
 
 FALSE_PER_SCAN = 1
+LESION_BY_SIZE = ("lesion_sensitivity", "lesion_recall", "false_components")
 
 Rows = NDArray[np.int64]
 
@@ -60,23 +61,38 @@ class LesionCounts:
         """
         lesions, hits = totals(self.diseased.lesions[:, None], weights)[:, 0], totals(self.diseased.hits, weights)
         scans, false = weights.sum(axis=1, dtype=np.float64), totals(self.diseased.false, weights)
-        level = _operating_level(hits, false, scans)
+        called = totals(self.diseased.called, weights)
+        level = _operating_level(called, false, scans)
         draws = {
             "lesion_sensitivity": ratio(_at(hits, level), lesions),
             "lesion_recall": ratio(hits[:, -1], lesions),
             "false_components": ratio(false[:, -1], scans),
         }
         for name, rows in (thirds or {}).items():
-            own = totals(self.diseased.hits[rows], weights[:, rows])
-            there = totals(self.diseased.lesions[rows, None], weights[:, rows])[:, 0]
-            draws[f"lesion_sensitivity_{name}"] = ratio(_at(own, level), there)
+            draws |= {f"{metric}_{name}": value for metric, value in self._third(rows, weights[:, rows], level).items()}
         if self.healthy is None or healthy_weights is None:
             return draws
         scans = scans + healthy_weights.sum(axis=1, dtype=np.float64)
-        false = false + totals(self.healthy.false, healthy_weights)
+        called, false = (
+            here + totals(there, healthy_weights)
+            for here, there in ((called, self.healthy.called), (false, self.healthy.false))
+        )
         return draws | {
-            "lesion_sensitivity_all": ratio(_at(hits, _operating_level(hits, false, scans)), lesions),
+            "lesion_sensitivity_all": ratio(_at(hits, _operating_level(called, false, scans)), lesions),
             "false_components_all": ratio(false[:, -1], scans),
+        }
+
+    def _third(self, rows: Rows, weights: Weights, level: NDArray[np.int64]) -> dict[str, Draws]:
+        """(R,) values of one third of the scans, at the (R,) level of all; its weights are (R, n)."""
+        lesions, hits = (
+            totals(self.diseased.lesions[rows, None], weights)[:, 0],
+            totals(self.diseased.hits[rows], weights),
+        )
+        false = totals(self.diseased.false[rows, -1:], weights)[:, 0]
+        return {
+            "lesion_sensitivity": ratio(_at(hits, level), lesions),
+            "lesion_recall": ratio(hits[:, -1], lesions),
+            "false_components": ratio(false, weights.sum(axis=1, dtype=np.float64)),
         }
 
 
@@ -86,15 +102,19 @@ def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = Non
     ``lesion_recall`` is the share of lesions that are hit at the pixel threshold, pooled over scans, and
     ``false_components`` the false components per scan there: what a user of the calibrated detector gets.
 
-    ``lesion_sensitivity`` is the point of the free-response ROC curve at one false component per scan: the largest
-    share of lesions that are hit at a threshold, going down from the highest for as long as there are on average at
-    most ``FALSE_PER_SCAN`` false components per scan. It does not go on where their number falls again, because
-    components have grown together by then. Like any point or area of a curve, AUPRO among them, it is read off the
-    test set and says what the maps can do, not what a threshold that was fitted elsewhere makes of them.
+    ``lesion_sensitivity`` is the point of the free-response ROC curve at one false component per scan. Thresholds are
+    lowered from the highest for as long as there are on average at most ``FALSE_PER_SCAN`` false components per scan.
+    Of these the one that calls most components is taken, the last if several, and the share of lesions hit there is
+    the value: no threshold is chosen by its hits. On most maps it is the last one. On smooth maps components grow
+    together before there are too many; what lower thresholds then call is a few large ones, false but few enough, and
+    how far that goes is only where the sweep ends. Like any point or area of a curve, AUPRO among them, it is read off
+    the test set, whose false components set the threshold: it says what the maps can do, not what a threshold that was
+    fitted elsewhere makes of them.
 
-    With ``thirds``, ``lesion_sensitivity_<name>`` is the share of hit lesions of these scans at the threshold of
-    ``lesion_sensitivity``. With healthy scans, ``lesion_sensitivity_all`` and ``false_components_all`` count the
-    false components of these scans too, each of them one scan more.
+    With ``thirds``, ``lesion_recall_<name>`` and ``false_components_<name>`` are those of these scans, and
+    ``lesion_sensitivity_<name>`` is the share of their lesions hit at the threshold of ``lesion_sensitivity``. With
+    healthy scans, ``lesion_sensitivity_all`` and ``false_components_all`` count the components of these scans too,
+    each of them one scan more.
 
     Args:
         counts: of N scans with a lesion and of healthy ones.
@@ -127,7 +147,11 @@ def lesion_intervals(
     if not len(counts.diseased.lesions):
         return {}
     beside = None if counts.healthy is None or healthy_bootstrap is None else healthy_bootstrap
-    groups = {f"lesion_sensitivity_{name}": bootstrap.of(rows).n_groups for name, rows in (thirds or {}).items()}
+    groups = {
+        f"{metric}_{name}": bootstrap.of(rows).n_groups
+        for name, rows in (thirds or {}).items()
+        for metric in LESION_BY_SIZE
+    }
     if beside is not None:
         both = min(bootstrap.n_groups, beside.n_groups)
         groups |= {"lesion_sensitivity_all": both, "false_components_all": both}
@@ -139,16 +163,17 @@ def lesion_intervals(
     return found
 
 
-def _operating_level(hits: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:
-    """(R,) the level, the highest if several, that hits most lesions before the false components are too many.
+def _operating_level(called: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:
+    """(R,) the level, the last if several, that calls most components before too many of them are false.
 
     Args:
-        hits: (R, L + 1) lesions that are hit, at the last level those of the pixel threshold, which is no candidate.
+        called: (R, L + 1) components, at the last level those of the pixel threshold, which is no candidate.
         false: (R, L + 1) false components.
         scans: (R,) number of scans.
     """
     allowed = np.maximum.accumulate(false[:, :-1], axis=1) <= FALSE_PER_SCAN * scans[:, None]
-    return np.argmax(np.where(allowed, hits[:, :-1], -1), axis=1)
+    from_last = np.where(allowed, called[:, :-1], -1)[:, ::-1]
+    return from_last.shape[1] - 1 - np.argmax(from_last, axis=1)
 
 
 def _at(values: Draws, level: NDArray[np.int64]) -> Draws:

@@ -65,8 +65,10 @@ def metrics_by_size(
 ) -> dict[str, float]:
     """Measure each third by itself: ``<name>_<third>``, all in [0, 1].
 
-    The names are ``PIXEL_BY_SIZE``, as in ``pixel_metrics`` (the oracle's threshold is chosen for each third), and
-    ``recall``, the share of the scans of the third that are called anomalous.
+    The names are ``PIXEL_BY_SIZE``, as in ``pixel_metrics`` (the oracle's threshold is chosen for each third);
+    ``recall``, the share of the scans of the third that are called anomalous; and ``lesion_share``, the share of their
+    pixels that are lesion. It is the average precision of a constant map, or of one that knows nothing (Saito &
+    Rehmsmeier, PLoS ONE 2015), differs from third to third, and so ``pixel_ap`` is to be read against it.
 
     Args:
         thirds: of these N scans.
@@ -77,7 +79,10 @@ def metrics_by_size(
     """
     found: dict[str, float] = {}
     for third in thirds:
-        numbers = _pixels(third, maps, masks, threshold) | {"recall": float(np.mean(decisions[third.rows]))}
+        numbers = _pixels(third, maps, masks, threshold) | {
+            "recall": float(np.mean(decisions[third.rows])),
+            "lesion_share": float(np.mean(masks[third.rows])),
+        }
         found |= {f"{name}_{third.name}": value for name, value in numbers.items()}
     return found
 
@@ -106,8 +111,10 @@ def intervals_by_size(
         rows, resamples = third.rows, bootstrap.of(third.rows)
         metrics = _pixels(third, maps, masks, threshold)
         bounds = pixel_intervals(metrics, maps[rows], masks[rows], threshold=threshold, bootstrap=resamples)
-        called, scans = totals(np.column_stack([decisions[rows], np.ones(len(rows))]), resamples.weights).T
+        of_each = np.column_stack([decisions[rows], masks[rows].mean(axis=(1, 2)), np.ones(len(rows))])
+        called, lesion, scans = totals(of_each, resamples.weights).T
         bounds["recall"] = interval(ratio(called, scans), resamples.n_groups)
+        bounds["lesion_share"] = interval(ratio(lesion, scans), resamples.n_groups)
         found |= {f"{name}_{third.name}": bound for name, bound in bounds.items()}
     return found
 

@@ -30,7 +30,10 @@ LESION = (
 BY_SIZE = (
     ("recall", "recall of scans"),
     ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+    ("lesion_recall", "lesion recall"),
+    ("false_components", "false components per scan"),
     ("pixel_ap", "pixel AP"),
+    ("lesion_share", "pixel AP by chance"),
     ("pixel_aupro", "pixel AUPRO (30 % FPR)"),
     ("dice", "Dice"),
     ("dice_per_scan", "Dice per scan"),

@@ -107,10 +107,11 @@ def _classes(result: Result) -> Table:
 
 def _sizes(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("Lesions", "scans", "pixels", "recall", "lesions hit", "pixel AP", "Dice"):
+    for column in ("Lesions", "scans", "pixels", "recall", "lesions hit", "pixel AP", "chance", "Dice"):
         table.add_column(column, justify="left" if column == "Lesions" else "right")
     for third in result.thirds:
-        shown = (f"{name}_{third.name}" for name in ("recall", "lesion_sensitivity", "pixel_ap", "dice"))
+        names = ("recall", "lesion_sensitivity", "pixel_ap", "lesion_share", "dice")
+        shown = (f"{name}_{third.name}" for name in names)
         area = f"{third.least:,}-{third.most:,}"
         table.add_row(third.name, str(len(third.rows)), area, *(f"{result.metrics[name]:.3f}" for name in shown))
     return table

@@ -23,14 +23,13 @@ def flooded(pixels):
 
 
 def slowly(values, mask, level):
-    """Hits, false components and lesions of one scan."""
+    """Hits, false and all components, and lesions of one scan."""
     lesions, called = flooded(mask), flooded(values > level)
-    hits = 0
-    for lesion in lesions:
-        together = set().union(*(component for component in called if component & lesion))
-        hits += len(together & lesion) / len(together | lesion) >= 0.1
-    false = sum(not any(component & lesion for lesion in lesions) for component in called)
-    return hits, false, len(lesions)
+    every = set().union(*lesions)
+    precise = [component for component in called if 10 * len(component & every) >= 3 * len(component)]
+    hit = [lesion for lesion in lesions if 10 * len(lesion & set().union(*precise)) >= len(lesion)]
+    true = [component for component in precise if any(component & lesion for lesion in hit)]
+    return len(hit), len(called) - len(true), len(called), len(lesions)
 
 
 def counted(maps, masks, *levels):
@@ -48,7 +47,8 @@ def test_counts_are_those_of_walking_over_each_scan(seed, scans, density):
     counts = ComponentCounts.of(maps, masks, levels)
     for scan in range(scans):
         for column, level in enumerate(levels):
-            found = counts.hits[scan, column], counts.false[scan, column], counts.lesions[scan]
+            found = counts.hits, counts.false, counts.called
+            found = *(number[scan, column] for number in found), counts.lesions[scan]
             assert found == slowly(maps[scan], masks[scan], level)
 
 
@@ -59,34 +59,46 @@ def test_scans_taken_up_in_parts_count_the_same(monkeypatch):
     at_once = ComponentCounts.of(maps, masks, levels)
     monkeypatch.setattr(module, "SCANS_AT_ONCE", 3)
     in_parts = ComponentCounts.of(maps, masks, levels)
-    for name in ("hits", "false", "lesions"):
+    for name in ("hits", "false", "called", "lesions"):
         np.testing.assert_array_equal(getattr(in_parts, name), getattr(at_once, name))
 
 
-def test_a_component_as_large_as_the_brain_hits_no_small_lesion_and_is_not_false():
-    mask = np.zeros((1, 10, 10))
-    mask[0, 0, :9] = 1
-    counts = counted(np.ones((1, 10, 10)), mask, 0.5)
-    assert (counts.hits[0, 0], counts.false[0, 0]) == (0, 0)
-    mask[0, 0, 9] = 1  # a tenth of it
-    assert counted(np.ones((1, 10, 10)), mask, 0.5).hits[0, 0] == 1
+def test_a_component_hits_no_lesion_of_less_than_three_tenths_of_it_and_is_false():
+    for tenth in range(1, 30):  # 0.3 * 30 is less than 9 in floats
+        mask, values = np.zeros((1, 1, 300)), np.zeros((1, 1, 300))
+        mask[0, 0, : 3 * tenth], values[0, 0, : 10 * tenth] = 1, 1
+        large = counted(values, mask, 0.5)
+        assert (large.hits[0, 0], large.false[0, 0]) == (1, 0)
+        small = counted(values[..., 1:], mask[..., 1:], 0.5)
+        assert (small.hits[0, 0], small.false[0, 0]) == (0, 1)
 
 
-def test_every_overlap_of_exactly_a_tenth_is_a_hit():
+def test_a_lesion_of_which_less_than_a_tenth_is_covered_is_not_hit_and_what_touches_it_is_false():
     for tenth in range(1, 30):  # 0.1 * 70 is more than 7 in floats
         mask, values = np.zeros((1, 1, 300)), np.zeros((1, 1, 300))
         mask[0, 0, : 10 * tenth], values[0, 0, :tenth] = 1, 1
-        assert counted(values, mask, 0.5).hits[0, 0] == 1
-        assert counted(values[..., 1:], mask[..., 1:], 0.5).hits[0, 0] == 0
+        enough = counted(values, mask, 0.5)
+        assert (enough.hits[0, 0], enough.false[0, 0]) == (1, 0)
+        less = counted(values[..., 1:], mask[..., 1:], 0.5)
+        assert (less.hits[0, 0], less.false[0, 0]) == (0, int(tenth > 1))
 
 
 def test_a_lesion_found_in_pieces_is_found():
     mask, values = np.zeros((1, 5, 40)), np.zeros((1, 5, 40))
     mask[0, 1:4] = 1
     values[0, 2, ::2] = 1  # a pixel is a hundred-and-twentieth of the lesion, all are a sixth
-    assert counted(values, mask, 0.5).hits[0, 0] == 1
+    whole = counted(values, mask, 0.5)
+    assert (whole.hits[0, 0], whole.false[0, 0]) == (1, 0)
     values[0, 2, 20:] = 0
-    assert counted(values, mask, 0.5).hits[0, 0] == 0
+    part = counted(values, mask, 0.5)
+    assert (part.hits[0, 0], part.false[0, 0]) == (0, 10)
+
+
+def test_a_component_that_touches_a_hit_lesion_by_its_rim_is_false_all_the_same():
+    mask, values = np.zeros((1, 1, 30)), np.zeros((1, 1, 30))
+    mask[0, 0, :10], values[0, 0, :4], values[0, 0, 8:20] = 1, 1, 1
+    counts = counted(values, mask, 0.5)
+    assert (counts.hits[0, 0], counts.false[0, 0], counts.called[0, 0]) == (1, 1, 2)
 
 
 def test_one_component_may_hit_several_lesions():

@@ -7,7 +7,7 @@ from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.pixel import pixel_metrics
 from mriad.metrics.sizes import intervals_by_size, metrics_by_size, size_thirds
 
-NAMES = {"pixel_ap", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing", "recall"}
+NAMES = {"pixel_ap", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing", "recall", "lesion_share"}
 
 
 def masks_of(areas, size=10):
@@ -61,9 +61,18 @@ def test_each_third_is_measured_by_itself():
     assert set(metrics) == {f"{name}_{third.name}" for name in NAMES for third in thirds}
     for third in thirds:
         alone = pixel_metrics(maps[third.rows], masks[third.rows], threshold=0.8)
-        for name in NAMES - {"recall"}:
+        for name in NAMES - {"recall", "lesion_share"}:
             assert metrics[f"{name}_{third.name}"] == alone[name]
         assert metrics[f"recall_{third.name}"] == decisions[third.rows].mean()
+    assert metrics["lesion_share_small"] == pytest.approx((1 + 3 + 5) / 300)
+
+
+def test_the_share_of_the_lesion_is_the_average_precision_of_a_constant_map():
+    _, masks, decisions = scans(0, [1, 40, 5, 20, 3, 60, 30])
+    metrics = metrics_by_size(size_thirds(masks), np.ones(masks.shape), masks, decisions, threshold=0.8)
+    shares = [metrics[f"lesion_share_{name}"] for name in ("small", "medium", "large")]
+    assert shares == pytest.approx([metrics[f"pixel_ap_{name}"] for name in ("small", "medium", "large")])
+    assert shares[0] < shares[1] < shares[2]
 
 
 def test_intervals_are_percentiles_over_the_resamples_of_the_third():
@@ -78,7 +87,7 @@ def test_intervals_are_percentiles_over_the_resamples_of_the_third():
         rows = np.repeat(thirds[0].rows, weights)
         if len(rows):
             metrics = pixel_metrics(maps[rows], masks[rows], threshold=0.8)
-            resampled.append(metrics | {"recall": decisions[rows].mean()})
+            resampled.append(metrics | {"recall": decisions[rows].mean(), "lesion_share": masks[rows].mean()})
     for name in NAMES:
         expected = np.quantile([metrics[name] for metrics in resampled], [0.025, 0.975])
         assert found[f"{name}_small"] == pytest.approx(tuple(expected), abs=0.004), name  # binned

@@ -190,6 +190,8 @@ def test_lesion_sizes_stand_with_scans_areas_and_intervals(sized, vae, page):
     low, high = sized.intervals["recall_small"]
     assert "By lesion size lesions small medium large scans 3 3 3 lesion area, pixels 4 to 4 8 to 8 16 to 16" in text
     assert f"recall of scans 0.333 [{low:.3f}, {high:.3f}]" in text
+    low, high = sized.intervals["lesion_share_small"]
+    assert f"pixel AP by chance {4 / 256:.3f} [{low:.3f}, {high:.3f}]" in text
     assert "By lesion size" not in Page(page).text
 
 

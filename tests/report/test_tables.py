@@ -45,10 +45,14 @@ def test_thirds_by_lesion_size_stand_beside_each_other_with_scans_areas_and_inte
         ("recall of scans", "recall"),
         ("Dice", "dice"),
         ("lesions hit, 1 FP/scan", "lesion_sensitivity"),
+        ("lesion recall", "lesion_recall"),
+        ("false components per scan", "false_components"),
+        ("pixel AP by chance", "lesion_share"),
     ):
         for cell, third in zip(rows[label], ("small", "medium", "large"), strict=True):
             low, high = sized.intervals[f"{name}_{third}"]
             assert cell == f"{sized.metrics[f'{name}_{third}']:.3f} [{low:.3f}, {high:.3f}]"
+    assert [cell[:5] for cell in rows["pixel AP by chance"]] == [f"{area / 256:.3f}" for area in (4, 8, 16)]
     assert [cell[:5] for cell in rows["recall of scans"]] == ["0.333", "0.667", "1.000"]
 
 

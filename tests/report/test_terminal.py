@@ -67,7 +67,8 @@ def test_thirds_by_lesion_size_have_a_row_each_that_fits_80_columns(sized, mixed
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
     assert "…" not in text
     for third, found, area in (("small", "0.333", "4-4"), ("medium", "0.667", "8-8"), ("large", "1.000", "16-16")):
-        numbers = [f"{sized.metrics[f'{name}_{third}']:.3f}" for name in ("lesion_sensitivity", "pixel_ap", "dice")]
+        names = ("lesion_sensitivity", "pixel_ap", "lesion_share", "dice")
+        numbers = [f"{sized.metrics[f'{name}_{third}']:.3f}" for name in names]
         assert " ".join([third, "3", area, found, *numbers]) in " ".join(text.split())
     assert "Lesions" not in printed(mixed)
 
