@@ -147,7 +147,14 @@ def stand_in(root: Path) -> dict[str, Path]:
     (root / "nickparvar" / "medianomaly_braintumor.json").write_text(json.dumps(lists))
     for number in range(20):
         save(root / "br35h" / "no" / f"no{number}.png", brain(9000 + number))
-        save(root / "br35h" / "yes" / f"y{number}.png", lesion(9000 + number)[0])
+    outlines = {}
+    for number in range(60):
+        scan, mask = lesion(9000 + number)
+        save(root / "br35h" / "Br35H-Mask-RCNN" / "TRAIN" / f"y{number}.png", scan)
+        rows, columns = mask.nonzero()
+        around = {"name": "circle", "cx": columns.mean(), "cy": rows.mean(), "r": np.sqrt(mask.sum() / np.pi)}
+        outlines[f"y{number}"] = {"filename": f"y{number}.png", "regions": [{"shape_attributes": around}]}
+    (root / "br35h" / "Br35H-Mask-RCNN" / "TRAIN" / "annotations_train.json").write_text(json.dumps(outlines))
     return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h")}
 
 
