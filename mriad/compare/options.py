@@ -17,8 +17,10 @@ _NOT_THE_METHOD = {
     "data.split.file",
     "experiment",
     "logger",
+    "model.members",
     "model.network.image_size",
     "model.optimizer.fused",
+    "model.runs",
     "objective",
     "resume",
     "seed",
@@ -35,6 +37,7 @@ _RESUMED = "resumed."
 _CHOICES = {
     "split": "data.split",
     "augment": "data.augment",
+    "anomalies": "data.anomalies",
     "data": "data",
     "score": "score",
     "threshold": "threshold",

@@ -15,7 +15,7 @@ from mriad.data.augment import Augment
 from mriad.data.cache import SliceCache
 
 
-class Anomalies(Protocol):
+class AnomalySource(Protocol):
     """Puts synthetic anomalies into healthy slices, seeded from torch's generator by itself."""
 
     def __call__(
@@ -91,7 +91,7 @@ class TrainDataset(Dataset[Batch]):
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         augment: Augment | None = None,
-        anomalies: Anomalies | None = None,
+        anomalies: AnomalySource | None = None,
     ) -> None:
         self._slices, self._labels, self._rows = slices, labels, rows
         self._augment, self._anomalies = augment, anomalies

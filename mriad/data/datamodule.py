@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from mriad.anatomy import brain_mask
 from mriad.data.augment import Augment
-from mriad.data.batches import Anomalies, Batch, SliceDataset, TrainDataset, as_tensor, loader, mixed
+from mriad.data.batches import AnomalySource, Batch, SliceDataset, TrainDataset, as_tensor, loader, mixed
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.grouping import in_group_of
@@ -76,7 +76,7 @@ class MRIDataModule(LightningDataModule):
         split: Split,
         cache_dir: str | Path,
         augment: Augment | None = None,
-        anomalies: Anomalies | None = None,
+        anomalies: AnomalySource | None = None,
         labelled_train: int = 0,
         labelled_share: float = 0.2,
         labelled_pool: int = 0,
@@ -91,8 +91,8 @@ class MRIDataModule(LightningDataModule):
                 f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
                 "set data.image_size alone."
             )
-        if labelled_train < 0:
-            raise MriadError(f"data.labelled_train={labelled_train} is negative; give a number of scans.")
+        if not isinstance(labelled_train, int) or labelled_train < 0:
+            raise MriadError(f"data.labelled_train={labelled_train} is no number of scans; give 0 or more.")
         if not 0 < labelled_share < 1:
             raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
         self.name = name
@@ -166,14 +166,20 @@ class MRIDataModule(LightningDataModule):
         neither a seed nor going on with a training changes them.
 
         Raises:
-            MriadError: if the pool has too few scans with masks.
+            MriadError: if the pool has too few scans whose mask holds a lesion.
         """
+        if self._labelled_train == 0:
+            return np.empty(0, dtype=np.int64)
         pool = self.rows("labelled", 1)
         pool = pool[self.cache.has_mask(pool)]
+        pool = pool[self.cache.masks_of(pool).any(axis=(1, 2))]  # the crop may have cut a lesion away
         if len(pool) < self._labelled_train:
+            train_on = getattr(self.split, "train_on", None)
+            wider = f"widen data.split.train_on={train_on}, which drops scans of the pool, " if train_on else ""
             raise MriadError(
-                f"The labelled pool of data set '{self.name}' has {len(pool)} scans with masks, fewer than "
-                f"data.labelled_train={self._labelled_train}: raise data.split.labelled or lower data.labelled_train."
+                f"The labelled pool of data set '{self.name}' has {len(pool)} scans with a lesion in their mask, fewer "
+                f"than data.labelled_train={self._labelled_train}: {wider}raise data.split.labelled or lower "
+                "data.labelled_train."
             )
         order = self.table["content"].to_numpy()[pool].argsort(kind="stable")
         return pool[order[: self._labelled_train]]

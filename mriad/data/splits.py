@@ -218,10 +218,20 @@ def _pool_only_beside_others(rows: pd.DataFrame) -> pd.Series:
 def _matches(table: pd.DataFrame, option: str, condition: Mapping[str, Sequence[str]] | None) -> pd.Series:
     """Which scans have one of the values that are named, in every column that is named."""
     matches = pd.Series(True, index=table.index)
+    if condition is not None and not isinstance(condition, Mapping):
+        raise MriadError(
+            f"data.split.{option}={condition} names no column; give {' or '.join(HELD_OUT_BY)} with its values, as in "
+            f"data.split.{option}={{contrast: [T2]}}."
+        )
     for column, wanted in (condition or {}).items():
         if column not in HELD_OUT_BY:
             raise MriadError(f"data.split.{option} names the column '{column}'; choose {' or '.join(HELD_OUT_BY)}.")
-        values = [wanted] if isinstance(wanted, str) else list(wanted)
+        values = [wanted] if isinstance(wanted, str) else wanted
+        if not isinstance(values, Sequence) or len(values) == 0:
+            raise MriadError(
+                f"data.split.{option} names the {column} '{wanted}', which is no list of values; give one, as in "
+                f"data.split.{option}={{{column}: [...]}}."
+            )
         there = sorted(set(table[column]) - {""})
         for value in values:
             if value not in there:

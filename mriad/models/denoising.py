@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mriad.errors import MriadError
 from mriad.models.detector import ReconstructionDetector, TrainedDetector
 
 
@@ -24,6 +25,9 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
         resolution: side of that grid in knots.
         foreground_level: brightness in [0, 1] above which a pixel gets noise.
         **detector: see ``Detector``.
+
+    Raises:
+        MriadError: if the noise has a negative standard deviation or a grid without knots.
     """
 
     def __init__(
@@ -36,6 +40,10 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
         **detector: Any,
     ) -> None:
         super().__init__(**detector)
+        if sigma < 0:
+            raise MriadError(f"model.sigma={sigma} is no standard deviation of intensities; choose 0 or more.")
+        if not isinstance(resolution, int) or resolution < 1:
+            raise MriadError(f"model.resolution={resolution} is no number of knots; choose 1 or more.")
         self.network = network
         self._sigma, self._resolution, self._foreground_level = sigma, resolution, foreground_level
 

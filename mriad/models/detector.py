@@ -68,8 +68,23 @@ class Detector(LightningModule, ABC):
         """
         x = x.float()
         mask = self.score.mask(x)
-        anomaly_map = self.score.postprocess(self._map(x, pixel_area).float(), mask, pixel_area)
+        anomaly_map = self.masked_map(x, mask, pixel_area)
         return anomaly_map, self.image_score(x, anomaly_map, mask).float()
+
+    def masked_map(self, x: Tensor, mask: Tensor, pixel_area: Tensor | None = None) -> Tensor:
+        """Post-processed anomaly maps of a batch, as ``scan`` gives them, inside a mask that is known already.
+
+        Args:
+            x: (B, 1, H, W) float32 in [0, 1].
+            mask: (B, 1, H, W) what ``score.mask`` gives for x, which takes its time to find.
+            pixel_area: see ``scan``.
+        """
+        return self.score.postprocess(self._map(x, pixel_area).float(), mask, pixel_area)
+
+    @property
+    def fits_scale(self) -> bool:
+        """Whether ``fit_scale`` learns anything from the healthy val scans."""
+        return self.score.atlas is not None
 
     def fit_scale(self, healthy: Iterable[Mapping[str, Tensor]]) -> None:
         """Learn how strange healthy scans look, before scores are calibrated: fit the score's atlas, if it has one.
@@ -88,7 +103,9 @@ class Detector(LightningModule, ABC):
     def maps(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Post-processed anomaly maps (B, 1, H, W) and the pixels that count, likewise and boolean, by batch."""
         for batch in batches:
-            yield self.scan(batch["image"], batch.get("pixel_area"))[0], self.score.mask(batch["image"].float())
+            x = batch["image"].float()
+            mask = self.score.mask(x)
+            yield self.masked_map(x, mask, batch.get("pixel_area")), mask
 
     def _map(self, x: Tensor, pixel_area: Tensor | None) -> Tensor:
         """``anomaly_map``, for a detector that has a use for the size of a pixel."""

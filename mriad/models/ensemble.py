@@ -48,6 +48,11 @@ class Ensemble(FittedDetector):
     def fit_healthy(self, loader: Iterable[Mapping[str, Tensor]]) -> None:
         """Nothing: the members are trained, and ranks are among val scans, which no member has learned from."""
 
+    @property
+    def fits_scale(self) -> bool:
+        """True: ranks are among healthy val values."""
+        return True
+
     def fit_scale(self, healthy: Iterable[Mapping[str, Tensor]]) -> None:
         """Find the quantiles of each member's healthy maps, then fit the atlas of the ensemble's score."""
         for member, ranks in self._members():
@@ -59,9 +64,14 @@ class Ensemble(FittedDetector):
         return self._map(x, None)
 
     def _map(self, x: Tensor, pixel_area: Tensor | None) -> Tensor:
-        ranked = [
-            ranks(member.scan(x, pixel_area)[0]).where(member.score.mask(x), 0.0) for member, ranks in self._members()
-        ]
+        masks: dict[Any, Tensor] = {}  # members that ask for the same pixels share their mask
+        ranked = []
+        for member, ranks in self._members():
+            options = member.score.mask_options
+            if options not in masks:
+                masks[options] = member.score.mask(x)
+            mask = masks[options]
+            ranked.append(ranks(member.masked_map(x, mask, pixel_area)).where(mask, 0.0))
         return torch.stack(ranked).mean(dim=0)
 
     def _members(self) -> list[tuple[Detector, HealthyRanks]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mriad.errors import MriadError
 from mriad.models.detector import FittedDetector, TrainedDetector
+from mriad.models.networks import require_widths
 from mriad.scoring.residuals import gaussian_blur
 
 
@@ -23,7 +25,7 @@ class Encoder(nn.Module):
     then on belong to the state: a checkpoint that is loaded needs no network connection.
 
     Args:
-        name: timm's name of the network, as in ``timm.list_models()``; it must give feature maps.
+        name: timm's own name of the network, as in ``timm.list_models()``; it must give feature maps.
         layers: which of its feature maps, ascending; 0 has stride 2 in most networks, each further one the double.
         pretrained: whether ``fetch`` gets weights; False keeps the random ones.
 
@@ -31,7 +33,7 @@ class Encoder(nn.Module):
         channels: channels of each feature map.
 
     Raises:
-        MriadError: if timm is missing or has no such network or layers.
+        MriadError: if the name is another place's, or timm is missing or has no such network or layers.
     """
 
     mean: Tensor
@@ -40,6 +42,10 @@ class Encoder(nn.Module):
 
     def __init__(self, *, name: str, layers: Sequence[int] = (1, 2), pretrained: bool = True) -> None:
         super().__init__()
+        if re.fullmatch(r"[\w.-]+", name) is None:  # timm would fetch 'hf-hub:' and read 'local-dir:'
+            raise MriadError(
+                f"model.encoder.name={name} is no name of timm's own; give one of timm.list_models(), such as resnet18."
+            )
         self._name, self._layers, self._pretrained = name, tuple(layers), pretrained
         self.network = _create(name, self._layers, pretrained=False).requires_grad_(False).eval()
         self.channels: list[int] = list(self.network.feature_info.channels())
@@ -150,10 +156,14 @@ class FeatureAutoencoder(TrainedDetector):
         encoder: the frozen network.
         widths: channels after each halving of the feature maps' side.
         **detector: see ``Detector``.
+
+    Raises:
+        MriadError: if there are no widths.
     """
 
     def __init__(self, *, encoder: Encoder, widths: Sequence[int] = (100, 150, 200, 300), **detector: Any) -> None:
         super().__init__(**detector)
+        require_widths("model.widths", widths)
         self.encoder = encoder
         sides = [sum(encoder.channels), *widths]
         self.down = nn.ModuleList(_convolution(*pair, stride=2) for pair in itertools.pairwise(sides))

@@ -25,7 +25,7 @@ class MedIAnomalyNetwork(nn.Module):
 
     def __init__(self, *, image_size: int = 64, latent_dim: int = 16) -> None:
         super().__init__()
-        require_multiple("ae_medianomaly", image_size, 16)
+        require_multiple("model=ae_medianomaly", image_size, 16)
         self.encoder = _encoder(image_size, latent_dim)
         self.decoder = _decoder(image_size, latent_dim)
 
@@ -44,7 +44,7 @@ class MedIAnomalyVAENetwork(nn.Module):
 
     def __init__(self, *, image_size: int = 64, latent_dim: int = 16) -> None:
         super().__init__()
-        require_multiple("vae_medianomaly", image_size, 16)
+        require_multiple("model=vae_medianomaly", image_size, 16)
         self.latent_dim = latent_dim
         self.encoder = _encoder(image_size, 2 * latent_dim)
         self.decoder = _decoder(image_size, latent_dim)

@@ -20,7 +20,7 @@ class AutoencoderNetwork(nn.Module):
 
     def __init__(self, *, image_size: int = 128, latent_dim: int = 256) -> None:
         super().__init__()
-        require_multiple("ae", image_size, 8)
+        require_multiple("model=ae", image_size, 8)
         side = image_size // 8
         flat = 128 * side * side
         self.encoder = nn.Sequential(
@@ -64,7 +64,8 @@ class VAENetwork(nn.Module):
         self, *, image_size: int = 128, latent_dim: int = 128, widths: Sequence[int] = (32, 64, 128, 128)
     ) -> None:
         super().__init__()
-        require_multiple("vae", image_size, 2 ** len(widths))
+        require_widths("model.network.widths", widths)
+        require_multiple("model=vae", image_size, 2 ** len(widths))
         self.latent_dim = latent_dim
         side = image_size // 2 ** len(widths)
         flat = widths[-1] * side * side
@@ -129,7 +130,7 @@ class ResidualVAENetwork(nn.Module):
         self, *, image_size: int = 224, latent_dim: int = 2048, hidden_dim: int = 4096, dropout: float = 0.1
     ) -> None:
         super().__init__()
-        require_multiple("vae_residual", image_size, 32)
+        require_multiple("model=vae_residual", image_size, 32)
         self.latent_dim = latent_dim
         side = image_size // 32
         flat = 256 * side * side
@@ -174,13 +175,26 @@ class ResidualVAENetwork(nn.Module):
         return self.decoder(z)
 
 
-def require_multiple(model: str, image_size: int, factor: int) -> None:
-    """Raise a MriadError if ``image_size`` is not a positive multiple of ``factor``."""
+def require_multiple(network: str, image_size: int, factor: int) -> None:
+    """Raise a MriadError if ``image_size`` is not a positive multiple of ``factor``.
+
+    Args:
+        network: what cannot take another size, as the subject of a sentence.
+        image_size: side in pixels.
+        factor: by how much the network makes it smaller.
+    """
     if image_size < factor or image_size % factor:
         near = max(factor, round(image_size / factor) * factor)
         raise MriadError(
-            f"model={model} cannot take data.image_size={image_size}: "
-            f"it must be a multiple of {factor}, such as {near}."
+            f"{network} cannot take data.image_size={image_size}: it must be a multiple of {factor}, such as {near}."
+        )
+
+
+def require_widths(option: str, widths: Sequence[int]) -> None:
+    """Raise a MriadError if ``widths`` is not at least one number of channels."""
+    if len(widths) == 0 or any(not isinstance(width, int) or width < 1 for width in widths):
+        raise MriadError(
+            f"{option}={list(widths)} is no list of numbers of channels; give one per level, as in {option}=[32,64]."
         )
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mriad.models.networks import require_multiple
+from mriad.errors import MriadError
+from mriad.models.networks import require_multiple, require_widths
 
 
 class UNet(nn.Module):
@@ -25,6 +26,9 @@ class UNet(nn.Module):
         depth: convolutions of each level on the way down; on the way up it has one.
         mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
             contrast, a lesion is not.
+
+    Raises:
+        MriadError: if there is no level, a level has no convolution, or the size does not fit.
     """
 
     def __init__(
@@ -36,7 +40,10 @@ class UNet(nn.Module):
         mirror: bool = False,
     ) -> None:
         super().__init__()
-        require_multiple("dae or synthetic_anomaly", image_size, 2 ** len(widths))
+        require_widths("model.network.widths", widths)
+        require_multiple(f"A U-Net of {len(widths)} levels", image_size, 2 ** len(widths))
+        if not isinstance(depth, int) or depth < 1:
+            raise MriadError(f"model.network.depth={depth} is no number of convolutions; give 1 or more.")
         self._mirror = mirror
         levels = zip((8 if mirror else 4, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(

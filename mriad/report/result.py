@@ -42,6 +42,9 @@ class Result:
             'test/': ``<name>``, ``healthy/<name>``, ``anomalous/<name>``, and ``<class>/<name>`` with the class as
             ``class_names`` writes it.
         thirds: scans that have a lesion mask, by its size, as rows of the table; empty where they are too few.
+        labelled_train: number of anomalous scans that trained with their masks.
+        scaled_on_val: whether the healthy val scans that the threshold was fitted on also shaped what maps are compared
+            with.
     """
 
     data: str
@@ -57,6 +60,8 @@ class Result:
     confusion: NDArray[np.int64]
     intervals: dict[str, Interval]
     thirds: list[SizeThird]
+    labelled_train: int = 0
+    scaled_on_val: bool = False
 
     @classmethod
     def measure(
@@ -67,6 +72,8 @@ class Result:
         maps: NDArray[np.float32],
         datamodule: MRIDataModule,
         calibration: Calibration,
+        labelled_train: int = 0,
+        scaled_on_val: bool = False,
     ) -> Result:
         """Decide and measure.
 
@@ -76,6 +83,8 @@ class Result:
             maps: (n, S, S) their anomaly maps.
             datamodule: where their images and masks are.
             calibration: fitted on val.
+            labelled_train: number of anomalous scans that trained with their masks.
+            scaled_on_val: whether healthy val scans also shaped what maps are compared with.
         """
         table = table.assign(
             threshold=calibration.threshold, decision=calibration.decide(table["score"].to_numpy(dtype=float))
@@ -107,6 +116,8 @@ class Result:
             confusion=confusion(table),
             intervals=intervals | pixels.intervals,
             thirds=pixels.thirds,
+            labelled_train=labelled_train,
+            scaled_on_val=scaled_on_val,
         )
 
     def flat_metrics(self) -> dict[str, float]:

@@ -130,7 +130,7 @@ def key_figures(result: Result, audit: AuditFindings | None) -> list[KeyFigure]:
 
 def statements(result: Result, audit: AuditFindings | None) -> list[Statement]:
     """What the numbers say, the weightiest first."""
-    said = [_against_trivial(result, audit), _against_no_information(result), _promise(result)]
+    said = [_against_trivial(result, audit), _against_no_information(result), _promise(result), _labelled(result)]
     return [statement for statement in said if statement is not None]
 
 
@@ -234,13 +234,30 @@ def _promise(result: Result) -> Statement | None:
     if calibration.promised_fpr is None:
         return Statement("plain", f"Healthy false positives: {rates}; the rule {calibration.rule} promises none.")
     text = f"Healthy false positives: promised {percent(calibration.promised_fpr)}, {rates}"
+    # see HealthyAtlas and Ensemble: new healthy scans lie farther from it than those that have shaped it
+    caveat = (
+        "; the promise is optimistic, for the healthy val scans have also shaped what maps are compared with"
+        if result.scaled_on_val
+        else ""
+    )
     if interval is None:
-        return Statement("plain", f"{text}.")
+        return Statement("plain", f"{text}{caveat}.")
     if interval[0] > calibration.promised_fpr:
-        return Statement("bad", f"{text}: above what was promised.")
+        return Statement("bad", f"{text}: above what was promised{caveat}.")
     if false_alarms > calibration.promised_fpr * (negatives + false_alarms):
-        return Statement("plain", f"{text}: above what was promised, but not beyond doubt.")
-    return Statement("good", f"{text}: in keeping with the promise.")
+        return Statement("plain", f"{text}: above what was promised, but not beyond doubt{caveat}.")
+    return Statement("good", f"{text}: in keeping with the promise{caveat}.")
+
+
+def _labelled(result: Result) -> Statement | None:
+    if not result.labelled_train:
+        return None
+    scans = "1 anomalous scan" if result.labelled_train == 1 else f"{result.labelled_train:,} anomalous scans"
+    return Statement(
+        "plain",
+        f"Trained with the lesion masks of {scans} beside the healthy ones: "
+        "not to be compared with a detector that has learned from healthy scans alone.",
+    )
 
 
 def _commoner(result: Result) -> str:

@@ -49,6 +49,11 @@ class HealthyAtlas(nn.Module):
         """Whether there is anything to compare a map with."""
         return self.mean.numel() > 0
 
+    @property
+    def floor(self) -> Tensor:
+        """() what a map of 0, the least that most maps can have, is worth where that is least; 0 or below."""
+        return (-self.mean / self.spread).amin().clamp(max=0)
+
     def reset(self) -> None:
         """Forget what was fitted: maps stay as they are."""
         self.mean, self.spread = self.mean.new_zeros(0, 0), self.spread.new_zeros(0, 0)

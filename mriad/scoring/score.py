@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class Score(nn.Module):
             0 for none. A blurry reconstruction misses every fine edge, healthy or not: after the blur a fold that is
             a little displaced costs nothing, while a lesion still does.
         mask: pixels that count: 'none' (all), 'foreground' (brighter than ``foreground_level``) or 'brain' (inside the
-            skull, as far as the scan shows it); the map is 0 elsewhere.
+            skull, as far as the scan shows it); elsewhere the map is 0, or with an atlas no more than inside.
         erosion: pixels that are taken off the edge of the mask, by a square; the image's border is no edge.
         postprocess: what a masked map goes through, one step after the other, see ``mriad.scoring.postprocess``.
         atlas: give maps in standard deviations of the healthy val maps at the same pixel, see
@@ -45,6 +45,7 @@ class Score(nn.Module):
 
     Attributes:
         atlas: the healthy atlas; None where there is none.
+        mask_options: mask, erosion and foreground level; scores in which they are equal have the same mask.
 
     Raises:
         MriadError: on an unknown name, a number out of range, or a step that is none.
@@ -81,6 +82,7 @@ class Score(nn.Module):
         self.atlas = HealthyAtlas() if atlas else None
         self._foreground_level = foreground_level
         self._fraction = fraction
+        self.mask_options = (mask, erosion, foreground_level)
 
     def residual(self, x: Tensor, reconstruction: Tensor) -> Tensor:
         """Difference of a scan and its reconstruction, pixel by pixel; all (B, 1, H, W), inputs in [0, 1]."""
@@ -98,20 +100,27 @@ class Score(nn.Module):
     def postprocess(self, anomaly_map: Tensor, mask: Tensor, pixel_area: Tensor | None = None) -> Tensor:
         """Set maps to 0 where no pixel counts, take all steps, and compare with the healthy atlas once it is fitted.
 
+        Compared with the atlas, half of the healthy pixels are below 0. So that the air is not stranger than they are,
+        it then gets what a map of 0 is worth where that is least, or the scan's smallest value if that is less still.
+
         Args:
             anomaly_map: (B, 1, H, W).
             mask: (B, 1, H, W) boolean, the pixels that count.
             pixel_area: (B,) mm2 that a pixel covers, NaN where unknown; None if all are.
 
         Returns:
-            (B, 1, H, W), 0 outside the mask.
+            (B, 1, H, W); outside the mask 0, or with a fitted atlas no more than anywhere inside.
         """
         if pixel_area is None:
             pixel_area = anomaly_map.new_full((len(anomaly_map),), torch.nan)
         anomaly_map = anomaly_map * mask
         for step in self._steps:
             anomaly_map = step(anomaly_map, mask, pixel_area) * mask
-        return anomaly_map if self.atlas is None else self.atlas(anomaly_map) * mask
+        if self.atlas is None or not self.atlas.is_fitted:
+            return anomaly_map
+        deviations = self.atlas(anomaly_map)
+        smallest = torch.where(mask, deviations, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
+        return torch.where(mask, deviations, smallest.minimum(self.atlas.floor))
 
     def pool(self, anomaly_map: Tensor, mask: Tensor) -> Tensor:
         """Anomaly score of each scan, (B,), from its post-processed map and the pixels that count, (B, 1, H, W)."""
@@ -125,11 +134,12 @@ def _choose(option: str, name: str, choices: Mapping[str, T]) -> T:
 
 
 def _steps(postprocess: Sequence[Step]) -> tuple[Step, ...]:
-    steps = (postprocess,) if isinstance(postprocess, str) or callable(postprocess) else tuple(postprocess)
+    listed = isinstance(postprocess, Sequence) and not isinstance(postprocess, str)
+    steps: tuple[Any, ...] = tuple(postprocess) if listed else (postprocess,)
     for step in steps:
         if not callable(step):
             raise MriadError(
                 f"score.postprocess={step} is no step; give a list such as "
-                "[{_target_: mriad.scoring.postprocess.Median, size: 5}]."
+                "[{_target_: mriad.scoring.postprocess.Median, size: 5}], or [] for none."
             )
     return steps

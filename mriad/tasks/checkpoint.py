@@ -101,6 +101,11 @@ class Checkpoint:
         """The roles that were drawn for the training."""
         return RecordedSplit(scans=self.split, published=(self.choices["split"] or "").startswith("published_"))
 
+    @property
+    def labelled_train(self) -> int:
+        """Number of anomalous scans that trained with their masks."""
+        return self.config.data.get("labelled_train", 0)
+
     def preprocess(self) -> Preprocess:
         """The preprocessing that the detector was trained with."""
         return instantiate_trusted(self.config.data.preprocess)

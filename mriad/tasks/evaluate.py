@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,11 +17,13 @@ from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
 from mriad.tasks.session import connect, load_data, prepare, trained
 from mriad.tasks.testing import measure
-from mriad.tasks.trace import describe, next_commands, places, protocol, rule_options, this_command
+from mriad.tasks.trace import describe, labelled, next_commands, places, protocol, rule_options, this_command
 from mriad.tracking.run import Run
 from mriad.tracking.sweep import parent_run
 
 log = logging.getLogger(__name__)
+
+_OF_TRAINING = {"augment": None, "anomalies": None, "labelled_train": 0}  # options of data, and their absence
 
 
 def evaluate(cfg: DictConfig) -> float | None:
@@ -43,13 +46,14 @@ def evaluate(cfg: DictConfig) -> float | None:
         calibration = calibration.refit(instantiate(cfg.threshold))
     data = _data(cfg, checkpoint)
     options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
-    name = f"evaluate {describe(options, checkpoint.config.seed)}"
+    name = f"evaluate {describe(options, checkpoint.config.seed, checkpoint.labelled_train)}"
     elsewhere = "_target_" in cfg.data
     with tracker.run(name=name, tags=_tags(checkpoint, elsewhere), parent=_parent(source)) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
         run.log_params(options | rule_options(cfg))
         run.log_environment()
-        datamodule = load_data(data, roles=("test",), split=None if elsewhere else checkpoint.roles())
+        roles = None if elsewhere else checkpoint.roles()
+        datamodule = load_data(_without_training(data), roles=("test",), split=roles)
         if elsewhere:
             _drop_seen(run, datamodule, checkpoint)
         run.log_table(datamodule.split_as_csv(), "split.csv")
@@ -57,7 +61,7 @@ def evaluate(cfg: DictConfig) -> float | None:
         record_audit(run, audit)
         detector = checkpoint.detector()
         detector.record = {"calibration": calibration.as_record()}
-        result = measure(detector, datamodule, cfg.trainer)
+        result = measure(detector, datamodule, cfg.trainer, labelled_train=checkpoint.labelled_train)
         record_result(
             run,
             result,
@@ -81,8 +85,7 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without.
     """
     stored = checkpoint.config.data
-    _without_training(stored)
-    require_trusted(stored)
+    require_trusted(_without_training(stored))
     for override in HydraConfig.get().overrides.task:
         if override.lstrip("+~").startswith(("data.preprocess", "data.image_size")):
             raise MriadError(f"{override} cannot be set here: scans are prepared the way the detector was trained.")
@@ -93,7 +96,6 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         with open_dict(data):
             data.image_size = stored.image_size
             data.preprocess = stored.preprocess
-            _without_training(data)
         return data
     if "split" in cfg.data:
         raise MriadError(
@@ -106,10 +108,12 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     return stored
 
 
-def _without_training(data: DictConfig) -> None:
-    """Clear the options that matter for train scans alone."""
-    with open_dict(data):
-        data.augment, data.anomalies, data.labelled_train = None, None, 0
+def _without_training(data: DictConfig) -> DictConfig:
+    """A copy in which the options are cleared that matter for train scans alone."""
+    bare = copy.deepcopy(data)
+    with open_dict(bare):
+        bare.update(_OF_TRAINING)
+    return bare
 
 
 def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint) -> None:
@@ -139,6 +143,9 @@ def _config(checkpoint: Checkpoint, data: DictConfig) -> DictConfig:
     """The options of the training, with the data that is tested here."""
     config = checkpoint.config.copy()
     config.data = data
+    with open_dict(config):
+        for option in _OF_TRAINING:
+            config.data[option] = checkpoint.config.data.get(option)
     return config
 
 
@@ -146,7 +153,7 @@ def _tags(checkpoint: Checkpoint, elsewhere: bool) -> dict[str, str]:
     """Tags of an evaluation; the protocol is that of the split that is tested."""
     source = {"source_run": checkpoint.run_id} if checkpoint.run_id else {}
     choices = HydraConfig.get().runtime.choices if elsewhere else checkpoint.choices
-    return {"kind": "evaluation", **source, **protocol(choices)}
+    return {"kind": "evaluation", **source, **protocol(choices), **labelled(checkpoint.labelled_train)}
 
 
 def _parent(source: Run | None) -> str | None:

@@ -70,13 +70,22 @@ class Members:
         for override in HydraConfig.get().overrides.task:
             if override.lstrip("+~").startswith(("split=", "data.split")):
                 raise MriadError(f"{override} cannot be set here: in an ensemble scans keep the roles of its members.")
+            if override.lstrip("+~").startswith(("anomalies=", "data.anomalies", "data.labelled_train")):
+                raise MriadError(f"{override} cannot be set here: an ensemble's members are trained; drop it.")
         for name, member in self:
             _require_same_data(name, member, start)
         first = self.checkpoints[0]
         with open_dict(start.config):
             start.config.model.members = [member.config.model for member in self.checkpoints]
             start.config.data.split = first.config.data.split
-        return replace(start, choices=start.choices | {"split": first.choices["split"]}, split=first.roles())
+            start.config.data.labelled_train = max(member.labelled_train for member in self.checkpoints)
+        # a comparison pools ensembles of the same models, not those of the same runs
+        models = " + ".join(sorted(str(member.choices["model"]) for member in self.checkpoints))
+        return replace(
+            start,
+            choices=start.choices | {"split": first.choices["split"], "members": models},
+            split=first.roles(),
+        )
 
     def load_into(self, detector: Detector) -> None:
         """Give the members of an ensemble what they have learned."""

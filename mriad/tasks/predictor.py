@@ -20,7 +20,7 @@ class Prediction:
     Args:
         score: anomaly score.
         decision: 1 anomalous, 0 healthy.
-        map: (H, W) float32 anomaly map at the scan's size, 0 outside the crop.
+        map: (H, W) float32 anomaly map at the scan's size; outside the crop 0, or the smallest value if one is below 0.
     """
 
     score: float
@@ -58,6 +58,10 @@ class Predictor:
         maps, scores = (part.cpu().numpy() for part in self._detector.scan(x))
         decisions = self.calibration.decide(scores)
         return [
-            Prediction(score=float(score), decision=int(decision), map=geometry.to_scan(anomaly_map[0]))
+            Prediction(
+                score=float(score),
+                decision=int(decision),
+                map=geometry.to_scan(anomaly_map[0], fill=min(0.0, float(anomaly_map.min()))),
+            )
             for score, decision, anomaly_map, (_, geometry) in zip(scores, decisions, maps, prepared, strict=True)
         ]

@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from mriad.models import Detector
+from mriad.models.features import Encoder
 from mriad.tracking.run import Run
 
 _REQUIREMENTS = ("torch", "lightning", "hydra-core", "torchmetrics", "scikit-learn", "pandas", "pillow", "imagehash")
 
 
-def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:
+def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> None:
     """Log the pyfunc model 'model' of a run.
 
     It takes images (n, H, W) uint8 and returns ``score`` (n,), ``decision`` (n,) and ``map`` (n, H, W).
 
     Args:
+        run: the run.
+        detector: what is in the checkpoint.
         checkpoint: the calibrated checkpoint.
         copy: give the model its own copy; False lets it read the run's artifact.
     """
@@ -51,7 +55,13 @@ def log_model(run: Run, checkpoint: Path, *, copy: bool) -> None:
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),
             signature=signature,
-            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=requirements(detector),
             **source,
         )
     run.client.update_run(run.run_id, status="RUNNING")  # leaving start_run has closed it
+
+
+def requirements(detector: Detector) -> list[str]:
+    """What must be installed besides mriad to serve a detector, for pip, in the versions that are here."""
+    pretrained = ("timm",) if any(isinstance(part, Encoder) for part in detector.modules()) else ()
+    return [f"{name}=={metadata.version(name)}" for name in (*_REQUIREMENTS, *pretrained)]

@@ -27,7 +27,6 @@ _NUMBERS = {
     "trainer.max_epochs": 1,
     "data.batch_size": 1,
     "data.num_workers": 0,
-    "data.labelled_train": 0,
 }
 
 

@@ -29,8 +29,15 @@ def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, ch
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig) -> Result:
-    """Score the test scans with a calibrated detector, which is left in evaluation mode, and measure the result."""
+def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig, *, labelled_train: int = 0) -> Result:
+    """Score the test scans with a calibrated detector, which is left in evaluation mode, and measure the result.
+
+    Args:
+        detector: the detector.
+        datamodule: its scans.
+        trainer: the options ``trainer``.
+        labelled_train: number of anomalous scans that trained with their masks.
+    """
     scores = ScanScores()
     _one_pass(trainer, scores).test(detector, datamodule, verbose=False)
     detector.eval()  # Lightning gives back the mode it found; figures are drawn as scans are scored
@@ -40,6 +47,8 @@ def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig) 
         maps=scores.maps,
         datamodule=datamodule,
         calibration=Calibration.from_record(detector.record["calibration"]),
+        labelled_train=labelled_train,
+        scaled_on_val=detector.fits_scale,
     )
 
 

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
+from mriad.models import Detector
 from mriad.tasks.resume import OUTPUT_TAG
 from mriad.tasks.serving import log_model
 from mriad.tracking.run import Run, Tracker
@@ -21,6 +22,7 @@ _UNTOLD = (
     "callbacks.calibration.rule",
     "callbacks.last",
     "logger",
+    "model.members",
     "model.score",
     "resume",
     "sweep",
@@ -30,14 +32,21 @@ _UNTOLD = (
 )
 
 
-def describe(choices: Mapping[str, str | None], seed: int) -> str:
-    """Name of a run, such as 'vae nickparvar youden seed 0'."""
-    return f"{choices['model']} {choices['data']} {choices['threshold']} seed {seed}"
+def describe(choices: Mapping[str, str | None], seed: int, labelled_train: int) -> str:
+    """Name of a run, such as 'vae nickparvar youden seed 0', with 'labelled 20' where so many scans trained."""
+    named = f"{choices['model']} {choices['data']} {choices['threshold']}"
+    return f"{named} labelled {labelled_train} seed {seed}" if labelled_train else f"{named} seed {seed}"
 
 
-def tags(choices: Mapping[str, str | None], folder: Path) -> dict[str, str]:
+def tags(choices: Mapping[str, str | None], folder: Path, labelled_train: int) -> dict[str, str]:
     """Tags of a training run."""
-    return {"kind": "training", OUTPUT_TAG: str(folder.absolute()), **protocol(choices)}
+    place = {OUTPUT_TAG: str(folder.absolute())}
+    return {"kind": "training", **place, **protocol(choices), **labelled(labelled_train)}
+
+
+def labelled(labelled_train: int) -> dict[str, str]:
+    """The tag of a detector that has seen anomalous scans with their masks; none for any other."""
+    return {"labelled_train": str(labelled_train)} if labelled_train else {}
 
 
 def protocol(choices: Mapping[str, str | None]) -> dict[str, str]:
@@ -82,11 +91,11 @@ def record_scans(run: Run, datamodule: MRIDataModule) -> dict[str, Any]:
     }
 
 
-def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, checkpoint: Path) -> None:
+def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detector, checkpoint: Path) -> None:
     """Put the calibrated checkpoint and the model made of it into the store."""
     run.log_file(checkpoint, "checkpoint")
     if tracker.log_model:
-        log_model(run, checkpoint, copy=tracker.model_copy)
+        log_model(run, detector, checkpoint, copy=tracker.model_copy)
     if not cfg.callbacks.get("last"):  # a network too big to be kept twice
         checkpoint.unlink()
 

@@ -49,13 +49,16 @@ def train(cfg: DictConfig) -> float | None:
     start = members.join(start)
     cfg = start.config
     seed_everything(cfg.seed, workers=True, verbose=False)
-    name = describe(start.choices, cfg.seed)
-    with tracker.run(name=name, tags=tags(start.choices, folder), parent=parent_run(), resume=start.run_id) as run:
+    labelled_train = cfg.data.get("labelled_train", 0)
+    name = describe(start.choices, cfg.seed, labelled_train)
+    run_tags = tags(start.choices, folder, labelled_train)
+    with tracker.run(name=name, tags=run_tags, parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
         members.load_into(detector)
         detector.record = options
-        _require_masks_understood(detector, cfg, start.choices["model"])
+        if not members.checkpoints:  # each of them was asked when it was trained
+            _require_masks_understood(detector, cfg, start.choices["model"])
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
         members.require_seen(datamodule)
         options |= record_scans(run, datamodule)
@@ -75,7 +78,7 @@ def train(cfg: DictConfig) -> float | None:
 
         chosen = calibrate(detector, datamodule, cfg, checkpoint)
         run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
-        result = measure(detector, datamodule, cfg.trainer)
+        result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train)
         record_result(
             run,
             result,
@@ -86,7 +89,7 @@ def train(cfg: DictConfig) -> float | None:
             commands=[this_command(), *next_commands(f"run={run.run_id}")],
         )
         record_training(run, result, detector, anomalies=datamodule.anomaly_examples())
-        keep_checkpoint(run, tracker, cfg, checkpoint)
+        keep_checkpoint(run, tracker, cfg, detector, checkpoint)
     print_result(result, places=places(run, name, checkpoint))
     return chosen.get(cfg.objective)
 

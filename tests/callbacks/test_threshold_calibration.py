@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -243,6 +244,69 @@ def test_scores_that_are_not_finite_are_not_calibrated_on(val):
     val.images[2] = float("nan")
     with pytest.raises(MriadError, match="1 of 8 val scores are not finite"):
         calibrated(val, ThresholdCalibration(rule=Youden()))
+
+
+def with_masks(val, masks):
+    """Val scans of which those in ``masks``, by row, have a lesion mask."""
+    val.cache = SimpleNamespace(
+        has_mask=lambda rows: np.isin(rows, list(masks)),
+        masks_of=lambda rows: np.array([masks[row] for row in rows], dtype=bool).reshape(-1, 6, 6),
+    )
+    return val
+
+
+def spots(*rows):
+    """A mask of 2 x 2 pixels for each row."""
+    mask = np.zeros((6, 6), dtype=bool)
+    mask[2:4, 2:4] = True
+    return dict.fromkeys(rows, mask)
+
+
+def test_by_dice_the_pixel_threshold_cuts_out_the_masks_of_val(val):
+    """The spots are brighter than the scans they lie in, but not than the scan without a mask."""
+    masks = spots(1, 4)
+    for row, mask in masks.items():
+        val.images[row, 0] *= 0.3
+        val.images[row, 0, mask] = 0.5
+    found = calibrated(with_masks(val, masks), ThresholdCalibration(rule=Youden(), pixel_rule="dice"))
+    maps = val.images[[1, 4], 0].numpy()
+    np.testing.assert_array_equal(maps > found.pixel_threshold, list(masks.values()))
+
+
+def test_the_best_dice_is_that_of_all_masked_scans_together(val):
+    masks = spots(1, 4, 7)
+    found = calibrated(with_masks(val, masks), ThresholdCalibration(rule=Youden(), pixel_rule="dice"))
+    maps, lesions = val.images[[1, 4, 7], 0].numpy(), np.stack(list(masks.values()))
+
+    def dice(threshold):
+        called = maps > threshold
+        return 2 * (called & lesions).sum() / (called.sum() + lesions.sum())
+
+    best = max(dice(np.nextafter(value, np.float32(-1))) for value in np.unique(maps))
+    assert dice(found.pixel_threshold) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("masks", [{}, {1: np.zeros((6, 6)), 7: np.zeros((6, 6))}], ids=["no_mask", "no_lesion"])
+def test_without_a_lesion_in_a_mask_the_quantile_is_taken(val, masks):
+    found = calibrated(with_masks(val, masks), ThresholdCalibration(rule=Youden(), pixel_rule="dice"))
+    assert found.pixel_threshold == calibrated(val, ThresholdCalibration(rule=Youden())).pixel_threshold
+
+
+def test_by_the_quantile_no_mask_is_asked_for(val):
+    plain = calibrated(val, ThresholdCalibration(rule=Youden())).pixel_threshold
+    with_masks(val, spots(1, 4))
+    assert calibrated(val, ThresholdCalibration(rule=Youden(), pixel_rule="quantile")).pixel_threshold == plain
+
+
+def test_masks_move_no_score(val):
+    plain = calibrated(val, ThresholdCalibration(rule=Youden()))
+    found = calibrated(with_masks(val, spots(1, 4)), ThresholdCalibration(rule=Youden(), pixel_rule="dice"))
+    assert found.threshold == plain.threshold
+
+
+def test_an_unknown_pixel_rule_is_told():
+    with pytest.raises(MriadError, match=r"pixel_rule=iou is unknown; choose quantile or dice\."):
+        ThresholdCalibration(rule=Youden(), pixel_rule="iou")
 
 
 @pytest.mark.parametrize("quantile", [0, 1, 99.5])

@@ -113,7 +113,7 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "parts"),
     [
-        ("model=resnet", ("model=resnet is unknown", "ae, ae_medianomaly, intensity")),
+        ("model=resnet", ("model=resnet is unknown", "ae, ae_medianomaly, dae")),
         ("data=mydata", ("data=mydata is unknown", "br35h, folder, navoneel, nickparvar, synthetic")),
         ("threshold=magic", ("threshold=magic is unknown", "youden")),
         ("modle=ae", ("no option 'modle'", "--help")),
@@ -132,6 +132,12 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
         ("data.split.group=hospital", ("data.split.group=hospital", "patient")),
         ("data.layout.anomalies=[glioma]", ("no anomaly folder glioma", "tumour")),
         ("data.layout.manifest=list.csv", ("no manifest", "list.csv", "data.layout.manifest")),
+        ("data.split.train_on=T2", ("data.split.train_on=T2 names no column", "contrast or plane")),
+        ("data.split.train_on=[T2]", ("names no column", "contrast or plane")),
+        ("data.split.train_on={contrast: 2}", ("names the contrast '2'", "no list of values")),
+        ("data.split.train_on={contrast: null}", ("names the contrast 'None'", "no list of values")),
+        ("data.labelled_train=-1", ("data.labelled_train",)),
+        ("score.postprocess=null", ("score.postprocess=None is no step", "or [] for none")),
         ("score.fraction=2", ("score.fraction=2", "(0, 1]")),
         ("score.residual=l3", ("score.residual=l3", "mse, l1, ssim")),
         ("callbacks.calibration.pixel_quantile=1", ("pixel_quantile=1", "(0, 1)")),

@@ -84,3 +84,19 @@ def test_differences_between_models_that_names_do_not_tell_are_known():
     assert untold(methods) == ["score", "trainer.max_epochs"]
     assert untold([*methods, vae(score="mse", trainer__max_epochs="5")]) == ["trainer.max_epochs"]
     assert untold([ae(score="mse"), ae(score="l1")]) == []
+
+
+def test_anomalies_come_before_the_data_they_are_kept_with():
+    kinds = {"data__anomalies__untouched": "0.2", "data__anomalies__generators__blob__size": "3"}
+    methods = [ae(anomalies="none", data__anomalies="None"), vae(anomalies="all", **kinds)]
+    assert differing(methods) == ["model", "anomalies"]
+    assert short_names([methods[0], ae(anomalies="all", **kinds)]) == ["ae anomalies=none", "ae anomalies=all"]
+
+
+def test_ensembles_of_the_same_models_are_one_method_whatever_runs_they_are_made_of():
+    first, second, other = (
+        of_training({"model": "ensemble", "members": members, "model.runs": runs, "model.members": runs}, {})
+        for members, runs in (("ae + vae", "[a, b]"), ("ae + vae", "[c, d]"), ("ae + pca", "[a, e]"))
+    )
+    assert first == second
+    assert short_names([first, other]) == ["ensemble members=ae + vae", "ensemble members=ae + pca"]

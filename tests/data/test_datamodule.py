@@ -278,7 +278,7 @@ def test_a_training_goes_on_with_the_same_labelled_scans(labelled):
 
 def test_more_labelled_scans_than_there_are_masks_is_told(labelled):
     datamodule = labelled(labelled_train=7)
-    words = r"has 6 scans with masks, fewer than data\.labelled_train=7: raise data\.split\.labelled or lower"
+    words = r"6 scans with a lesion in their mask, fewer than data\.labelled_train=7: raise data\.split\.labelled or"
     for step in (datamodule.train_dataloader, lambda: datamodule.require("train", label=0)):
         with pytest.raises(MriadError, match=words):
             step()
@@ -286,10 +286,35 @@ def test_more_labelled_scans_than_there_are_masks_is_told(labelled):
     assert len(list(datamodule.test_dataloader())) > 0
 
 
+def test_a_mask_without_a_lesion_is_none_to_learn_from(labelled, root):
+    before = labelled(labelled_train=6)
+    emptied = before.table["path"].iat[before.labelled_rows()[0]]
+    Image.new("L", (32, 40)).save(root / "masks" / emptied)
+    assert emptied not in set(before.table["path"].iloc[labelled(labelled_train=5).labelled_rows()])
+    with pytest.raises(MriadError, match="has 5 scans with a lesion in their mask"):
+        labelled(labelled_train=6).labelled_rows()
+
+
+def test_a_pool_that_train_on_has_emptied_is_told(labelled):
+    def with_contrasts(*, root: Path, download: bool) -> Catalog:
+        records = folder_layout(root=root, download=download).table.to_dict("records")
+        for record in records:
+            record["contrast"] = "T1" if record["label"] else "T2"
+        return Catalog.from_records(records, root=root)
+
+    split = GroupedSplit(labelled=6, train_on={"contrast": ["T2"]})
+    datamodule = labelled(layout=with_contrasts, split=split, labelled_train=2)
+    with pytest.raises(
+        MriadError, match=r"has 0 scans .*: widen data\.split\.train_on=\{'contrast': \['T2'\]\}, which"
+    ):
+        datamodule.labelled_rows()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labelled_train": -1}, "labelled_train=-1 is negative"),
+        ({"labelled_train": -1}, "labelled_train=-1 is no number of scans"),
+        ({"labelled_train": 1.5}, r"labelled_train=1\.5 is no number of scans"),
         ({"labelled_share": 0}, "labelled_share=0 is no share"),
         ({"labelled_share": 1}, "labelled_share=1 is no share"),
     ],

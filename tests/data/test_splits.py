@@ -328,12 +328,22 @@ def test_one_value_may_stand_without_a_list():
         ({"contrast": ["T1", "T3"]}, "names the contrast 'T3', which no scan has; there are: FLAIR, T1, T2"),
         ({"plane": ["oblique"]}, "the plane 'oblique', which no scan has; there are: axial, coronal, sagittal"),
         ({"hospital": ["A"]}, "names the column 'hospital'; choose contrast or plane"),
+        ({"contrast": None}, "the contrast 'None', which is no list of values; give one"),
+        ({"contrast": 2}, "the contrast '2', which is no list of values; give one"),
+        ({"plane": []}, r"the plane '\[\]', which is no list of values; give one"),
     ],
 )
 def test_a_hold_out_of_what_is_not_there_is_told(option, condition, words):
     with pytest.raises(
         MriadError, match=rf"data\.split\.{option} {'names ' if not words.startswith('names') else ''}{words}"
     ):
+        drawn(**{option: condition})
+
+
+@pytest.mark.parametrize("option", ["train_on", "test_on"])
+@pytest.mark.parametrize("condition", ["T2", ["T2"], 2])
+def test_a_hold_out_without_a_column_is_told(option, condition):
+    with pytest.raises(MriadError, match=rf"data\.split\.{option}=.*2.* names no column; give contrast or plane with"):
         drawn(**{option: condition})
 
 

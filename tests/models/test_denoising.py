@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mriad.errors import MriadError
 from mriad.models import DenoisingAutoencoder
 from mriad.models.unet import UNet
 from mriad.scoring import Score
@@ -143,3 +144,9 @@ def test_a_planted_patch_is_the_strangest_of_a_scan_after_a_short_training():
     strangest = maps.flatten(1).argmax(dim=1)
     assert inside.flatten()[strangest].all()
     assert maps[:, inside].mean() > 5 * maps[:, ~inside & (head == 1)].mean()
+
+
+@pytest.mark.parametrize("options", [{"sigma": -0.1}, {"resolution": 0}, {"resolution": 2.5}])
+def test_noise_that_cannot_be_is_told(options):
+    with pytest.raises(MriadError, match=rf"model\.{next(iter(options))}=\S+ is no .*; choose [01] or more"):
+        dae(Watch(), **options)

@@ -236,3 +236,27 @@ def test_what_does_not_belong_to_a_fitted_detector_is_not_loaded(wrong, told):
     weights = {name: value for name, value in (mean_scan().state_dict() | wrong).items() if value is not None}
     with pytest.raises(RuntimeError, match=told):
         MeanScan().load_state_dict(weights)
+
+
+def count_masks(monkeypatch):
+    """The masks that are found from now on."""
+    found, mask = [], Score.mask
+    monkeypatch.setattr(Score, "mask", lambda score, x: found.append(score) or mask(score, x))
+    return found
+
+
+def test_what_counts_of_a_scan_is_found_once(monkeypatch):
+    found = count_masks(monkeypatch)
+    detector, batches = Brightness(score=Score(mask="foreground")), [scans([0, 0], [0.0, 0.4])] * 3
+    maps = list(detector.maps(batches))
+    assert len(found) == 3
+    detector.scan(batches[0]["image"])
+    assert len(found) == 4
+    for anomaly_map, mask in maps:
+        assert torch.equal(anomaly_map, batches[0]["image"])
+        assert mask.flatten(1).any(dim=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("atlas", [True, False])
+def test_only_an_atlas_learns_from_healthy_val_scans(atlas):
+    assert Brightness(score=Score(atlas=atlas)).fits_scale == atlas

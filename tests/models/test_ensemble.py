@@ -180,3 +180,21 @@ def test_its_state_holds_all_that_it_needs():
 def test_fewer_than_two_are_no_ensemble(count):
     with pytest.raises(MriadError, match=rf"two members or more, not {count}: .* model\.runs=\["):
         Ensemble(members=[Intensity(score=Score())] * count, score=Score())
+
+
+def test_members_that_ask_for_the_same_pixels_share_their_mask(monkeypatch):
+    found, mask = [], Score.mask
+    monkeypatch.setattr(Score, "mask", lambda score, x: found.append(score) or mask(score, x))
+    same = {"mask": "foreground", "foreground_level": 0.4}
+    other = {"mask": "foreground", "foreground_level": 0.1}
+    members = [Scaled(torch.exp, **options) for options in (same, same, other)]
+    ensemble = fitted(*members)
+    found.clear()
+    maps = ensemble.scan(random_scans(2, 1))[0]
+    assert found == [ensemble.score, members[0].score, members[2].score]
+    alone = [fitted(member, member).scan(random_scans(2, 1))[0] for member in members]
+    torch.testing.assert_close(maps, torch.stack(alone).mean(dim=0))
+
+
+def test_ranks_are_always_learned_from_healthy_val_scans():
+    assert Ensemble(members=[Scaled(torch.exp)] * 2, score=Score()).fits_scale

@@ -272,3 +272,14 @@ def test_a_network_of_timm_serves_both():
     detector.fit_healthy([{"image": healthy_scans(16, 0)}])
     assert all(points_at_the_patch(one) for one in detector.eval().scan(with_patch(healthy_scans(3, 1)))[0])
     assert feature_ae(resnet).losses(healthy_scans(3, 0))["loss"].isfinite()
+
+
+@pytest.mark.parametrize("name", ["hf-hub:some/where", "local-dir:/weights", "some/where", "resnet18\\x", ""])
+def test_an_encoder_is_one_of_timms_own(hub, name):
+    with pytest.raises(MriadError, match=r"model\.encoder\.name=.* is no name of timm's own; give one of timm\.list"):
+        encoder(name=name)
+
+
+def test_a_feature_autoencoder_has_a_bottleneck(hub):
+    with pytest.raises(MriadError, match=r"model\.widths=\[\] is no list of numbers of channels"):
+        feature_ae(widths=[])

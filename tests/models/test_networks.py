@@ -216,3 +216,8 @@ def test_a_sample_has_the_mean_and_the_variance_of_its_code():
     z = reparameterise(torch.full((100_000, 2), 3.0), torch.tensor([0.0, 2.0]).expand(100_000, 2))
     torch.testing.assert_close(z.mean(dim=0), torch.tensor([3.0, 3.0]), atol=0.03, rtol=0)
     torch.testing.assert_close(z.var(dim=0), torch.exp(torch.tensor([0.0, 2.0])), atol=0, rtol=0.03)
+
+
+def test_a_vae_without_a_level_is_told():
+    with pytest.raises(MriadError, match=r"model\.network\.widths=\[\] is no list of numbers of channels"):
+        VAENetwork(widths=[])

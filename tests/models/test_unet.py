@@ -20,8 +20,22 @@ def test_the_output_is_as_large_as_the_input(side, widths, depth, mirror):
 
 @pytest.mark.parametrize(("side", "near"), [(50, 48), (2, 4), (0, 4), (61, 60)])
 def test_a_size_that_cannot_be_halved_often_enough_is_told(side, near):
-    with pytest.raises(MriadError, match=f"cannot take data.image_size={side}: .*multiple of 4, such as {near}"):
+    with pytest.raises(
+        MriadError, match=f"A U-Net of 2 levels cannot take data.image_size={side}: .*multiple of 4, such as {near}"
+    ):
         unet(image_size=side)
+
+
+@pytest.mark.parametrize("widths", [[], [4, 0], [4, 8.5]])
+def test_a_network_without_levels_or_channels_is_told(widths):
+    with pytest.raises(MriadError, match=r"model\.network\.widths=.* is no list of numbers of channels"):
+        unet(widths=widths)
+
+
+@pytest.mark.parametrize("depth", [0, -1, 1.5])
+def test_a_level_has_a_convolution(depth):
+    with pytest.raises(MriadError, match=rf"model\.network\.depth={depth} is no number of convolutions; give 1"):
+        unet(depth=depth)
 
 
 def test_a_negative_output_is_possible():

@@ -101,3 +101,27 @@ def test_the_threshold_says_what_it_was_fitted_on(measure):
         "Threshold 0.5, by the rule youden on val (4 healthy and 1 anomalous scans)."
     )
     assert threshold_sentence(measure(classes, scores, rule="fixed")) == "Threshold 0.5, given by the user."
+
+
+@pytest.mark.parametrize(("count", "scans"), [(1, "1 anomalous scan "), (1200, "1,200 anomalous scans ")])
+def test_labelled_scans_that_trained_are_told(mixed, count, scans):
+    told = said(replace(mixed, labelled_train=count), None)
+    assert [tone for tone, text in told if f"Trained with the lesion masks of {scans}beside" in text] == ["plain"]
+    assert not [text for _, text in said(mixed, None) if "Trained with" in text]
+
+
+@pytest.mark.parametrize("interval", [(0.1, 0.6), None])
+@pytest.mark.parametrize("promised", [0.4, 0.2, 0.05])
+def test_a_promise_is_called_optimistic_where_val_also_shaped_the_maps(measure, promised, interval):
+    result = measure(["healthy"] * 3 + ["glioma"], [0.1, 0.2, 0.9, 0.9], promised=promised)
+    result = replace(result, intervals={"false_positive_rate": interval} if interval else {})
+    plain, scaled = (false_positive_sentence(replace(result, scaled_on_val=scaled)) for scaled in (False, True))
+    assert scaled.startswith(plain.removesuffix("."))
+    assert scaled.endswith(
+        "; the promise is optimistic, for the healthy val scans have also shaped what maps are compared with."
+    )
+
+
+def test_what_is_not_promised_is_not_called_optimistic(measure):
+    result = replace(measure(["healthy"] * 3 + ["glioma"], [0.1, 0.2, 0.9, 0.9]), scaled_on_val=True)
+    assert "optimistic" not in false_positive_sentence(result)

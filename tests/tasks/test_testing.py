@@ -7,7 +7,7 @@ from mriad.tasks import testing
 
 def test_measuring_leaves_the_detector_in_evaluation_mode(monkeypatch):
     detector = nn.Dropout()
-    detector.record = {"calibration": {}}
+    detector.record, detector.fits_scale = {"calibration": {}}, False
     seen = SimpleNamespace(rows=None, maps=None, table=lambda scans: None)
     monkeypatch.setattr(testing, "ScanScores", lambda: seen)
     monkeypatch.setattr(testing, "_one_pass", lambda *_: SimpleNamespace(test=lambda module, *_, **__: module.train()))
