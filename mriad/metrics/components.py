@@ -42,13 +42,12 @@ class ComponentCounts:
 
     hits: Counts  # (N, L) lesions that are hit
     false: Counts  # (N, L) components without part in a hit
-    called: Counts  # (N, L) components
     lesions: Counts  # (N,)
 
     @classmethod
     def of(cls, maps: Maps, masks: Masks, levels: NDArray[np.floating]) -> Self:
         """Count (N, H, W) float32 maps and boolean masks, which may be empty, at (L,) levels."""
-        hits, false, called = (np.zeros((len(maps), len(levels)), dtype=np.int64) for _ in range(3))
+        hits, false = (np.zeros((len(maps), len(levels)), dtype=np.int64) for _ in range(2))
         lesions = np.zeros(len(maps), dtype=np.int64)
         for start in range(0, len(maps), SCANS_AT_ONCE):
             part = slice(start, start + SCANS_AT_ONCE)
@@ -57,8 +56,7 @@ class ComponentCounts:
             for column, level in enumerate(levels.tolist()):  # a Python float is compared in the map's float32
                 components = _Components.of(maps[part] > level)
                 hits[part, column], false[part, column] = _match(lesion, components)
-                called[part, column] = components.per_scan()
-        return cls(hits, false, called, lesions)
+        return cls(hits, false, lesions)
 
 
 def sweep_levels(maps: Maps) -> Maps:

@@ -61,8 +61,7 @@ class LesionCounts:
         """
         lesions, hits = totals(self.diseased.lesions[:, None], weights)[:, 0], totals(self.diseased.hits, weights)
         scans, false = weights.sum(axis=1, dtype=np.float64), totals(self.diseased.false, weights)
-        called = totals(self.diseased.called, weights)
-        level = _operating_level(called, false, scans)
+        level = _operating_level(hits, false, scans)
         draws = {
             "lesion_sensitivity": ratio(_at(hits, level), lesions),
             "lesion_recall": ratio(hits[:, -1], lesions),
@@ -73,12 +72,9 @@ class LesionCounts:
         if self.healthy is None or healthy_weights is None:
             return draws
         scans = scans + healthy_weights.sum(axis=1, dtype=np.float64)
-        called, false = (
-            here + totals(there, healthy_weights)
-            for here, there in ((called, self.healthy.called), (false, self.healthy.false))
-        )
+        false = false + totals(self.healthy.false, healthy_weights)
         return draws | {
-            "lesion_sensitivity_all": ratio(_at(hits, _operating_level(called, false, scans)), lesions),
+            "lesion_sensitivity_all": ratio(_at(hits, _operating_level(hits, false, scans)), lesions),
             "false_components_all": ratio(false[:, -1], scans),
         }
 
@@ -102,14 +98,11 @@ def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = Non
     ``lesion_recall`` is the share of lesions that are hit at the pixel threshold, pooled over scans, and
     ``false_components`` the false components per scan there: what a user of the calibrated detector gets.
 
-    ``lesion_sensitivity`` is the point of the free-response ROC curve at one false component per scan. Thresholds are
-    lowered from the highest for as long as there are on average at most ``FALSE_PER_SCAN`` false components per scan.
-    Of these the one that calls most components is taken, the last if several, and the share of lesions hit there is
-    the value: no threshold is chosen by its hits. On most maps it is the last one. On smooth maps components grow
-    together before there are too many; what lower thresholds then call is a few large ones, false but few enough, and
-    how far that goes is only where the sweep ends. Like any point or area of a curve, AUPRO among them, it is read off
-    the test set, whose false components set the threshold: it says what the maps can do, not what a threshold that was
-    fitted elsewhere makes of them.
+    ``lesion_sensitivity`` is the point of the free-response ROC curve at one false component per scan: the most lesions
+    that any threshold hits with on average at most ``FALSE_PER_SCAN`` false components per scan. What is called too
+    widely hits nothing and is false (``ComponentCounts``), so a map that floods the brain gains nothing by it. Like any
+    point or area of a curve, AUPRO among them, it is read off the test set: it says what the maps can do, not what a
+    threshold that was fitted elsewhere makes of them.
 
     With ``thirds``, ``lesion_recall_<name>`` and ``false_components_<name>`` are those of these scans, and
     ``lesion_sensitivity_<name>`` is the share of their lesions hit at the threshold of ``lesion_sensitivity``. With
@@ -163,17 +156,16 @@ def lesion_intervals(
     return found
 
 
-def _operating_level(called: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:
-    """(R,) the level, the last if several, that calls most components before too many of them are false.
+def _operating_level(hits: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:
+    """(R,) the level, the highest if several, that hits most lesions while few enough components are false.
 
     Args:
-        called: (R, L + 1) components, at the last level those of the pixel threshold, which is no candidate.
+        hits: (R, L + 1) lesions hit, at the last level those of the pixel threshold, which is no candidate.
         false: (R, L + 1) false components.
         scans: (R,) number of scans.
     """
-    allowed = np.maximum.accumulate(false[:, :-1], axis=1) <= FALSE_PER_SCAN * scans[:, None]
-    from_last = np.where(allowed, called[:, :-1], -1)[:, ::-1]
-    return from_last.shape[1] - 1 - np.argmax(from_last, axis=1)
+    allowed = false[:, :-1] <= FALSE_PER_SCAN * scans[:, None]
+    return np.argmax(np.where(allowed, hits[:, :-1], -1), axis=1)
 
 
 def _at(values: Draws, level: NDArray[np.int64]) -> Draws:

@@ -23,13 +23,13 @@ def flooded(pixels):
 
 
 def slowly(values, mask, level):
-    """Hits, false and all components, and lesions of one scan."""
+    """Hits, false components and lesions of one scan."""
     lesions, called = flooded(mask), flooded(values > level)
     every = set().union(*lesions)
     precise = [component for component in called if 10 * len(component & every) >= 3 * len(component)]
     hit = [lesion for lesion in lesions if 10 * len(lesion & set().union(*precise)) >= len(lesion)]
     true = [component for component in precise if any(component & lesion for lesion in hit)]
-    return len(hit), len(called) - len(true), len(called), len(lesions)
+    return len(hit), len(called) - len(true), len(lesions)
 
 
 def counted(maps, masks, *levels):
@@ -47,7 +47,7 @@ def test_counts_are_those_of_walking_over_each_scan(seed, scans, density):
     counts = ComponentCounts.of(maps, masks, levels)
     for scan in range(scans):
         for column, level in enumerate(levels):
-            found = counts.hits, counts.false, counts.called
+            found = counts.hits, counts.false
             found = *(number[scan, column] for number in found), counts.lesions[scan]
             assert found == slowly(maps[scan], masks[scan], level)
 
@@ -59,7 +59,7 @@ def test_scans_taken_up_in_parts_count_the_same(monkeypatch):
     at_once = ComponentCounts.of(maps, masks, levels)
     monkeypatch.setattr(module, "SCANS_AT_ONCE", 3)
     in_parts = ComponentCounts.of(maps, masks, levels)
-    for name in ("hits", "false", "called", "lesions"):
+    for name in ("hits", "false", "lesions"):
         np.testing.assert_array_equal(getattr(in_parts, name), getattr(at_once, name))
 
 
@@ -98,7 +98,7 @@ def test_a_component_that_touches_a_hit_lesion_by_its_rim_is_false_all_the_same(
     mask, values = np.zeros((1, 1, 30)), np.zeros((1, 1, 30))
     mask[0, 0, :10], values[0, 0, :4], values[0, 0, 8:20] = 1, 1, 1
     counts = counted(values, mask, 0.5)
-    assert (counts.hits[0, 0], counts.false[0, 0], counts.called[0, 0]) == (1, 1, 2)
+    assert (counts.hits[0, 0], counts.false[0, 0]) == (1, 1)
 
 
 def test_one_component_may_hit_several_lesions():

@@ -24,21 +24,19 @@ def scans(seed, count=9, size=24):
 
 
 def point_by_hand(maps, masks, healthy=None, some=slice(None), levels=None):
-    """Lesions hit in some scans, and at how many false components a scan, one threshold after the other."""
+    """Lesions hit in some scans where most are hit in all, one threshold after the other."""
     healthy = maps[:0] if healthy is None else healthy
     most, found = -1, 0.0
     for level in sweep_levels(maps) if levels is None else levels:
         counts = ComponentCounts.of(maps, masks, np.array([level]))
         beside = ComponentCounts.of(healthy, healthy > np.inf, np.array([level]))
-        if counts.false.sum() + beside.false.sum() > len(maps) + len(healthy):
-            break
-        if (called := counts.called.sum() + beside.called.sum()) >= most:
-            most, found = called, counts.hits[some].sum() / counts.lesions[some].sum()
+        if counts.false.sum() + beside.false.sum() <= len(maps) + len(healthy) and counts.hits.sum() > most:
+            most, found = counts.hits.sum(), counts.hits[some].sum() / counts.lesions[some].sum()
     return found
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_point_has_most_components_before_there_is_more_than_one_false_one_per_scan(seed):
+def test_the_point_has_most_hits_at_no_more_than_one_false_component_per_scan(seed):
     maps, masks, healthy = scans(seed)
     thirds = {"small": np.array([0, 4, 5]), "large": np.array([1, 2, 7])}
     metrics = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy), thirds)
@@ -100,22 +98,22 @@ def test_the_brain_or_the_whole_image_as_map_finds_no_lesion_below_a_quarter_of_
     assert metrics["false_components"] == pytest.approx((len(masks) - 1) / len(masks))
 
 
-def test_the_threshold_is_not_chosen_by_its_hits():
-    # Two lesions are hit at 9 and at 8; at 7 one is lost in a flood, but one component more is called in its scan.
-    first, lesion = strip(9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, lesion=[0, 1])
-    second, _ = strip(9, 9, 7, 7, 7, 7, 7, 7, 0, 7, 0, 0, lesion=[0, 1])
-    counts = LesionCounts.of(np.concatenate([first, second]), np.concatenate([lesion, lesion]), threshold=8)
-    assert counts.diseased.hits.sum(axis=0).tolist() == [0, 2, 1, 2]  # above 9, 7, 0 and the threshold
-    assert counts.diseased.false.sum(axis=0).tolist() == [0, 0, 2, 0]
-    assert lesion_metrics(counts)["lesion_sensitivity"] == 0.5
-
-
 def test_components_that_have_grown_together_do_not_set_the_threshold():
     # one component hits the lesion and another is false; below 1 both are a single one, which is allowed too
     counts = LesionCounts.of(*strip(0, 0, 0, 1, 1, 1, 5, 1, 1, 9, 1, 1, 1, 0, lesion=[9]), threshold=0)
     assert counts.diseased.false[0].tolist() == [0, 0, 1, 1, 1]
     assert counts.diseased.hits[0].tolist() == [0, 1, 1, 0, 0]
     assert lesion_metrics(counts)["lesion_sensitivity"] == 1
+
+
+def test_smooth_maps_that_never_call_too_many_components_keep_their_point():
+    """Lower thresholds flood these maps with a few large false components, which takes nothing from what was hit."""
+    rows, columns = np.mgrid[:64, :64]
+    masks = np.stack([np.hypot(rows - 20 - i, columns - 30) < 6 for i in range(8)])
+    maps = np.stack(
+        [gaussian_filter(mask.astype(float), 3) + 0.05 * np.exp(-np.hypot(rows, columns) / 60) for mask in masks]
+    )
+    assert lesion_metrics(LesionCounts.of(maps, masks, threshold=0.5))["lesion_sensitivity"] == 1
 
 
 def strip(*values, lesion):
@@ -129,14 +127,6 @@ def test_one_false_component_is_allowed_and_two_are_not():
     two = strip(0, 9, 0, 5, 0, 8, 0, lesion=[3])
     sensitivity = [lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity"] for scan in (one, two)]
     assert sensitivity == [1, 0]
-
-
-def test_a_flood_that_leaves_few_components_over_does_not_count():
-    # Two false components stand at 8; below 1 all is one component that touches the lesion.
-    maps, mask = strip(1, 9, 1, 9, 1, 1, 1, 1, 0, 0, lesion=[4, 5, 6, 7])
-    counts = LesionCounts.of(maps, mask, threshold=0)
-    assert counts.diseased.hits[0].tolist() == [0, 0, 1, 1]
-    assert lesion_metrics(counts)["lesion_sensitivity"] == 0
 
 
 def drawn(maps, healthy, *, groups=5, resamples=60):
