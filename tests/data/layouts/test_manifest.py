@@ -23,9 +23,9 @@ def write(root: Path, text: str, **options: str) -> Path:
 def test_all_columns_are_read(scans):
     file = write(
         scans,
-        "label,path,class,mask,patient,plane,contrast,pool\n"
-        "0,a.png,,,p0,axial,T1,\n"
-        "1,p1/b.png,glioma,masks/b.png,p1,sagittal,FLAIR,labelled\n",
+        "label,path,class,mask,patient,plane,contrast,spacing,pool\n"
+        "0,a.png,,,p0,axial,T1,,\n"
+        "1,p1/b.png,glioma,masks/b.png,p1,sagittal,FLAIR,0.5 x 0.6,labelled\n",
     )
     catalog = read_manifest(file)
     assert catalog.root == scans
@@ -38,6 +38,7 @@ def test_all_columns_are_read(scans):
             "patient": "p0",
             "plane": "axial",
             "contrast": "T1",
+            "spacing": "",
             "pool": "",
         },
         {
@@ -48,6 +49,7 @@ def test_all_columns_are_read(scans):
             "patient": "p1",
             "plane": "sagittal",
             "contrast": "FLAIR",
+            "spacing": "0.5 x 0.6",
             "pool": "labelled",
         },
     ]
