@@ -121,6 +121,23 @@ class TrainDataset(Dataset[Batch]):
             batch["mask"] = torch.from_numpy(masks).unsqueeze(1).float()
         return batch
 
+    def examples(self, count: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """Every kind of anomaly in the same healthy slices, which come first and as they are.
+
+        Args:
+            count: number of slices, spread over the rows; fewer where there are fewer.
+
+        Returns:
+            By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S); empty without ``anomalies``.
+        """
+        if self._anomalies is None:
+            return {}
+        rows = self._rows[self._labels[self._rows] == 0]
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+        images, brains = self._slices.images[rows], np.stack([self._brain(row) for row in rows])
+        kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
+        return {name: (slices.astype(np.float32) / 255, masks) for name, (slices, masks) in kinds.items()}
+
     def _brain(self, row: int) -> NDArray[np.bool_]:
         if row not in self._brains:
             self._brains[row] = brain_mask(self._slices.images[row].astype(np.float32) / 255)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mriad.anatomy import brain_mask
 from mriad.data.augment import Augment
 from mriad.data.batches import AnomalySource, Batch, SliceDataset, TrainDataset, as_tensor, loader, mixed
 from mriad.data.cache import SliceCache
@@ -251,35 +250,11 @@ class MRIDataModule(LightningDataModule):
         Raises:
             MriadError: see ``labelled_rows``.
         """
-        dataset = TrainDataset(
-            slices=self.cache,
-            labels=self._labels(),
-            rows=mixed(self.rows("train"), self.labelled_rows(), self._labelled_share),
-            augment=self._augment,
-            anomalies=self._anomalies,
-        )
-        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers, shuffle=True)
+        return loader(self._train(), batch_size=self.batch_size, num_workers=self._num_workers, shuffle=True)
 
     def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-        """Every kind of anomaly that trains, in the same healthy scans of train, which come first and as they are.
-
-        Args:
-            count: number of scans, spread over the catalog; fewer where train has fewer.
-
-        Returns:
-            By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S); empty without ``anomalies``.
-        """
-        if self._anomalies is None:
-            return {}
-        rows = self.rows("train")
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
-        images = self.cache.images[rows]
-        scans = images.astype(np.float32) / 255
-        brains = np.stack([brain_mask(scan) for scan in scans])
-        examples = self._anomalies.examples(images, brains)
-        return {"healthy": (scans, np.zeros_like(brains))} | {
-            name: (altered.astype(np.float32) / 255, masks) for name, (altered, masks) in examples.items()
-        }
+        """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
+        return self._train().examples(count)
 
     def fit_dataloader(self) -> DataLoader[Batch]:
         """Healthy train scans as they are: not shuffled, not augmented, none left out."""
@@ -308,6 +283,15 @@ class MRIDataModule(LightningDataModule):
 
     def _labels(self) -> NDArray[np.int64]:
         return self.table["label"].to_numpy(dtype=np.int64)
+
+    def _train(self) -> TrainDataset:
+        return TrainDataset(
+            slices=self.cache,
+            labels=self._labels(),
+            rows=mixed(self.rows("train"), self.labelled_rows(), self._labelled_share),
+            augment=self._augment,
+            anomalies=self._anomalies,
+        )
 
     def _as_they_are(self, role: str) -> DataLoader[Batch]:
         dataset = SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role))

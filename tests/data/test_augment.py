@@ -55,8 +55,11 @@ def test_every_option_is_accepted_by_albumentations_and_keeps_shape_and_type(opt
     changed = [bool((image != slices(1)[0]).any()) for image in out]
     assert any(changed)
     # a head stays a head: neither moved out of the slice nor washed out
-    likeness = [np.corrcoef(image.ravel() > 15, slices(1).ravel() > 15)[0, 1] for image in out]
-    assert np.median(likeness) > 0.6
+    if option == "contrast":  # whose greys change places: then it keeps its shape
+        likeness = [np.corrcoef(image.ravel() > 15, slices(1).ravel() > 15)[0, 1] for image in out]
+        assert np.median(likeness) > 0.6
+    else:
+        assert min(np.corrcoef(image.ravel(), slices(1).ravel())[0, 1] for image in out) > 0.6
 
 
 def test_the_option_none_is_no_augmentation():

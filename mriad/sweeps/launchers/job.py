@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +89,13 @@ class JobLauncher(Launcher):
         ]
         return [_returned(outcome) for outcome in self.outcomes(jobs)]
 
+    @abstractmethod
     def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run jobs and wait for them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """Interrupt the jobs that run, from another thread, and start no more."""
-        raise NotImplementedError
 
 
 def _returned(outcome: Outcome) -> JobReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock, Semaphore
 from typing import IO
@@ -67,7 +69,7 @@ class ProcessLauncher(JobLauncher):
     def _run(self, job: Job) -> Outcome:
         log = job.sweep_folder / f"{job.number}.log"
         with self._slots, tempfile.TemporaryDirectory() as work:
-            order, answer = Path(work) / "job.pkl", Path(work) / "outcome.pkl"
+            order, answer = Path(work) / "job.pkl", Path(work) / "outcome.json"
             order.write_bytes(cloudpickle.dumps(job))
             with log.open("wb") as stream:
                 process = self._start([sys.executable, "-m", __name__, str(order), str(answer)], stream)
@@ -78,7 +80,7 @@ class ProcessLauncher(JobLauncher):
             if self._stopped:
                 raise KeyboardInterrupt
             if answer.exists():
-                outcome: Outcome = pickle.loads(answer.read_bytes())
+                outcome = Outcome(**json.loads(answer.read_text()))
             else:
                 outcome = Outcome(failure=f"The job's process {_ending(code)} before it could tell why; see {log}.")
         print(f"Job {job.number} {f'failed: {outcome.failure}' if outcome.failure else 'finished'}", flush=True)
@@ -105,10 +107,10 @@ def _ending(code: int) -> str:
 def main(order: Path, answer: Path) -> None:
     """In the new process: run a job and write how it ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    job: Job = pickle.loads(order.read_bytes())
+    job: Job = pickle.loads(order.read_bytes())  # of this launcher, in a folder that its user alone can write to
     outcome = job()
     partial = answer.with_suffix(".part")
-    partial.write_bytes(pickle.dumps(outcome))
+    partial.write_text(json.dumps(asdict(outcome)))
     partial.replace(answer)
 
 
