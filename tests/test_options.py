@@ -296,3 +296,12 @@ def test_every_value_of_an_experiment_reaches_its_run(composed, name):
     cfg = composed("train", f"experiment={name}")
     found = {key: OmegaConf.select(cfg, key) for key, _ in leaves(stated)}
     assert found == dict(leaves(stated))
+
+
+@pytest.mark.parametrize("name", options("sweep"))
+def test_a_search_varies_what_there_is_to_vary(composed, name):
+    cfg = composed("train", f"sweep={name}")
+    for option in cfg.sweep.space:
+        group = option in HydraConfig.get().runtime.choices
+        assert group or OmegaConf.select(cfg, option) is not None, f"{option} is no option of sweep={name}"
+    assert (len(cfg.sweep.space) > 0) == (name != "search")
