@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from mriad.data.decode import IMAGE_SUFFIXES, decode
 from mriad.data.layouts.files import image_files
 from mriad.errors import MriadError
 from mriad.plots import overlay
-from mriad.tasks.predictor import Prediction, Predictor
+from mriad.tasks.predictor import Prediction, Predictor, Prepared
 from mriad.tasks.session import prepare, trained
 
 log = logging.getLogger(__name__)
@@ -56,17 +57,17 @@ def predict(cfg: DictConfig) -> None:
         starts = range(0, len(files), cfg.batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
             batch = files[start : start + cfg.batch_size]
-            decoded = list(pool.map(_read, batch))
-            scans = [scan for scan in decoded if not isinstance(scan, MriadError)]
-            predictions = iter(predictor(scans) if scans else [])
-            for file, scan in zip(batch, decoded, strict=True):
+            read = list(pool.map(partial(_read, predictor=predictor), batch))
+            prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
+            predictions = iter(predictor(prepared) if prepared else [])
+            for file, scan in zip(batch, read, strict=True):
                 if isinstance(scan, MriadError):
                     rows.append({"path": str(file), "error": str(scan)})
                     continue
                 found = next(predictions)
                 rows.append({"path": str(file), "score": found.score, "decision": found.decision, "error": ""})
                 if cfg.maps:
-                    _write_map(output / "maps" / file.absolute().relative_to(base), scan, found, predictor)
+                    _write_map(output / "maps" / file.absolute().relative_to(base), scan[0], found, predictor)
     table = pd.DataFrame(rows, columns=["path", "score", "threshold", "decision", "error"])
     table["threshold"] = predictor.calibration.threshold
     table["decision"] = table["decision"].astype("Int64")
@@ -109,9 +110,10 @@ def find_scans(wanted: str | Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _read(file: Path) -> NDArray[np.float32] | MriadError:
+def _read(file: Path, predictor: Predictor) -> tuple[NDArray[np.float32], Prepared] | MriadError:
     try:
-        return decode(file).pixels
+        pixels = decode(file).pixels
+        return pixels, predictor.prepare(pixels)
     except MriadError as error:
         return error
 
@@ -119,11 +121,12 @@ def _read(file: Path) -> NDArray[np.float32] | MriadError:
 def _write_map(target: Path, scan: NDArray[np.float32], found: Prediction, predictor: Predictor) -> None:
     """``<target>.map.tiff`` (float32) and ``<target>.overlay.png``, both at the scan's size."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(found.map).save(f"{target}.map.tiff")
+    anomaly_map = found.map
+    Image.fromarray(anomaly_map).save(f"{target}.map.tiff")
     low, high = np.percentile(scan, [0.5, 99.5])  # a 12-bit scan in a 16-bit file would be black
     picture = overlay(
         np.clip((scan - low) / max(float(high - low), 1e-6), 0, 1),
-        found.map,
+        anomaly_map,
         map_scale=predictor.calibration.map_scale,
         pixel_threshold=predictor.calibration.pixel_threshold,
     )

@@ -9,8 +9,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriad.data.geometry import ScanGeometry
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A scan as the detector sees it.
+
+    Args:
+        image: (S, S) uint8 slice.
+        geometry: the way back to the scan.
+    """
+
+    image: NDArray[np.uint8]
+    geometry: ScanGeometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +34,19 @@ class Prediction:
     Args:
         score: anomaly score.
         decision: 1 anomalous, 0 healthy.
-        map: (H, W) float32 anomaly map at the scan's size; outside the crop 0, or the smallest value if one is below 0.
+        slice_map: (S, S) float32 anomaly map of the slice.
+        geometry: the way back to the scan.
     """
 
     score: float
     decision: int
-    map: NDArray[np.float32]
+    slice_map: NDArray[np.float32]
+    geometry: ScanGeometry
+
+    @property
+    def map(self) -> NDArray[np.float32]:
+        """(H, W) map at the scan's size; outside the crop 0, or the smallest value if one is below 0."""
+        return self.geometry.to_scan(self.slice_map, fill=min(0.0, float(self.slice_map.min())))
 
 
 class Predictor:
@@ -49,19 +70,19 @@ class Predictor:
             raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
         self._preprocess = checkpoint.preprocess()
 
+    def prepare(self, scan: NDArray[np.float32]) -> Prepared:
+        """Crop, scale and resize one scan (H, W) float32 in [0, 1], of any size; may be called in several threads."""
+        image, geometry = self._preprocess(scan)
+        return Prepared(image=image, geometry=geometry)
+
     @torch.inference_mode()
-    def __call__(self, scans: Sequence[NDArray[np.float32]]) -> list[Prediction]:
-        """Predict a batch of scans, each (H, W) float32 in [0, 1], of any size."""
-        prepared = [self._preprocess(pixels) for pixels in scans]
-        slices = np.stack([image for image, _ in prepared])
+    def __call__(self, scans: Sequence[Prepared]) -> list[Prediction]:
+        """Predict a batch of scans."""
+        slices = np.stack([scan.image for scan in scans])
         x = torch.from_numpy(slices).unsqueeze(1).float().div_(255.0).to(self._detector.device)
         maps, scores = (part.cpu().numpy() for part in self._detector.scan(x))
         decisions = self.calibration.decide(scores)
         return [
-            Prediction(
-                score=float(score),
-                decision=int(decision),
-                map=geometry.to_scan(anomaly_map[0], fill=min(0.0, float(anomaly_map.min()))),
-            )
-            for score, decision, anomaly_map, (_, geometry) in zip(scores, decisions, maps, prepared, strict=True)
+            Prediction(score=float(score), decision=int(decision), slice_map=anomaly_map[0], geometry=scan.geometry)
+            for score, decision, anomaly_map, scan in zip(scores, decisions, maps, scans, strict=True)
         ]

@@ -29,8 +29,10 @@ class ServedDetector(PythonModel):
     def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> dict[str, np.ndarray]:
         """Predict a stack of images of one size."""
         images = np.asarray(model_input, dtype=np.uint8).astype(np.float32) / 255.0
-        starts = range(0, len(images), _BATCH)
-        predictions = [one for start in starts for one in self._predictor(list(images[start : start + _BATCH]))]
+        scans = [self._predictor.prepare(image) for image in images]
+        predictions = [
+            one for start in range(0, len(scans), _BATCH) for one in self._predictor(scans[start : start + _BATCH])
+        ]
         return {
             "score": np.array([one.score for one in predictions]),
             "decision": np.array([one.decision for one in predictions], dtype=np.int64),

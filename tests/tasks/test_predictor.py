@@ -26,7 +26,8 @@ def test_what_the_crop_cuts_away_is_never_stranger_than_what_it_keeps(atlas):
         detector=lambda: detector.eval(),
         preprocess=lambda: Preprocess(image_size=16),
     )
-    (found,) = Predictor(checkpoint=checkpoint, device="cpu")([head()])
+    predictor = Predictor(checkpoint=checkpoint, device="cpu")
+    (found,) = predictor([predictor.prepare(head())])
     outside = found.map[:8]
     assert (found.map.min() < 0) == atlas
     assert (outside == found.map.min()).all()
