@@ -1,10 +1,12 @@
 # make train   install and run the default experiment      make test   run the tests
 # make test-cluster   run the tests on a SLURM of this machine; installs one where it is missing
 # make ui      open the MLflow UI on this machine          make lint   ruff and mypy
-.PHONY: install train test test-cluster lint ui clean
+# make server BACKEND=postgresql://user:password@host/db   an MLflow server that many jobs log to
+.PHONY: install train test test-cluster lint ui server clean
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
+ARTIFACTS ?= mlartifacts
 TRACKING ?= $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 
 install: $(VENV)/.installed
@@ -21,7 +23,7 @@ test: install
 	$(PYTHON) -m pytest
 
 test-cluster: install
-	MRIAD_TEST_CLUSTER=1 $(PYTHON) -m pytest tests/cluster
+	MRIAD_TEST_CLUSTER=1 $(PYTHON) -m pytest -rs tests/cluster
 
 lint: install
 	$(PYTHON) -m ruff check .
@@ -31,6 +33,12 @@ lint: install
 ui: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
 	$(VENV)/bin/mlflow ui --backend-store-uri $(TRACKING) --host 127.0.0.1 --port $(PORT)
+
+server: install
+	@test -n '$(BACKEND)' || { echo 'Say where the runs go: make server BACKEND=postgresql://user:password@host/db'; exit 1; }
+	@MLFLOW_BACKEND_STORE_URI='$(BACKEND)' MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	$(VENV)/bin/mlflow server --serve-artifacts --artifacts-destination '$(ARTIFACTS)' \
+	--host 127.0.0.1 --port $(PORT) $(SERVER_OPTIONS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

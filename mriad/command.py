@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mriad.errors import MriadError, fail, told
+from mriad.interrupts import listen
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -26,12 +27,13 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     """Run a task under Hydra with the command line's options.
 
     Bad input and bad options end with one sentence and exit code 1, and with a stack trace only under
-    ``HYDRA_FULL_ERROR=1``; Ctrl-C ends with exit code 130.
+    ``HYDRA_FULL_ERROR=1``; Ctrl-C, and the signals that stop like it, end with exit code 130.
 
     Args:
         load_task: imports and returns the task, so that ``--help`` need not wait for it.
         config: name of the primary config in ``conf``.
     """
+    listen()
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then passes exceptions on instead of printing them itself
 

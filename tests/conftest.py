@@ -1,9 +1,14 @@
+import multiprocessing
 import os
+import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.distributed import TCPStore
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +41,29 @@ def tracking_uri(migrated_store: Path, tmp_path: Path) -> str:
     """A store of the test's own, in ``tmp_path``."""
     shutil.copy(migrated_store, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def on_two_ranks(tmp_path: Path) -> Callable[[Callable[[int], Any]], list[Any]]:
+    """Calls a function with 0 and 1 in two processes that Lightning takes for ranks, and gives what each returned."""
+
+    def call(work: Callable[[int], Any]) -> list[Any]:
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        context = multiprocessing.get_context("fork")
+        ranks = [context.Process(target=_be_rank, args=(rank, work, store.port, tmp_path)) for rank in (0, 1)]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join(120)
+            process.kill()
+        assert [process.exitcode for process in ranks] == [0, 0]
+        return [pickle.loads((tmp_path / f"rank{rank}.pkl").read_bytes()) for rank in (0, 1)]
+
+    return call
+
+
+def _be_rank(rank: int, work: Callable[[int], Any], port: int, folder: Path) -> None:
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    workers = {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": True}
+    os.environ.update({name: str(value) for name, value in (place | workers).items()})
+    (folder / f"rank{rank}.pkl").write_bytes(pickle.dumps(work(rank)))

@@ -19,8 +19,8 @@ FLOORS = (
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
-    ("command",),
-    ("anatomy", "errors", "geometry"),
+    ("command", "ranks"),
+    ("anatomy", "errors", "geometry", "interrupts"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -15,6 +15,7 @@ from mriad.callbacks.scan_scores import ScanScores
 from mriad.data.cache import SliceCache
 from mriad.errors import MriadError
 from mriad.metrics.pixel import best_dice_threshold
+from mriad.ranks import is_first
 from mriad.thresholds import Calibration, Threshold
 
 
@@ -25,7 +26,7 @@ class ThresholdCalibration(ScanScores):
     the one with the best Dice over the val scans that have a lesion mask.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
-    a prediction gives.
+    a prediction gives. Where several processes share val, each fits those on all of it, and rank 0 alone calibrates.
 
     Args:
         rule: fitted on the val scores.
@@ -46,12 +47,13 @@ class ThresholdCalibration(ScanScores):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the detector learn from the healthy scans what its maps are compared with."""
         if trainer.state.fn == TrainerFn.VALIDATING:
-            cast(Any, pl_module).fit_scale(_HealthyScans(cast(Any, trainer).val_dataloaders, pl_module.device))
+            val = cast(Any, trainer).datamodule.whole("val")
+            cast(Any, pl_module).fit_scale(_HealthyScans(val, pl_module.device))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fit the rule and the pixel threshold."""
         super().on_validation_end(trainer, pl_module)
-        if trainer.state.fn != TrainerFn.VALIDATING:
+        if trainer.state.fn != TrainerFn.VALIDATING or not is_first():
             return
         datamodule, detector = cast(Any, trainer).datamodule, cast(Any, pl_module)
         table = self.table(datamodule.scans("val"))

@@ -41,5 +41,7 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
+        if trainer.is_global_zero:  # trainer.save_checkpoint would wait for the others, which may be gone
+            checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(checkpoint, Path(self.dirpath) / "last.ckpt")
         self._saved_at = time.monotonic()

@@ -11,11 +11,15 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 
+from mriad.ranks import gather_on_first, is_first
+
 SCORE_COLUMNS = ["path", "group", "class", "label", "role", "score"]
 
 
 class ScanScores(Callback):
     """Keeps the scores and maps of the last ``trainer.validate`` or ``trainer.test``; the epochs of a fit pass by.
+
+    Where several processes share the pass, rank 0 has those of all scans, and the others have none.
 
     Attributes:
         rows: (n,) catalog rows, ascending.
@@ -62,9 +66,12 @@ class ScanScores(Callback):
         self._gather()
 
     def _gather(self) -> None:
-        rows, scores, maps = (
-            np.concatenate([batch[name].numpy() for batch in self._outputs]) for name in ("row", "score", "map")
-        )
+        batches = [batch for part in gather_on_first(self._outputs) for batch in part]
         self._outputs.clear()
+        if not is_first():
+            return
+        rows, scores, maps = (
+            np.concatenate([batch[name].numpy() for batch in batches]) for name in ("row", "score", "map")
+        )
         order = np.argsort(rows)
         self.rows, self.scores, self.maps = rows[order], scores[order].astype(np.float64), maps[order]

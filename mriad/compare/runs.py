@@ -123,7 +123,7 @@ def _method(client: MlflowClient, stored: StoredRun) -> tuple[dict[str, str], st
 
 def _scores(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> pd.DataFrame:
     info, tags = stored.info, stored.data.tags
-    run = Run(client=client, run_id=info.run_id, experiment_id=info.experiment_id, uri=tracking_uri)
+    run = Run(client=client, stored=stored, uri=tracking_uri)
     with tempfile.TemporaryDirectory() as folder:
         try:
             return pd.read_parquet(run.download("scores.parquet", Path(folder)))

@@ -6,6 +6,7 @@ from typing import NotRequired, Protocol, TypedDict
 
 import numpy as np
 import torch
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -161,14 +162,29 @@ def mixed(healthy: NDArray[np.int64], labelled: NDArray[np.int64], share: float)
 
 
 def loader(
-    dataset: SliceDataset | TrainDataset, *, batch_size: int, num_workers: int, shuffle: bool = False
+    dataset: SliceDataset | TrainDataset,
+    *,
+    batch_size: int,
+    num_workers: int,
+    shuffle: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> DataLoader[Batch]:
-    """Batches of a data set that fetches them whole; shuffled, a last batch of one scan is left out."""
-    alone = len(dataset) > batch_size and len(dataset) % batch_size == 1
+    """Batches of a data set that fetches them whole; shuffled, a last batch of one scan is left out.
+
+    Of several ranks each has its own scans of one that is not shuffled, each scan once. A shuffled one Lightning deals
+    out anew each epoch, and repeats scans where they cannot be dealt out evenly.
+    """
+    share = -(-len(dataset) // ranks)
+    alone = share > batch_size and share % batch_size == 1
+    own = None
+    if ranks > 1 and not shuffle:
+        own = UnrepeatedDistributedSampler(dataset, num_replicas=ranks, rank=rank, shuffle=False)
     return DataLoader(
         dataset,
         batch_size=batch_size,
         shuffle=shuffle,
+        sampler=own,
         drop_last=shuffle and alone,  # batch normalisation cannot train on one scan
         num_workers=num_workers,
         persistent_workers=num_workers > 0,

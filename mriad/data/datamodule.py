@@ -250,7 +250,7 @@ class MRIDataModule(LightningDataModule):
         Raises:
             MriadError: see ``labelled_rows``.
         """
-        return loader(self._train(), batch_size=self.batch_size, num_workers=self._num_workers, shuffle=True)
+        return self._loader(self._train(), shuffle=True, ranks=self._place()[1])
 
     def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
@@ -258,15 +258,19 @@ class MRIDataModule(LightningDataModule):
 
     def fit_dataloader(self) -> DataLoader[Batch]:
         """Healthy train scans as they are: not shuffled, not augmented, none left out."""
-        return self._as_they_are("train")
+        return self.whole("train")
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Healthy and anomalous scans that thresholds are fitted on."""
-        return self._as_they_are("val")
+        """Healthy and anomalous scans that thresholds are fitted on; of several processes each has its share."""
+        return self._share("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Scans that nothing was fitted on."""
-        return self._as_they_are("test")
+        """Scans that nothing was fitted on; of several processes each has its share."""
+        return self._share("test")
+
+    def whole(self, role: str) -> DataLoader[Batch]:
+        """The scans of a role as they are: all of them in every process, each once."""
+        return self._loader(self._as_they_are(role))
 
     def _with_hashes(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         return self.table.loc[rows].join(self.cache.facts[["phash", "phash_head"]])
@@ -293,6 +297,22 @@ class MRIDataModule(LightningDataModule):
             anomalies=self._anomalies,
         )
 
-    def _as_they_are(self, role: str) -> DataLoader[Batch]:
-        dataset = SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role))
-        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers)
+    def _as_they_are(self, role: str) -> SliceDataset:
+        return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role))
+
+    def _share(self, role: str) -> DataLoader[Batch]:
+        rank, ranks = self._place()
+        scans = self._as_they_are(role)
+        if len(scans) < ranks:
+            raise MriadError(
+                f"The {len(scans)} {role} scans of data set '{self.name}' cannot be shared by {ranks} devices; "
+                "lower trainer.devices."
+            )
+        return self._loader(scans, rank=rank, ranks=ranks)
+
+    def _place(self) -> tuple[int, int]:
+        """Rank of this process, and number of processes that share the scans."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _loader(self, dataset: SliceDataset | TrainDataset, **options: Any) -> DataLoader[Batch]:
+        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers, **options)

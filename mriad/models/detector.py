@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from mriad.ranks import gather
 from mriad.scoring import Score
 
 OptimizerFactory = Callable[[Iterator[nn.Parameter]], Optimizer]
@@ -119,11 +120,11 @@ class Detector(LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/auroc`` where val holds both healthy and anomalous scans."""
-        labels = torch.cat([label for label, _ in self._val_scores])
-        scores = torch.cat([score for _, score in self._val_scores])
+        batches = [batch for part in gather(self._val_scores) for batch in part]
         self._val_scores.clear()
+        labels, scores = (torch.cat(values) for values in zip(*batches, strict=True))
         if labels.min() != labels.max() and scores.isfinite().all():
-            self.log("val/auroc", float(roc_auc_score(labels.numpy(), scores.numpy())))
+            self.log("val/auroc", float(roc_auc_score(labels.numpy(), scores.numpy())), sync_dist=True)
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
@@ -149,6 +150,7 @@ class TrainedDetector(Detector):
     ) -> None:
         super().__init__(**detector)
         self._optimizer, self._scheduler = optimizer, scheduler
+        self._val_losses: list[tuple[int, dict[str, Tensor]]] = []
 
     @abstractmethod
     def losses(self, x: Tensor) -> dict[str, Tensor]:
@@ -166,20 +168,32 @@ class TrainedDetector(Detector):
             on_step=False,
             on_epoch=True,
             batch_size=len(batch["image"]),
+            sync_dist=True,
         )
         return losses["loss"]
+
+    def on_fit_start(self) -> None:
+        """Let processes that share a training draw augmentation and noise of their own; their weights are alike."""
+        if self.global_rank > 0:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch; the losses see its healthy scans only."""
         healthy = batch["image"][batch["label"] == 0]
         if len(healthy):
             losses = self.losses(healthy)
-            self.log_dict(
-                {f"val/{name}": value for name, value in losses.items()},
-                on_epoch=True,
-                batch_size=len(healthy),
-            )
+            self._val_losses.append((len(healthy), {name: value.detach().cpu() for name, value in losses.items()}))
         return super().validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the losses as means over all healthy scans, and ``val/auroc``."""
+        batches = [batch for part in gather(self._val_losses) for batch in part]
+        self._val_losses.clear()
+        count = sum(scans for scans, _ in batches)
+        for name in batches[0][1] if batches else ():
+            total = sum((scans * losses[name].float() for scans, losses in batches), start=torch.zeros(()))
+            self.log(f"val/{name}", total / count, sync_dist=True)
+        super().on_validation_epoch_end()
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its schedule if there is one."""

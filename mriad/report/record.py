@@ -36,12 +36,11 @@ def record_result(
         config_yaml: the options of the run.
         commands: what a reader may want to do, and the command that does it.
     """
-    run.set_tags({"mlflow.note.content": _summary(result, audit)})
-    run.log_metrics(result.flat_metrics() | _operating_point(result.calibration))
+    run.set_tags({"mlflow.note.content": _summary(result, audit, run)})
+    run.log_metrics(_operating_point(result.calibration) | _once(result.flat_metrics()))
     run.log_table(result.table, "scores.parquet")
     run.log_table(result.report.rename_axis("label").reset_index(), "class_report.csv")
     run.log_figures(result_figures(result, detector))
-    stored = run.client.get_run(run.run_id)
     page = report_html(
         result,
         detector,
@@ -51,8 +50,8 @@ def record_result(
         config_yaml=config_yaml,
         commands=commands,
         run_id=run.run_id,
-        run_name=stored.info.run_name,
-        commit=stored.data.tags.get("mlflow.source.git.commit"),
+        run_name=run.name,
+        commit=run.tags.get("mlflow.source.git.commit"),
     )
     run.log_text(page, "report.html")
 
@@ -83,17 +82,26 @@ def _operating_point(calibration: Calibration) -> dict[str, float]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _summary(result: Result, audit: AuditFindings | None) -> str:
-    """What a person reads first on the run's page."""
-    lines = [f"{len(result.table)} test scans of {result.data}, threshold by {result.calibration.rule}."]
-    if result.published:
-        lines.insert(0, "**Published protocol, flawed on purpose: do not believe these numbers.**")
-    told = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "pixel_ap": "pixel AP"}
-    for name, label in told.items():
+def _once(numbers: dict[str, float]) -> dict[str, float]:
+    """Metrics without the precision, recall and F1 of the label 'anomalous', which are those of the whole test."""
+    again = [f"test/anomalous/{name}" for name in ("precision", "recall", "f1")]
+    return {name: value for name, value in numbers.items() if not name.startswith(tuple(again))}
+
+
+def _summary(result: Result, audit: AuditFindings | None, run: Run) -> str:
+    """What a person reads first on the run's page, which shows five lines of it."""
+    numbers = []
+    for name, label in {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "pixel_ap": "pixel AP"}.items():
         if name in result.metrics:
             low_and_high = result.intervals.get(name)
             interval = " [{:.3f}, {:.3f}]".format(*low_and_high) if low_and_high else ""
-            lines.append(f"{label} {result.metrics[name]:.3f}{interval}")
+            numbers.append(f"{label} {result.metrics[name]:.3f}{interval}")
+    lines = [f"{len(result.table)} test scans of {result.data}, threshold by {result.calibration.rule}."]
+    if numbers:
+        lines = [f"{', '.join(numbers)} on {lines[0]}"]
+    if result.published:
+        lines.insert(0, "**Published protocol, flawed on purpose: do not believe these numbers.**")
     if audit is not None:
         lines.append(f"Audit of the data: {audit.verdict}")
-    return "  \n".join([*lines, "The whole story: report.html among the artifacts."])
+    page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html"
+    return "  \n".join([*lines, f"The whole story: [report.html]({page})."])

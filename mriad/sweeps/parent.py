@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -74,9 +75,10 @@ class Parent:
             if child.info.status == "FAILED" and keep_failed:
                 continue
             job = child.data.tags.get(SLURM_TAG)
-            if child.info.status == "RUNNING" and job is not None and _still_runs(job):
+            if child.info.status != "FAILED" and job is not None and _is_queued(job):  # KILLED: it waits to go on
                 raise MriadError(
-                    f"{name} of this sweep still runs as SLURM job {job}; wait for it, or scancel it, and resume then."
+                    f"{name} of this sweep still runs or waits as SLURM job {job}; wait for it, or scancel it, and "
+                    "resume then."
                 )
             self._end(child, "KILLED", "its sweep ended before it did")
             self.run.client.delete_tag(run_id, PARENT_TAG)
@@ -114,12 +116,13 @@ class Parent:
             self._end(child, "KILLED", "interrupted")
 
     def _end(self, child: StoredRun, status: str, failure: str) -> None:
-        if child.info.status == "RUNNING":
+        """Close a run that is open, or that a signal has closed; FINISHED and FAILED are a job's own last word."""
+        if child.info.status in ("RUNNING", "KILLED") and child.info.status != status:
             self._tracker.find(child.info.run_id).close(status, failure)
 
 
-def _still_runs(job: str) -> bool:
-    """Whether SLURM has a job in its queue; False where there is no SLURM."""
+def _is_queued(job: str) -> bool:
+    """Whether a SLURM job runs or waits; False where there is no SLURM."""
     if shutil.which("squeue") is None:
         return False
     return bool(subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True).stdout.strip())
@@ -139,13 +142,14 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
         yield None
         return
     from mriad.tracking.run import Tracker
+    from mriad.tracking.store import shown
 
     tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
     earlier = OmegaConf.select(config, "resume_sweep")
     if earlier is not None:
         _require_sweep(tracker, str(earlier))
-    overrides = list(config.hydra.overrides.task)
-    tags = {"kind": "sweep", "overrides": " ".join(overrides)}
+    overrides = [shown(option) for option in config.hydra.overrides.task]
+    tags = {"kind": "sweep", "overrides": shlex.join(overrides)}
     with tracker.run(name=_name(overrides), tags=tags, resume=earlier and str(earlier)) as run:
         parent = Parent(tracker=tracker, run=run, kind=kind, objective=OmegaConf.select(config, "objective"))
         parent.take_up(keep_failed=OmegaConf.select(config, "sweep") is not None)

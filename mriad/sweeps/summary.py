@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mriad.tracking import view
 from mriad.tracking.sweep import JOB_TAG, job_options, varied_options
 
 if TYPE_CHECKING:
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
 
     from mriad.sweeps.parent import Parent
 
-_METRICS = ("val/auroc", "val/loss", "test/auroc", "test/average_precision", "test/balanced_accuracy", "test/dice")
+_METRICS = (
+    "val/auroc",
+    "val/loss",
+    "test/auroc",
+    "test/average_precision",
+    "test/balanced_accuracy",
+    "test/pixel_ap",
+    "test/dice",
+)
+_USUAL = {"status": "FINISHED", "failure": ""}  # what the page need not say of each job
 _SHOWN = 50  # rows on the parent's page; sweep.csv has all
 
 
@@ -23,18 +33,21 @@ def lower_is_better(objective: str) -> bool:
 
 
 def summarize(parent: Parent) -> None:
-    """Write ``sweep.csv``, the best child and the description of the parent run."""
+    """Write ``sweep.csv``, the best child, the description of the parent run and the view of its children."""
     children = parent.children()
     if not children:
         return
     table = table_of(children, parent.objective)
     parent.run.log_table(table, "sweep.csv")
     link = f"#/experiments/{parent.run.experiment_id}/runs/"
-    page, tags = _page(table, link, ordered=parent.objective in table), {}
+    first, tags = [], {}
     if (best := _best(table, parent.objective)) is not None:
         parent.run.log_metrics({f"best/{parent.objective}": best[parent.objective]})
         tags["best_run"] = best["run_id"]
-        page = f"Best `{parent.objective}`: {best[parent.objective]:.4g}, {_linked(best, link)}.\n\n{page}"
+        first.append(f"Best `{parent.objective}`: {best[parent.objective]:.4g}, {_linked(best, link)}.")
+    if metrics := [name for name in (parent.objective, *_METRICS) if name is not None and name in table]:
+        first.append(f"[Select and compare the jobs]({_save_view(parent, children, metrics)}).")
+    page = "\n\n".join([*([" ".join(first)] if first else []), _page(table, link, ordered=parent.objective in table)])
     parent.run.set_tags(tags | {"mlflow.note.content": page})
 
 
@@ -66,6 +79,26 @@ def table_of(children: list[StoredRun], objective: str | None) -> pd.DataFrame:
     return table.sort_values(by, ascending=ascending, kind="stable", ignore_index=True).drop(columns="_last")
 
 
+def _save_view(parent: Parent, children: list[StoredRun], metrics: list[str]) -> str:
+    """Save the view of a sweep: its jobs alone, with what varies and how they did, best first; returns its link."""
+    from mriad.tracking.run import PARENT_TAG
+
+    run = parent.run
+    logged = {name for child in children for name in child.data.params}
+    saved = view.view(
+        run.run_id,
+        run.name,
+        params=[name for name in varied_options(child.data.tags[JOB_TAG] for child in children) if name in logged],
+        metrics=list(dict.fromkeys(metrics)),
+        runs=f"tags.`{PARENT_TAG}` = '{run.run_id}'",
+        order_by=metrics[0],
+        ascending=lower_is_better(metrics[0]),
+    )
+    for key, value in saved.items():
+        run.client.set_experiment_tag(run.experiment_id, key, value)
+    return view.link(run.experiment_id, run.run_id)
+
+
 def _best(table: pd.DataFrame, objective: str | None) -> pd.Series | None:
     """The row of the finished job with the best objective, if there is one."""
     if objective not in table:
@@ -76,7 +109,8 @@ def _best(table: pd.DataFrame, objective: str | None) -> pd.Series | None:
 
 def _page(table: pd.DataFrame, link: str, *, ordered: bool) -> str:
     """The table in Markdown, each name a link to its run."""
-    shown = table.head(_SHOWN)
+    told = table.drop(columns=[name for name, usual in _USUAL.items() if (table[name] == usual).all()])
+    shown = told.head(_SHOWN)
     shown = shown.assign(name=[_linked(row, link) for _, row in shown.iterrows()]).drop(columns="run_id")
     rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
     lines = [list(shown.columns), ["---"] * len(shown.columns), *rows]

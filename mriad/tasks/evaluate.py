@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -15,10 +16,21 @@ from mriad.data import MRIDataModule
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
-from mriad.tasks.session import connect, load_data, prepare, trained
+from mriad.tasks.devices import processes_to_start, run_on_devices
+from mriad.tasks.resume import requeued_run
+from mriad.tasks.session import connect, load_data, opened, prepare, trained
 from mriad.tasks.testing import measure
-from mriad.tasks.trace import describe, labelled, next_commands, places, protocol, rule_options, this_command
-from mriad.tracking.run import Run
+from mriad.tasks.trace import (
+    describe,
+    labelled,
+    next_commands,
+    places,
+    protocol,
+    rule_options,
+    this_command,
+    varied_here,
+)
+from mriad.tracking.run import OUTPUT_TAG, Run
 from mriad.tracking.sweep import parent_run
 
 log = logging.getLogger(__name__)
@@ -33,12 +45,14 @@ def evaluate(cfg: DictConfig) -> float | None:
         cfg: the composed ``conf/evaluate.yaml``.
 
     Returns:
-        Test AUROC, None where test holds one label only.
+        Test AUROC, None where test holds one label only, and in a process that shares the test but for rank 0.
 
     Raises:
         MriadError: on bad input.
     """
     folder = prepare(cfg)
+    if processes := processes_to_start(cfg.trainer):
+        return run_on_devices(processes, evaluate, cfg)
     tracker = connect(cfg)
     checkpoint, source = trained(cfg, tracker, folder)
     calibration = checkpoint.require_calibration()
@@ -46,9 +60,11 @@ def evaluate(cfg: DictConfig) -> float | None:
         calibration = calibration.refit(instantiate(cfg.threshold))
     data = _data(cfg, checkpoint)
     options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
-    name = f"evaluate {describe(options, checkpoint.config.seed, checkpoint.labelled_train)}"
+    told = describe(options, checkpoint.config.seed, checkpoint.labelled_train, varied_here(tracker))
+    name = f"evaluate {told}"
     elsewhere = "_target_" in cfg.data
-    with tracker.run(name=name, tags=_tags(checkpoint, elsewhere), parent=_parent(source)) as run:
+    tags, stopped = _tags(checkpoint, folder, elsewhere), requeued_run(tracker)
+    with opened(tracker, name=name, tags=tags, parent=_parent(source), resume=stopped) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
         run.log_params(options | rule_options(cfg))
         run.log_environment()
@@ -62,6 +78,8 @@ def evaluate(cfg: DictConfig) -> float | None:
         detector = checkpoint.detector()
         detector.record = {"calibration": calibration.as_record()}
         result = measure(detector, datamodule, cfg.trainer, labelled_train=checkpoint.labelled_train)
+        if result is None:
+            return None
         record_result(
             run,
             result,
@@ -149,11 +167,12 @@ def _config(checkpoint: Checkpoint, data: DictConfig) -> DictConfig:
     return config
 
 
-def _tags(checkpoint: Checkpoint, elsewhere: bool) -> dict[str, str]:
+def _tags(checkpoint: Checkpoint, folder: Path, elsewhere: bool) -> dict[str, str]:
     """Tags of an evaluation; the protocol is that of the split that is tested."""
     source = {"source_run": checkpoint.run_id} if checkpoint.run_id else {}
     choices = HydraConfig.get().runtime.choices if elsewhere else checkpoint.choices
-    return {"kind": "evaluation", **source, **protocol(choices), **labelled(checkpoint.labelled_train)}
+    place = {OUTPUT_TAG: str(folder.absolute())}
+    return {"kind": "evaluation", **place, **source, **protocol(choices), **labelled(checkpoint.labelled_train)}
 
 
 def _parent(source: Run | None) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mriad.data.splits import Split
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
-from mriad.tracking.run import Tracker
+from mriad.tracking.run import OUTPUT_TAG, PARENT_TAG, SLURM_TAG, Tracker
+from mriad.tracking.sweep import parent_run, slurm_job
 
-OUTPUT_TAG = "output_dir"
 _FIXED = ("data", "split", "augment", "anomalies", "score", "model", "experiment")
 _FIXED_VALUES = ("data.", "model.network.")
 _FREE_VALUES = ("data.root", "data.cache_dir", "data.num_workers", "data.batch_size")
@@ -42,12 +43,14 @@ class Start:
 def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
     """A new training, or with ``resume=`` the stored one: its own config, with this command's changes on top.
 
+    A job of a sweep that its cluster has requeued goes on in the run that it has opened before.
+
     Raises:
         MriadError: if there is nothing to resume, or the command asks for another model or other data.
     """
     choices = {k: v for k, v in HydraConfig.get().runtime.choices.items() if not k.startswith("hydra")}
     if cfg.resume is None:
-        return Start(config=cfg, choices=choices)
+        return _where_it_stopped(Start(config=cfg, choices=choices, run_id=requeued_run(tracker)), tracker)
     path = _last_checkpoint(str(cfg.resume), tracker)
     stored = Checkpoint.load(path)
     if not stored.resumable:
@@ -66,6 +69,25 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
         except MriadError:  # the checkpoint has travelled away from its store
             run_id = None
     return Start(config=config, choices=stored.choices, run_id=run_id, checkpoint=path, split=stored.roles())
+
+
+def requeued_run(tracker: Tracker) -> str | None:
+    """Id of the run that this job of a sweep opened before its cluster requeued it; None if there is none."""
+    if "SLURM_RESTART_COUNT" not in os.environ or (parent := parent_run()) is None:
+        return None
+    this_job = f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{SLURM_TAG}` = '{slurm_job()}'"
+    found = tracker.client.search_runs([tracker.experiment_id], this_job, max_results=1)
+    return found[0].info.run_id if found else None
+
+
+def _where_it_stopped(start: Start, tracker: Tracker) -> Start:
+    """The same start, from the last checkpoint of its run if that has come far enough to have one."""
+    if start.run_id is None:
+        return start
+    folder = tracker.client.get_run(start.run_id).data.tags[OUTPUT_TAG]
+    if not (path := Path(folder) / "last.ckpt").exists():  # stopped before its first step, or fitted in one pass
+        return start
+    return replace(start, checkpoint=path, split=Checkpoint.load(path).roles())
 
 
 def _last_checkpoint(resume: str, tracker: Tracker) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -49,16 +50,17 @@ def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> 
         if copy
         else {"model_config": {"checkpoint": f"runs:/{run.run_id}/checkpoint/{checkpoint.name}"}}
     )
-    with mlflow.start_run(run_id=run.run_id), warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as work, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")  # the signature is exact
-        mlflow.pyfunc.log_model(
-            name="model",
+        model = Path(work) / "model"
+        mlflow.pyfunc.save_model(
+            path=str(model),
             python_model=str(Path(__file__).with_name("served_model.py")),
             signature=signature,
             pip_requirements=requirements(detector),
             **source,
         )
-    run.client.update_run(run.run_id, status="RUNNING")  # leaving start_run has closed it
+        run.log_model(model)
 
 
 def requirements(detector: Detector) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -17,7 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from mriad.data import MRIDataModule
 from mriad.data.splits import Split
 from mriad.errors import MriadError
+from mriad.ranks import is_first
 from mriad.tasks.checkpoint import Checkpoint
+from mriad.tasks.devices import announce
 from mriad.tracking.run import Run, Tracker
 
 _NUMBERS = {
@@ -64,6 +67,26 @@ def prepare(cfg: DictConfig) -> Path:
 def connect(cfg: DictConfig) -> Tracker:
     """The tracking store that the options name."""
     return instantiate(cfg.logger)
+
+
+@contextmanager
+def opened(tracker: Tracker, **options: Any) -> Iterator[Run]:
+    """The run of a task, see ``Tracker.run``; in a process other than rank 0 one that is told all and keeps nothing."""
+    if not is_first():
+        yield cast(Run, _Deaf())
+        return
+    with tracker.run(**options) as run:
+        announce(run.run_id)
+        yield run
+
+
+class _Deaf:
+    """In the place of a run where rank 0 has the real one."""
+
+    run_id = experiment_id = uri = ""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
 
 
 def trained(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Checkpoint, Run | None]:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from mriad.callbacks import ScanScores, ThresholdCalibration
 from mriad.data import MRIDataModule
 from mriad.models import Detector
+from mriad.ranks import is_first
 from mriad.report import Result
 from mriad.thresholds import Calibration
 
@@ -29,7 +30,9 @@ def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, ch
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig, *, labelled_train: int = 0) -> Result:
+def measure(
+    detector: Detector, datamodule: MRIDataModule, trainer: DictConfig, *, labelled_train: int = 0
+) -> Result | None:
     """Score the test scans with a calibrated detector, which is left in evaluation mode, and measure the result.
 
     Args:
@@ -37,10 +40,15 @@ def measure(detector: Detector, datamodule: MRIDataModule, trainer: DictConfig, 
         datamodule: its scans.
         trainer: the options ``trainer``.
         labelled_train: number of anomalous scans that trained with their masks.
+
+    Returns:
+        The result; None in a process other than rank 0, which has it for all of them.
     """
     scores = ScanScores()
     _one_pass(trainer, scores).test(detector, datamodule, verbose=False)
     detector.eval()  # Lightning gives back the mode it found; figures are drawn as scans are scored
+    if not is_first():
+        return None
     return Result.measure(
         table=scores.table(datamodule.scans("test")),
         rows=scores.rows,
@@ -62,9 +70,6 @@ def _one_pass(trainer: DictConfig, callback: Callback) -> Trainer:
         trainer,
         callbacks=[callback],
         precision="32-true",
-        strategy="auto",
-        devices=1,
-        num_nodes=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -8,21 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
 from mriad.models import Detector
-from mriad.tasks.resume import OUTPUT_TAG
 from mriad.tasks.serving import log_model
-from mriad.tracking.run import Run, Tracker
+from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
+from mriad.tracking.store import shown
+from mriad.tracking.sweep import job_options, parent_run, this_job
 
+# what a person looks for first stands first on the run's page
+_FIRST = ("model", "data", "threshold", "seed", "score", "split", "augment", "anomalies")
 # said elsewhere, or the same in every run
 _UNTOLD = (
     "callbacks.best",
     "callbacks.calibration.rule",
+    "callbacks.early_stopping.mode",
     "callbacks.last",
+    "data.cache_dir",
+    "data.preprocess.image_size",
     "logger",
     "model.members",
+    "model.network.image_size",
+    "model.optimizer.fused",
     "model.score",
     "resume",
     "sweep",
@@ -30,12 +39,37 @@ _UNTOLD = (
     "trainer.log_every",
     "trainer.num_sanity",
 )
+_NOT_NAMED = ("data.root", "run", "checkpoint")  # options of a job that say nothing a person could read
 
 
-def describe(choices: Mapping[str, str | None], seed: int, labelled_train: int) -> str:
-    """Name of a run, such as 'vae nickparvar youden seed 0', with 'labelled 20' where so many scans trained."""
-    named = f"{choices['model']} {choices['data']} {choices['threshold']}"
-    return f"{named} labelled {labelled_train} seed {seed}" if labelled_train else f"{named} seed {seed}"
+def describe(
+    choices: Mapping[str, str | None], seed: int, labelled_train: int, varied: Mapping[str, str] | None = None
+) -> str:
+    """Name of a run, such as 'vae nickparvar youden seed 0', with 'labelled 20' where so many scans trained.
+
+    In a sweep what varies stands first, as in 'beta=0.01 seed 0 vae nickparvar youden': MLflow shows few letters.
+
+    Args:
+        choices: names of the option files.
+        seed: of the training.
+        labelled_train: number of anomalous scans that trained with their masks.
+        varied: options in which the jobs of its sweep differ.
+    """
+    varied = {name: value for name, value in (varied or {}).items() if name not in _NOT_NAMED}
+    words = {name: str(choices[name]) for name in ("model", "data", "threshold")}
+    words |= {"data.labelled_train": f"labelled {labelled_train}"} if labelled_train else {}
+    words |= {name: f"{name.rpartition('.')[2]}={_short(value)}" for name, value in varied.items() if name not in words}
+    words["seed"] = f"seed {seed}"
+    return " ".join(words[name] for name in sorted(words, key=lambda name: name not in varied))[:250]
+
+
+def varied_here(tracker: Tracker) -> dict[str, str]:
+    """The options of this job in which the jobs of its sweep differ; none outside of a sweep."""
+    if (parent := parent_run()) is None:
+        return {}
+    typed = OverridesParser.create().parse_overrides(shlex.split(tracker.find(parent).tags["overrides"]))
+    shared = {option.key_or_group for option in typed if not option.is_sweep_override()}
+    return {name: value for name, value in job_options(this_job() or "").items() if name not in shared}
 
 
 def tags(choices: Mapping[str, str | None], folder: Path, labelled_train: int) -> dict[str, str]:
@@ -63,10 +97,11 @@ def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None])
     """
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
-    run.log_text(OmegaConf.to_yaml(cfg, resolve=True), "config.yaml")
+    config["logger"]["tracking_uri"] = shown(config["logger"]["tracking_uri"])
+    run.log_text(OmegaConf.to_yaml(config), "config.yaml")
     named = {name: choice for name, choice in choices.items() if choice is not None}
-    flat = {name: value for name, value in _flat(config).items() if not name.startswith(_UNTOLD)}
-    run.log_params(named | flat)
+    told = {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_UNTOLD)}
+    run.log_params({name: told[name] for name in _FIRST if name in told} | told)
     run.log_environment()
     return {"config": config, "choices": dict(choices), "run_id": run.run_id}
 
@@ -103,7 +138,8 @@ def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detec
 def this_command() -> tuple[str, str]:
     """What this job was asked to do, as it is typed."""
     hydra = HydraConfig.get()
-    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *hydra.overrides.task])
+    options = [shown(option) for option in hydra.overrides.task]
+    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *options])
 
 
 def next_commands(detector: str) -> list[tuple[str, str]]:
@@ -120,7 +156,7 @@ def next_commands(detector: str) -> list[tuple[str, str]]:
 
 def places(run: Run, name: str, checkpoint: Path | None = None) -> list[tuple[str, str]]:
     """Where to look, for the end of the terminal output; with a new checkpoint also what can be done with it."""
-    where = [("MLflow", f"run {run.run_id} ('{name}') in {run.uri}; open it with: make ui")]
+    where = [("MLflow", f"run {run.run_id} ('{name}') {run.page}")]
     if (report := run.local_path("report.html")) is not None:
         where.append(("Report", str(report)))
     if checkpoint is None:
@@ -128,6 +164,14 @@ def places(run: Run, name: str, checkpoint: Path | None = None) -> list[tuple[st
     if checkpoint.exists():
         where.append(("Checkpoint", str(checkpoint)))
     return [*where, *next_commands(f"run={run.run_id}")]
+
+
+def _short(value: str) -> str:
+    """A number without the digits that a search draws beyond reading."""
+    try:
+        return f"{float(value):.4g}" if len(value) > 6 else value
+    except ValueError:
+        return value
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -12,9 +12,10 @@ from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
+from mriad.tasks.devices import processes_to_start, run_on_devices
 from mriad.tasks.members import Members
 from mriad.tasks.resume import starting_point
-from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, prepare, stoppable
+from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
 from mriad.tasks.testing import calibrate, measure
 from mriad.tasks.trace import (
     describe,
@@ -25,6 +26,7 @@ from mriad.tasks.trace import (
     record_scans,
     tags,
     this_command,
+    varied_here,
 )
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.sweep import parent_run
@@ -37,7 +39,8 @@ def train(cfg: DictConfig) -> float | None:
         cfg: the composed ``conf/train.yaml``.
 
     Returns:
-        The value of ``objective`` for the chosen checkpoint, None where val cannot give it.
+        The value of ``objective`` for the chosen checkpoint, None where val cannot give it, and in a process that
+        takes part in a training on several devices but for rank 0.
 
     Raises:
         MriadError: on bad input.
@@ -45,14 +48,16 @@ def train(cfg: DictConfig) -> float | None:
     folder = prepare(cfg)
     tracker = connect(cfg)
     start = starting_point(cfg, tracker)
+    if processes := processes_to_start(start.config.trainer):
+        return run_on_devices(processes, train, cfg)
     members = Members.find(start.config, tracker, folder)
     start = members.join(start)
     cfg = start.config
     seed_everything(cfg.seed, workers=True, verbose=False)
     labelled_train = cfg.data.get("labelled_train", 0)
-    name = describe(start.choices, cfg.seed, labelled_train)
+    name = describe(start.choices, cfg.seed, labelled_train, varied_here(tracker))
     run_tags = tags(start.choices, folder, labelled_train)
-    with tracker.run(name=name, tags=run_tags, parent=parent_run(), resume=start.run_id) as run:
+    with opened(tracker, name=name, tags=run_tags, parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
         members.load_into(detector)
@@ -79,13 +84,15 @@ def train(cfg: DictConfig) -> float | None:
         chosen = calibrate(detector, datamodule, cfg, checkpoint)
         run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
         result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train)
+        if result is None:
+            return None
         record_result(
             run,
             result,
             detector,
             audit=audit,
             split=datamodule.split_as_csv(),
-            config_yaml=OmegaConf.to_yaml(cfg, resolve=True),
+            config_yaml=OmegaConf.to_yaml(options["config"]),
             commands=[this_command(), *next_commands(f"run={run.run_id}")],
         )
         record_training(run, result, detector, anomalies=datamodule.anomaly_examples())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +20,17 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from mriad.errors import MriadError, told
-from mriad.tracking.store import absolute, connect, experiment_id
-from mriad.tracking.sweep import JOB_TAG, this_job
+from mriad.tracking.spool import Sender, Spool
+from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away
+from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
+from mriad.tracking.writes import Artifact, Model, Point, Status, Values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
 
+OUTPUT_TAG = "output_dir"
 PARENT_TAG = "mlflow.parentRunId"
 SLURM_TAG = "slurm.job"
 
@@ -63,26 +65,25 @@ class Tracker:
         """Open a run, and close it with the status that it earned.
 
         A run that leaves with an exception is marked FAILED, one that is interrupted KILLED; the tag ``failure``
-        says why in one line.
+        says why in one line. Once it is open, the store may go away: a run with the tag ``output_dir`` keeps in that
+        folder what it could not send (see :mod:`mriad.tracking.spool`).
 
         Args:
             name: name of a new run.
             tags: tags of the run.
             parent: id of the run that it belongs to.
             resume: id of a run to go on with instead of a new one.
+
+        Raises:
+            MriadError: if the store goes away before the run is open.
         """
-        if resume is None:
-            links = {PARENT_TAG: parent} if parent else {}
-            if job := this_job():
-                links[JOB_TAG] = job
-            info = self.client.create_run(self.experiment_id, run_name=name, tags={**_origin(), **tags, **links}).info
-        else:
-            self.client.update_run(resume, status="RUNNING")
-            stored = self.client.get_run(resume)
-            info = stored.info
-            if "failure" in stored.data.tags:  # why it ended before says nothing of how it ends now
-                self.client.delete_tag(resume, "failure")
-        run = Run(client=self.client, run_id=info.run_id, experiment_id=info.experiment_id, uri=self.tracking_uri)
+        try:
+            run = self._new(name, tags, parent) if resume is None else self._earlier(resume)
+        except Exception as error:
+            if (why := why_away(error)) is None:
+                raise
+            raise self._gone(why) from error
+        hurry()
         try:
             yield run
         except (KeyboardInterrupt, SystemExit):
@@ -102,76 +103,116 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         try:
-            info = self.client.get_run(run_id).info
-        except MlflowException:
+            stored = self.client.get_run(run_id)
+        except MlflowException as error:
+            if why := why_away(error):
+                raise self._gone(why) from error
             raise MriadError(
-                f"There is no run '{run_id}' in {self.tracking_uri}; look its id up in the MLflow UI, "
+                f"There is no run '{run_id}' in {shown(self.tracking_uri)}; look its id up in the MLflow UI, "
                 "or set logger.tracking_uri to the store it is in."
             ) from None
-        return Run(client=self.client, run_id=info.run_id, experiment_id=info.experiment_id, uri=self.tracking_uri)
+        return Run(client=self.client, stored=stored, uri=self.tracking_uri)
+
+    def _gone(self, why: str) -> MriadError:
+        return MriadError(
+            f"The MLflow store {shown(self.tracking_uri)} has gone away ({why}); start again when it is back."
+        )
+
+    def _open(self, stored: StoredRun) -> Run:
+        return Run(client=self.client, stored=stored, uri=self.tracking_uri, folder=_folder(stored.data.tags))
+
+    def _new(self, name: str, tags: Mapping[str, str], parent: str | None) -> Run:
+        links = {PARENT_TAG: parent} if parent else {}
+        if job := this_job():
+            links[JOB_TAG] = job
+        stored = self.client.create_run(self.experiment_id, run_name=name, tags={**_origin(), **tags, **links})
+        return self._open(stored)
+
+    def _earlier(self, run_id: str) -> Run:
+        """A run to go on with, which says again that it runs; first it gets what still waits for it."""
+        if (folder := _folder(self.find(run_id).tags)) is not None:
+            Spool(folder=folder, uri=self.tracking_uri, run_id=run_id).send(self.client)
+        run = self._open(self.client.get_run(run_id))
+        run.history(*run.metrics)  # read while the store is there
+        self.client.update_run(run_id, status="RUNNING")
+        if run.tags.pop("failure", None):  # why it ended before says nothing of how it ends now
+            self.client.delete_tag(run_id, "failure")
+        return run
 
 
-@dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run in the tracking store.
+    """A run in the tracking store, and what this process knows of it: nothing is read while it writes.
 
     Args:
         client: client of the store.
-        run_id: id of the run.
-        experiment_id: id of its experiment.
+        stored: the run as the store has it.
         uri: tracking URI of the store.
+        folder: where it keeps what the store cannot take; None makes a store that is away an error.
     """
 
-    client: MlflowClient
-    run_id: str
-    experiment_id: str
-    uri: str
+    def __init__(self, *, client: MlflowClient, stored: StoredRun, uri: str, folder: Path | None = None) -> None:
+        self.client = client
+        self.uri = uri
+        self.run_id: str = stored.info.run_id
+        self.experiment_id: str = stored.info.experiment_id
+        self.name: str = stored.info.run_name
+        self.tags: dict[str, str] = dict(stored.data.tags)
+        self.params: dict[str, str] = dict(stored.data.params)
+        self.metrics: dict[str, float] = dict(stored.data.metrics)
+        self._artifacts = urlparse(stored.info.artifact_uri)
+        self._earlier: dict[str, list[Point]] = {}
+        self._points: list[Point] = []
+        self._sender = Sender(client=client, run_id=self.run_id, uri=uri, folder=folder)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters; of a resumed run those that changed become tags ``resumed.<name>``."""
-        from mlflow.entities import Param, RunTag
-
-        known = self.client.get_run(self.run_id).data.params
-        values = {key: str(value)[:6000] for key, value in params.items()}
-        new = [Param(key, value) for key, value in values.items() if key not in known]
-        changed = [RunTag(f"resumed.{k}", v) for k, v in values.items() if k in known and known[k] != v]
-        for start in range(0, len(new), 100):
-            self.client.log_batch(self.run_id, params=new[start : start + 100])
-        if changed:
-            self.client.log_batch(self.run_id, tags=changed)
+        values = {name: str(value)[:6000] for name, value in params.items()}
+        new = {name: value for name, value in values.items() if name not in self.params}
+        known = self.params.items()
+        changed = {f"resumed.{name}": value for name, value in values.items() - known if name not in new}
+        self.params |= new
+        self._sender.send(Values(params=new, tags=changed))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics in one call; undefined ones (NaN) are left out."""
-        from mlflow.entities import Metric
+        now = _now()
+        points = [(name, float(value), now, step) for name, value in metrics.items() if value == value]
+        self._points += points
+        self._sender.send(Values(points=points))
 
-        now = int(time.time() * 1000)
-        batch = [Metric(key, float(value), now, step) for key, value in metrics.items() if value == value]
-        self.client.log_batch(self.run_id, metrics=batch)
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags in one call."""
+        values = {name: str(value) for name, value in tags.items()}
+        self.tags |= values
+        self._sender.send(Values(tags=values))
+
+    def log_file(self, file: Path, folder: str = ".") -> None:
+        """Log a file as an artifact in ``folder``."""
+        self._sender.send(Artifact(path=file, folder=folder))
 
     def log_figures(self, figures: Mapping[str, Figure], folder: str = "plots") -> None:
         """Log figures as ``<folder>/<name>.png``."""
-        with tempfile.TemporaryDirectory() as work:
-            for name, figure in figures.items():
-                figure.savefig(Path(work) / f"{name}.png", dpi=150)
-            self.client.log_artifacts(self.run_id, work, folder)
+        for name, figure in figures.items():
+            with self._artifact(f"{folder}/{name}.png") as file:
+                figure.savefig(file, dpi=150)
 
     def log_table(self, table: pd.DataFrame, name: str) -> None:
         """Log a table as an artifact; ``name`` ends in .csv or .parquet."""
-        with tempfile.TemporaryDirectory() as work:
-            file = Path(work) / Path(name).name
+        with self._artifact(name) as file:
             if file.suffix == ".csv":
                 table.to_csv(file, index=False)
             else:
                 table.to_parquet(file, index=False)
-            self.log_file(file, str(Path(name).parent))
-
-    def log_file(self, file: Path, folder: str = ".") -> None:
-        """Log a file as an artifact in ``folder``."""
-        self.client.log_artifact(self.run_id, str(file), None if folder == "." else folder)
 
     def log_text(self, text: str, name: str) -> None:
         """Log a text as an artifact."""
-        self.client.log_text(self.run_id, text, name)
+        with self._artifact(name) as file:
+            file.write_text(text, encoding="utf-8")
+
+    def log_model(self, folder: Path, name: str = "model") -> None:
+        """Log an MLflow model that was saved to a folder, with the parameters and latest metrics of this run."""
+        latest = {point[0]: point for point in self._points}
+        self._sender.send(Model(path=folder, name=name, params=self.params, points=list(latest.values())))
 
     def log_environment(self) -> None:
         """Log package versions, and the git commit as a tag where there is one."""
@@ -181,36 +222,39 @@ class Run:
         if commit := _git_commit():
             self.set_tags({"mlflow.source.git.commit": commit})
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags in one call."""
-        from mlflow.entities import RunTag
-
-        self.client.log_batch(self.run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
-
     def history(self, *names: str) -> pd.DataFrame:
         """Metrics by epoch as first logged: column ``epoch`` and one column per metric."""
         columns = {}
         for name in names:
-            points = sorted(self.client.get_metric_history(self.run_id, name), key=lambda m: -m.timestamp)
+            points = self._stored_points(name) + [point for point in self._points if point[0] == name]
             if points:
-                columns[name] = pd.Series({point.step: point.value for point in points})
+                last_first = sorted(points, key=lambda point: -point[2])
+                columns[name] = pd.Series({step: value for _, value, _, step in last_first})
         return pd.DataFrame(columns).sort_index().rename_axis("epoch").reset_index()
+
+    @property
+    def page(self) -> str:
+        """Where to read about it: its address on a server, or how to open a store that has none."""
+        if self.uri.startswith("http"):
+            return f"on {shown(self.uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return f"in {shown(self.uri)}; open it with: make ui"
 
     def local_path(self, artifact: str) -> Path | None:
         """Where an artifact of this run lies or would lie on this machine; None if its store is elsewhere."""
-        root = urlparse(self.client.get_run(self.run_id).info.artifact_uri)
+        root = self._artifacts
         return Path(url2pathname(root.path)) / artifact if root.scheme in ("", "file") else None
 
     def download(self, artifact: str, folder: Path) -> Path:
         """Local path of an artifact: where it lies in a local store, else fetched into ``folder``.
 
         Raises:
-            MriadError: if the run has no such artifact.
+            MriadError: if the run has no such artifact, or the store is away.
         """
         import mlflow
 
         missing = MriadError(
-            f"Run '{self.run_id}' in {self.uri} has no {artifact}: it did not finish its training, or is an evaluation."
+            f"Run '{self.run_id}' in {shown(self.uri)} has no {artifact}: it did not finish its training, is an "
+            "evaluation, or has logged it while the store was away and not sent it since."
         )
         if (path := self.local_path(artifact)) is not None:  # MLflow would copy half a gigabyte into a temporary folder
             if not path.exists():
@@ -229,7 +273,22 @@ class Run:
         """Set the final status, with the reason of a failure as a tag."""
         if failure is not None:
             self.set_tags({"failure": failure[:5000]})
-        self.client.set_terminated(self.run_id, status)
+        self._sender.finish(Status(status=status, end_time=_now()))
+
+    @contextmanager
+    def _artifact(self, name: str) -> Iterator[Path]:
+        """A file to write, which is logged then."""
+        with tempfile.TemporaryDirectory() as work:
+            file = Path(work) / Path(name).name
+            yield file
+            self.log_file(file, str(Path(name).parent))
+
+    def _stored_points(self, name: str) -> list[Point]:
+        """A metric as the store had it when the run was opened; read once."""
+        if name in self.metrics and name not in self._earlier:
+            stored = self.client.get_metric_history(self.run_id, name)
+            self._earlier[name] = [(point.key, point.value, point.timestamp, point.step) for point in stored]
+        return self._earlier.get(name, [])
 
 
 def reason(error: BaseException) -> str:
@@ -244,8 +303,18 @@ def _origin() -> dict[str, str]:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may know no name for its user
         user = "unknown"
-    slurm = {SLURM_TAG: os.environ["SLURM_JOB_ID"]} if "SLURM_JOB_ID" in os.environ else {}
+    slurm = {SLURM_TAG: job} if (job := slurm_job()) else {}
     return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
+
+
+def _folder(tags: Mapping[str, str]) -> Path | None:
+    """Output folder of a run, where it is on this machine."""
+    folder = Path(tags.get(OUTPUT_TAG, ""))
+    return folder if folder.is_absolute() and folder.is_dir() else None
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _git_commit() -> str | None:

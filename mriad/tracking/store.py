@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,22 @@ import requests
 from filelock import FileLock
 
 from mriad.errors import MriadError
+from mriad.tracking.view import results
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
+_HTTP = ("http", "https")
+# what a store that is away makes them say is said once, by the run
+_LOGGERS = {
+    "mlflow": logging.WARNING,
+    "alembic": logging.WARNING,
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "urllib3.connectionpool": logging.ERROR,
+}
+# MLflow asks a server that is away for minutes; a run has its spool
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 def absolute(tracking_uri: str) -> str:
@@ -35,14 +47,15 @@ def connect(tracking_uri: str) -> MlflowClient:
     Raises:
         MriadError: if a server does not answer or a store cannot be opened.
     """
-    if urlparse(tracking_uri).scheme in ("http", "https"):
+    if urlparse(tracking_uri).scheme in _HTTP:
         _require_server(tracking_uri)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow  # heavy: seconds that a wrong option need not wait for
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _LOGGERS.items():
+        logging.getLogger(name).setLevel(level)
     mlflow.set_tracking_uri(tracking_uri)
     try:
         if tracking_uri.startswith(_SQLITE):
@@ -52,41 +65,114 @@ def connect(tracking_uri: str) -> MlflowClient:
             client.search_experiments(max_results=1)
     except Exception as error:
         raise MriadError(
-            f"The MLflow store {tracking_uri} cannot be opened ({_first_line(error)}); "
-            "set logger.tracking_uri to 'sqlite:///<file>.db', a database or a server."
+            f"The MLflow store {shown(tracking_uri)} cannot be opened ({first_line(error)}); "
+            f"{_remedy(tracking_uri, error)}."
         ) from error
     return client
 
 
+def hurry() -> None:
+    """From here on, wait seconds and not minutes for a server that is away, unless the user has said how long."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+
+
+def answers(tracking_uri: str) -> bool:
+    """Whether it is worth while to write to a store that was away: a server must answer, a database may be tried."""
+    if urlparse(tracking_uri).scheme not in _HTTP:
+        return True
+    try:
+        return _health(tracking_uri, timeout=3).ok
+    except requests.RequestException:
+        return False
+
+
+def why_away(error: BaseException) -> str | None:
+    """Why a store could not answer, in a few words; None if it has answered, and refused.
+
+    Args:
+        error: what a call of MLflow's client has raised.
+    """
+    from mlflow.exceptions import MlflowException, RestException
+
+    if isinstance(error, RestException):
+        return first_line(error) if error.get_http_status_code() >= 500 else None
+    if isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE":  # a database
+        return first_line(error)
+    for cause in (error, error.__cause__, error.__context__ if isinstance(error, MlflowException) else None):
+        if isinstance(cause, requests.RequestException):
+            if cause.response is not None and cause.response.status_code < 500:
+                return None
+            return type(cause).__name__
+    return None
+
+
+def shown(tracking_uri: str) -> str:
+    """A tracking URI as it may be printed: without its password."""
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", tracking_uri)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says first."""
+    return str(error).strip().split("\n")[0][:200]
+
+
 def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
-    """Id of an experiment, made if it is not there; a local store keeps artifacts in ``mlartifacts`` beside it."""
+    """Id of an experiment, made if it is not there.
+
+    A server knows where its artifacts go; a SQLite store keeps them in ``mlartifacts`` beside it, another database in
+    ``mlartifacts`` in the working directory of the first who logs to the experiment.
+
+    Raises:
+        MriadError: if it is deleted, or belongs to a server while its database is spoken to directly.
+    """
     from mlflow.exceptions import MlflowException
 
     location = None
-    if tracking_uri.startswith(_SQLITE):
-        location = (_database(tracking_uri).parent / "mlartifacts").as_uri()
+    if urlparse(tracking_uri).scheme not in _HTTP:
+        home = _database(tracking_uri).parent if tracking_uri.startswith(_SQLITE) else Path.cwd()
+        location = (home / "mlartifacts").as_uri()
     with FileLock(lock_file(tracking_uri)):
         if (found := client.get_experiment_by_name(name)) is None:
             try:
-                return client.create_experiment(name, artifact_location=location)
+                return client.create_experiment(name, artifact_location=location, tags=results())
             except MlflowException:  # a job on another machine was faster
                 found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
         raise MriadError(
-            f"The MLflow experiment '{name}' is deleted in {tracking_uri}; "
+            f"The MLflow experiment '{name}' is deleted in {shown(tracking_uri)}; "
             "restore it, or choose another with logger.experiment."
+        )
+    if location is not None and urlparse(found.artifact_location).scheme == "mlflow-artifacts":
+        raise MriadError(
+            f"The artifacts of the MLflow experiment '{name}' in {shown(tracking_uri)} are kept by a server; set "
+            "logger.tracking_uri to that server, or choose another experiment with logger.experiment."
         )
     return found.experiment_id
 
 
 def _require_server(tracking_uri: str) -> None:
     try:
-        requests.get(tracking_uri.rstrip("/") + "/health", timeout=10).raise_for_status()
+        _health(tracking_uri, timeout=10).raise_for_status()
     except requests.RequestException:
         raise MriadError(
-            f"The MLflow server at {tracking_uri} does not answer; start it, or set logger.tracking_uri "
+            f"The MLflow server at {shown(tracking_uri)} does not answer; start it, or set logger.tracking_uri "
             "(or MLFLOW_TRACKING_URI) to a store that is there, such as 'sqlite:///mlflow.db'."
         ) from None
+
+
+def _health(tracking_uri: str, *, timeout: float) -> requests.Response:
+    name, password = (os.environ.get(f"MLFLOW_TRACKING_{word}") for word in ("USERNAME", "PASSWORD"))
+    known = (name, password) if name and password else None
+    return requests.get(tracking_uri.rstrip("/") + "/health", timeout=timeout, auth=known)
+
+
+def _remedy(tracking_uri: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and tracking_uri.startswith("postgresql"):
+        return "install its driver with: pip install -c constraints.txt -e '.[server]'"
+    if "error code 401" in str(error):
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or logger.tracking_uri to another store"
+    return "set logger.tracking_uri to 'sqlite:///<file>.db', a database or a server"
 
 
 def _database(tracking_uri: str) -> Path:
@@ -99,7 +185,3 @@ def lock_file(tracking_uri: str) -> str:
         return f"{_database(tracking_uri)}.lock"
     name = hashlib.blake2b(tracking_uri.encode(), digest_size=8).hexdigest()
     return str(Path(tempfile.gettempdir()) / f"mriad-{os.getuid()}-{name}.lock")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]

@@ -24,6 +24,16 @@ def this_job() -> str | None:
     return job_name(HydraConfig.get().overrides.task) if _in_a_sweep() else None
 
 
+def slurm_job() -> str | None:
+    """Id of the SLURM job that this process runs in, such as ``12``, or ``12_3`` in an array; None outside of one.
+
+    SLURM_JOB_ID would not do in an array: that of its last job is the id of the array.
+    """
+    if "SLURM_ARRAY_TASK_ID" in os.environ:
+        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID")
+
+
 def job_name(overrides: Iterable[str]) -> str:
     """What tells a job of a sweep from the others: its options as they are typed, in one order.
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning import LightningModule, Trainer
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -61,7 +62,7 @@ def test_a_training_that_never_took_a_step_saves_nothing(tmp_path):
 def test_no_epoch_is_saved_before_its_time(tmp_path, monkeypatch):
     saves = []
     callback = LastCheckpoint(dirpath=tmp_path, every_seconds=1e9)
-    monkeypatch.setattr(Trainer, "save_checkpoint", lambda self, path: saves.append(self.current_epoch))
+    monkeypatch.setattr(Strategy, "save_checkpoint", lambda self, checkpoint, path: saves.append(checkpoint["epoch"]))
     fit(Line(), callback, epochs=4)
     assert len(saves) == 1
     saves.clear()

@@ -38,7 +38,7 @@ def loader(rows, scale=10.0):
     return DataLoader([batch(rows[:2]), batch(rows[2:])], batch_size=None)
 
 
-def trainer(callback):
+def trainer(callback, **options):
     return Trainer(
         accelerator="cpu",
         logger=False,
@@ -48,6 +48,7 @@ def trainer(callback):
         max_epochs=1,
         num_sanity_val_steps=1,
         callbacks=[callback],
+        **options,
     )
 
 
@@ -60,6 +61,16 @@ def test_scores_and_maps_of_a_pass_stand_in_the_order_of_the_catalog(verb):
     assert callback.maps.shape == (5, 2, 2)
     np.testing.assert_allclose(callback.maps[:, 0, 0], [0.0, 0.2, 0.5, 0.7, 0.9], atol=1e-7)
     assert (callback.scores.dtype, callback.maps.dtype) == (np.float64, np.float32)
+
+
+def test_rank_0_has_the_scans_of_all_processes(on_two_ranks):
+    def work(rank):
+        callback = ScanScores()
+        shared = trainer(callback, strategy="ddp", devices=2, use_distributed_sampler=False)
+        shared.test(detector(), loader([[5, 2, 9, 8], [0, 7, 4]][rank]), verbose=False)
+        return callback.rows.tolist() if rank == 0 else hasattr(callback, "rows")
+
+    assert on_two_ranks(work) == [[0, 2, 4, 5, 7, 8, 9], False]
 
 
 def test_the_epochs_of_a_fit_pass_by():

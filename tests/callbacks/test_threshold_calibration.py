@@ -42,6 +42,9 @@ class Val(LightningDataModule):
 
     train_dataloader = val_dataloader = test_dataloader = _loader
 
+    def whole(self, role):
+        return self._loader()
+
     def scans(self, role):
         labels = np.array(self.labels)
         return pd.DataFrame(

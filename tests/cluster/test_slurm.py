@@ -1,9 +1,12 @@
+"""Sweeps and searches of a training that takes no time, as jobs of a SLURM."""
+
 import re
 import signal
 import subprocess
 
 import optuna
 import pytest
+from sweeps.toy_command import Toy
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -21,39 +24,33 @@ def submission(toy):
     return file.read_text()
 
 
-def queued(slurm):
-    """What waits or runs on the cluster."""
+def slurm_says(slurm, *command):
     return subprocess.run(
-        ["squeue", "-h"], env=slurm | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+        command, env=slurm | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
     ).stdout
 
 
-def test_every_combination_is_a_child_whatever_becomes_of_the_others(toy, slurm):
-    code, sentence = toy.type("-m", *SLURM, "model=ae,vae", "seed=1,13,14", **slurm)
-    assert code == 1 and "4 of 6 jobs failed" in sentence
+def test_each_job_is_a_child_whatever_becomes_of_the_others(toy, slurm):
+    code, sentence = toy.type("-m", *SLURM, "seed=1,13,14", **slurm)
+    assert code == 1 and "2 of 3 jobs failed" in sentence
+    assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=13", "FAILED"), ("seed=14", "FAILED")]
     jobs = {run.data.tags["sweep.job"]: run for run in toy.children()}
-    assert len(jobs) == len(toy.children()) == 6
-    assert {name: run.info.status for name, run in jobs.items()} == {
-        f"model={model} seed={seed}": status
-        for model in ("ae", "vae")
-        for seed, status in ((1, "FINISHED"), (13, "FAILED"), (14, "FAILED"))
-    }
-    assert jobs["model=ae seed=13"].data.tags["failure"] == "ValueError: unlucky"
-    assert re.match(r"SLURM job \d+_2 ended as .* without a result; see", jobs["model=ae seed=14"].data.tags["failure"])
-    code, _ = toy.type(
-        "-m", *SLURM, "model=ae,vae", "seed=1,13,14", f"resume_sweep={toy.parent().info.run_id}", HEALED="1", **slurm
-    )
-    assert code == 0
-    assert len(toy.children()) == 6 and {run.info.status for run in toy.children()} == {"FINISHED"}
-    assert sorted(toy.finished_seeds()) == [1, 1, 13, 13, 14, 14]
+    assert jobs["seed=13"].data.tags["failure"] == "ValueError: unlucky"
+    assert re.match(r"SLURM job \d+_2 ended as FAILED without a result; see", jobs["seed=14"].data.tags["failure"])
+    assert re.fullmatch(r"\d+_2", jobs["seed=14"].data.tags["slurm.job"])
+    again = f"resume_sweep={toy.parent().info.run_id}"
+    assert toy.type("-m", *SLURM, "seed=1,13,14", again, HEALED="1", **slurm)[0] == 0
+    assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=13", "FINISHED"), ("seed=14", "FINISHED")]
+    assert sorted(toy.finished_seeds()) == [1, 13, 14]
 
 
 def test_the_options_reach_sbatch(toy, slurm):
     options = ("hydra.launcher.array_parallelism=1", "hydra.launcher.partition=debug", "+hydra.launcher.options.nice=7")
-    assert toy.type("-m", *SLURM, *options, "seed=1,2", **slurm)[0] == 0
+    assert toy.type("-m", *SLURM, *options, "hydra.launcher.signal_seconds=90", "seed=1,2", **slurm)[0] == 0
     script = submission(toy)
-    for line in ("--time=10", "--mem=1024M", "--cpus-per-task=1", "--partition=debug", "--array=0-1%1", "--nice=7"):
-        assert f"#SBATCH {line}\n" in script, script
+    for option in ("time=10", "mem=1024M", "cpus-per-task=1", "partition=debug", "array=0-1%1", "nice=7", "requeue"):
+        assert f"#SBATCH --{option}\n" in script, script
+    assert "#SBATCH --signal=USR2@90\n" in script and "--cpus-per-task=1" in script.split("srun", 1)[1]
     assert "gpus" not in script and "account" not in script
 
 
@@ -62,14 +59,14 @@ def test_jobs_that_the_cluster_refuses_are_told(toy, slurm):
     assert code == 1 and "SLURM does not take the jobs" in sentence and "partition" in sentence
 
 
-def test_ctrl_c_cancels_the_jobs(toy, slurm):
-    process = toy.start("-m", *SLURM, "seed=1,16", **slurm)  # one after the other where there is one core
+def test_ctrl_c_cancels_the_jobs_for_good(toy, slurm):
+    process = toy.start("-m", *SLURM, "seed=1,16", **slurm)
     toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == 130
     assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=16", "KILLED")]
-    toy.wait_for(lambda: queued(slurm) == "")
+    toy.wait_for(lambda: slurm_says(slurm, "squeue", "-h") == "")
 
 
 def test_a_sweep_whose_jobs_still_run_is_not_taken_up(toy, slurm):
@@ -79,18 +76,35 @@ def test_a_sweep_whose_jobs_still_run_is_not_taken_up(toy, slurm):
     process.communicate(timeout=60)
     again = ("-m", *SLURM, "seed=1,16", f"resume_sweep={toy.parent().info.run_id}")
     sentence = toy.type(*again, HEALED="1", **slurm)[1]
-    job = re.search(r"seed=16 of this sweep still runs as SLURM job (\d+); wait for it, or scancel it", sentence)
+    job = re.search(
+        r"seed=16 of this sweep still runs or waits as SLURM job (\d+_1); wait for it, or scancel", sentence
+    )
     assert job is not None, toy.said
-    subprocess.run(["scancel", job[1]], env=slurm | {"PATH": "/usr/bin:/bin"}, check=True)
-    toy.wait_for(lambda: queued(slurm) == "")
+    slurm_says(slurm, "scancel", job[1])
+    toy.wait_for(lambda: slurm_says(slurm, "squeue", "-h") == "")
     assert toy.type(*again, HEALED="1", **slurm)[0] == 0
     assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=16", "FINISHED")]
 
 
-def test_a_search_runs_its_trials_on_the_cluster(toy, slurm):
-    search = ("sweep=search", "model=vae", "model.beta=interval(0.0,0.3)", "sweep.trials=4", "sweep.workers=2")
-    assert toy.type(*SLURM, *search, **slurm)[0] == 0, toy.said
-    tags = toy.parent().data.tags
-    study = optuna.load_study(study_name=tags["study"], storage=tags["study.storage"])
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
-    assert len(toy.children()) == 4 and {run.info.status for run in toy.children()} == {"FINISHED"}
+def test_a_job_goes_on_after_its_time_limit_as_often_as_allowed(toy, slurm):
+    limit = ("hydra.launcher.minutes=1", "hydra.launcher.signal_seconds=40", "hydra.launcher.requeues=1")
+    code, sentence = toy.type("-m", *SLURM, *limit, "seed=16", **slurm)
+    assert code == 1 and "stopped by its time limit once more than hydra.launcher.requeues allows" in sentence
+    (child,) = toy.children()
+    assert child.info.status == "FAILED" and "hydra.launcher.minutes" in child.data.tags["failure"]
+    job = child.data.tags["slurm.job"]
+    assert len(slurm_says(slurm, "sacct", "-D", "-X", "-n", "-o", "State", "-j", job).split()) == 2
+    assert len(toy.table()) == 1
+
+
+def test_a_search_runs_its_trials_on_the_cluster(tmp_path, slurm, server, database):
+    toy = Toy(tmp_path, server.uri, experiment="search")
+    search = ("sweep=search", "model=vae", "model.beta=interval(0.0,0.3)", "sweep.trials=12", "sweep.workers=4")
+    store = (f"sweep.storage={database.uri('optuna')}", "logger.experiment=search")
+    assert toy.type(*SLURM, *search, *store, **slurm)[0] == 0, toy.said
+    study = optuna.load_study(study_name=toy.parent().data.tags["study"], storage=database.uri("optuna"))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 12
+    children = toy.children()
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert len({run.data.tags["sweep.job"] for run in children}) == len(children) == len(toy.table()) == 12
+    assert sorted(run.data.metrics["val/auroc"] for run in children) == sorted(trial.value for trial in study.trials)

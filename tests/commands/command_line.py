@@ -219,8 +219,12 @@ class Command:
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
+        self.signal(signal.SIGINT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
         assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGINT)
+        os.kill(self._process.pid, number)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something has happened while the command runs."""

@@ -1,4 +1,5 @@
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,21 @@ def test_a_resumed_run_has_its_results_once_and_whole(interrupted: Interrupted, 
     assert resumed.tags["resumed.trainer.max_epochs"] == str(interrupted.epoch + 4)
     assert interrupted.terminal.evaluate(f"run={resumed.id}").ok()
     assert interrupted.terminal.newest("evaluation").test_metrics == resumed.test_metrics
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_what_a_cluster_says_stops_a_training_like_ctrl_c(
+    terminal: Terminal, small: Options, number: signal.Signals
+) -> None:
+    in_a_job = {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}  # Lightning would requeue it
+    command = terminal.start("train.py", *small, *ENDLESS, "trainer=cpu", "threads=1", environment=in_a_job)
+    command.wait_for(lambda: terminal.epochs_logged() >= 2)
+    command.signal(number)
+    outcome, run = command.wait(), terminal.newest("training")
+    assert outcome.code == 130, outcome
+    assert f"Interrupted; go on with: python train.py resume={run.id}\n" in outcome.err
+    assert run.status == "KILLED" and (run.output / "last.ckpt").exists()
+    assert "requeue" not in (outcome.out + outcome.err).lower()
 
 
 def test_a_resumed_training_equals_one_in_a_single_piece(terminal: Terminal, small: Options) -> None:

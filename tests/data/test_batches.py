@@ -178,6 +178,18 @@ def test_without_labelled_scans_an_epoch_is_the_healthy_ones():
     np.testing.assert_array_equal(mixed(healthy, healthy[:0], 0.2), healthy)
 
 
+def test_ranks_have_each_scan_once_between_them(slices):
+    dataset = SliceDataset(slices=slices, labels=LABELS, rows=np.arange(3))
+    shares = [list(loader(dataset, batch_size=1, num_workers=0, rank=rank, ranks=2)) for rank in (0, 1)]
+    assert [[batch["row"].tolist() for batch in share] for share in shares] == [[[0], [2]], [[1]]]
+
+
+def test_a_last_batch_of_one_scan_is_left_out_of_what_a_rank_trains_on(slices):
+    dataset = train(slices, [0, 1, 2, 3, 0, 1])
+    assert loader(dataset, batch_size=2, num_workers=0, shuffle=True, ranks=2).drop_last
+    assert not loader(dataset, batch_size=2, num_workers=0, shuffle=True).drop_last
+
+
 @pytest.mark.parametrize(("shuffle", "served"), [(True, 4), (False, 5)])
 def test_only_training_leaves_out_a_last_batch_of_one_scan(slices, shuffle, served):
     dataset = train(slices, [0, 1, 2, 3, 0])

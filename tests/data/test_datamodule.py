@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import albumentations as A
@@ -121,6 +122,28 @@ def test_every_scan_of_a_role_is_served_once(module):
         ("test", datamodule.test_dataloader()),
     ):
         assert sorted(rows_of(loader)) == list(datamodule.rows(role))
+
+
+def test_processes_share_val_and_test_and_each_has_all_it_fits_on(module):
+    datamodule = module()
+    served: dict[str, list[int]] = {"val": [], "test": []}
+    for rank in (0, 1, 2):
+        datamodule.trainer = SimpleNamespace(global_rank=rank, world_size=3)
+        served["val"] += rows_of(datamodule.val_dataloader())
+        served["test"] += rows_of(datamodule.test_dataloader())
+        assert rows_of(datamodule.whole("val")) == list(datamodule.rows("val"))
+        assert rows_of(datamodule.fit_dataloader()) == list(datamodule.rows("train"))
+    for role, rows in served.items():
+        assert sorted(rows) == list(datamodule.rows(role))
+
+
+def test_more_processes_than_scans_are_told(module):
+    datamodule = module()
+    datamodule.trainer = SimpleNamespace(global_rank=0, world_size=100)
+    with pytest.raises(
+        MriadError, match=r"val scans of data set 'test' cannot be shared by 100 devices; lower trainer"
+    ):
+        datamodule.val_dataloader()
 
 
 def test_train_is_healthy_and_val_and_test_are_mixed(module):

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 import torch
-from lightning import Trainer
+from lightning import Trainer, seed_everything
 from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader
@@ -114,6 +114,49 @@ def test_val_auroc_is_left_out_where_val_holds_one_label(label):
 
 def test_val_auroc_is_left_out_where_a_score_is_not_finite():
     assert set(validated(scans([0, 1], [0.1, math.nan]))) == {"val/loss", "val/mean"}
+
+
+@pytest.mark.parametrize("first", [4, 1], ids=["a rank without healthy scans", "uneven shares"])
+def test_val_metrics_of_two_processes_are_those_of_all_scans(on_two_ranks, first):
+    labels, brightness = [0, 1, 0, 0, 1, 1], [0.3, 0.2, 0.1, 0.9, 0.3, 0.5]
+    parts = [(labels[:first], brightness[:first]), (labels[first:], brightness[first:])]
+
+    def work(rank):
+        batches = [scans([label], [value]) for label, value in zip(*parts[rank], strict=True)]
+        shared = trainer(strategy="ddp", devices=2, use_distributed_sampler=False)
+        return shared.validate(Brightness(), loader(*batches), verbose=False)[0]
+
+    alone = validated(scans(labels, brightness))
+    for metrics in on_two_ranks(work):
+        assert metrics == pytest.approx(alone, rel=1e-6)
+
+
+class Noise(Brightness):
+    """Learns from what it draws, and keeps it; has a buffer, which processes share while they train."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.zeros(()))
+
+    def losses(self, x):
+        if self.training:
+            self.drawn = torch.rand(3)
+        return {"loss": self.weight * self.drawn.mean()}
+
+
+def test_processes_draw_noise_of_their_own_and_learn_one_network(on_two_ranks):
+    def work(rank):
+        seed_everything(0, verbose=False)
+        detector = Noise()
+        fit = trainer(strategy="ddp", devices=2, max_epochs=1, num_sanity_val_steps=0, use_distributed_sampler=False)
+        val = [scans([0, 1], [0.1, 0.2])] * (2 - rank)  # one has more than the other
+        fit.fit(detector, loader(scans([0, 0], [0.1, 0.2])), loader(*val))
+        return detector.drawn.tolist(), detector.weight.item(), float(fit.callback_metrics["train/loss"])
+
+    (drawn, weight, loss), (other, other_weight, other_loss) = on_two_ranks(work)
+    assert drawn != other
+    assert weight == other_weight == pytest.approx(2.0 - 0.1 * sum(drawn + other) / 6)
+    assert loss == other_loss == pytest.approx(2.0 * sum(drawn + other) / 6)
 
 
 def test_losses_of_training_are_logged_per_epoch():

@@ -60,8 +60,16 @@ def test_an_evaluation_s_report_shows_no_losses(tracker, mixed, vae, tmp_path):
 
 
 def test_the_run_s_note_tells_the_numbers_and_the_audit(tracker, mixed, vae, audit):
-    note = tracker.client.get_run(recorded(tracker, mixed, vae, audit=audit).run_id).data.tags["mlflow.note.content"]
+    run = recorded(tracker, mixed, vae, audit=audit)
+    note = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
     low, high = mixed.intervals["auroc"]
     assert f"AUROC {mixed.metrics['auroc']:.3f} [{low:.3f}, {high:.3f}]" in note
     assert f"Audit of the data: {audit.verdict}" in note
+    assert f"[report.html](#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html)" in note
     assert "flawed" not in note
+
+
+def test_what_the_whole_test_says_is_not_said_again_of_its_anomalous_scans(tracker, mixed, vae):
+    metrics = tracker.client.get_run(recorded(tracker, mixed, vae).run_id).data.metrics
+    assert {"test/recall", "test/recall_low", "test/healthy/recall", "test/anomalous/support"} <= set(metrics)
+    assert not {name for name in metrics if name.startswith(("test/anomalous/recall", "test/anomalous/f1"))}

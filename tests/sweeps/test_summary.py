@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
 from mriad.errors import MriadError
-from mriad.sweeps.summary import lower_is_better, table_of
-from mriad.tracking.run import Tracker
+from mriad.sweeps.parent import Parent
+from mriad.sweeps.summary import lower_is_better, summarize, table_of
+from mriad.tracking.run import PARENT_TAG, Tracker
 from mriad.tracking.sweep import JOB_TAG
 
 
@@ -36,3 +39,21 @@ def test_without_an_objective_rows_stand_as_the_jobs_ran(children):
 
 def test_losses_are_minimised():
     assert [lower_is_better(name) for name in ("val/loss", "val/auroc")] == [True, False]
+
+
+def test_the_page_of_a_sweep_leads_to_the_view_of_its_jobs(tracking_uri):
+    tracker = Tracker(tracking_uri=tracking_uri)
+    with tracker.run(name="sweep seed=1,2", tags={"kind": "sweep"}) as run:
+        for seed in (1, 2):
+            with tracker.run(name=f"seed {seed}", tags={JOB_TAG: f"seed={seed} x=1"}, parent=run.run_id) as job:
+                job.log_params({"seed": seed})
+                job.log_metrics({"val/loss": 1 / seed})
+        summarize(Parent(tracker=tracker, run=run, kind="training", objective="val/loss"))
+    page = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert page.startswith("Best `val/loss`: 0.5, [seed 2]") and f"viewStateShareKey={run.run_id})" in page
+    assert "| name | seed | val/loss |" in page  # neither status nor failure, which none of them needs
+    saved = json.loads(tracker.client.get_experiment(run.experiment_id).tags[f"mlflow.sharedViewState.{run.run_id}"])
+    state = json.loads(saved["state"])
+    assert (saved["name"], state["orderByAsc"]) == ("sweep seed=1,2", True)
+    assert state["selectedColumns"] == ["params.`seed`", "metrics.`val/loss`"]
+    assert state["searchFilter"] == f"tags.`{PARENT_TAG}` = '{run.run_id}'"

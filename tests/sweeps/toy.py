@@ -20,7 +20,14 @@ def train(cfg):
     if seed == REFUSED:
         raise MriadError("seed=15 is refused; take another.")
     tracker = instantiate(cfg.logger)
-    with tracker.run(name=f"seed {cfg.seed}", tags={"kind": "training"}, parent=parent_run()) as tracked:
+    earlier = None
+    if "SLURM_RESTART_COUNT" in os.environ:
+        from mriad.tasks.resume import requeued_run
+
+        earlier = requeued_run(tracker)
+    with tracker.run(
+        name=f"seed {cfg.seed}", tags={"kind": "training"}, parent=parent_run(), resume=earlier
+    ) as tracked:
         if seed == UNLUCKY:
             raise ValueError("unlucky")
         if seed == int(os.environ.get("DEADLY_SEED", DEADLY)) or cfg.model.get("beta") == 0.5:

@@ -1,4 +1,4 @@
-"""Types the toy training the way a user types train.py: in a process of its own, with a store of its own."""
+"""Types a training, the toy if no other, the way a user does: in a process of its own, with a store of its own."""
 
 import os
 import subprocess
@@ -15,15 +15,18 @@ TOY = Path(__file__).with_name("toy.py")
 
 @dataclass
 class Toy:
-    """A folder with a store, and the toy training typed in it."""
+    """A folder with a store, and a training typed in it."""
 
     folder: Path
     uri: str
+    script: Path = TOY
+    experiment: str = "mriad"
+    patience: int = 300  # seconds after which it counts as hanging
 
     def start(self, *options, **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MRIAD_"))}
         return subprocess.Popen(
-            [sys.executable, str(TOY), *options],
+            [sys.executable, str(self.script), *options],
             cwd=self.folder,
             env=clean | {"MLFLOW_TRACKING_URI": self.uri} | environment,
             stdout=subprocess.PIPE,
@@ -34,7 +37,7 @@ class Toy:
     def type(self, *options, **environment):
         """Run a command to its end: exit code, and the one sentence it ended with, if any."""
         process = self.start(*options, **environment)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=self.patience)
         self.said = out + err
         errors = [line for line in err.splitlines() if line.startswith("Error:")]
         assert len(errors) == (process.returncode == 1), self.said
@@ -45,7 +48,7 @@ class Toy:
         return mlflow.MlflowClient(self.uri)
 
     def runs(self):
-        experiment = self.client.get_experiment_by_name("mriad")
+        experiment = self.client.get_experiment_by_name(self.experiment)
         found = [] if experiment is None else self.client.search_runs([experiment.experiment_id])
         return sorted(found, key=lambda run: run.info.start_time)
 
@@ -62,7 +65,10 @@ class Toy:
         return sorted((run.data.tags["sweep.job"].split()[-1], run.info.status) for run in self.children())
 
     def table(self):
-        return pd.read_csv(Path(self.parent().info.artifact_uri.removeprefix("file://")) / "sweep.csv")
+        parent = self.parent().info.run_id
+        return pd.read_csv(
+            mlflow.artifacts.download_artifacts(run_id=parent, artifact_path="sweep.csv", tracking_uri=self.uri)
+        )
 
     def finished_seeds(self):
         """Seeds of the trainings that came to their end, in order."""
@@ -70,10 +76,10 @@ class Toy:
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
     def wait_for(self, condition, process=None):
-        """Wait until something has happened, if given while a command runs."""
-        for _ in range(1200):
-            if condition():
-                return
+        """Wait until a condition gives something, if given while a command runs, and return that."""
+        for _ in range(10 * self.patience):
+            if found := condition():
+                return found
             assert process is None or process.poll() is None, process.communicate()
             time.sleep(0.1)
         if process is not None:

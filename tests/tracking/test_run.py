@@ -151,7 +151,8 @@ def test_a_missing_artifact_is_told_in_a_sentence(tracker, tmp_path):
 def test_a_run_is_found_again_by_its_id(tracker):
     with tracker.run(name="mine", tags={}) as run:
         run.log_metrics({"a": 1.0})
-    assert tracker.find(run.run_id) == run
+    found = tracker.find(run.run_id)
+    assert (found.run_id, found.metrics) == (run.run_id, {"a": 1.0})
 
 
 def test_an_unknown_run_is_told_in_a_sentence(tracker):

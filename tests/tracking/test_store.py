@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -6,9 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos import databricks_pb2
 
 from mriad.errors import MriadError
-from mriad.tracking.store import absolute, connect, experiment_id
+from mriad.tracking.store import absolute, answers, connect, experiment_id, hurry, shown, why_away
 
 
 def sentence(uri):
@@ -21,20 +25,18 @@ def sentence(uri):
     return text
 
 
-def test_four_processes_open_a_fresh_store_at_once_and_make_one_experiment(tmp_path):
+@pytest.mark.slow
+def test_sixteen_jobs_that_start_at_once_on_an_empty_store_race_for_nothing(tmp_path):
     uri = f"sqlite:///{tmp_path}/new folder/mlflow.db"
-    program = (
-        "from mriad.tracking.store import connect, experiment_id\n"
-        f"uri = {uri!r}\n"
-        "print(experiment_id(connect(uri), 'shared', uri))\n"
-    )
-    command = [sys.executable, "-c", program]
-    jobs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    told = [job.communicate(timeout=120) for job in jobs]
-    assert [job.returncode for job in jobs] == [0] * 4, told
-    assert len({output for output, _ in told}) == 1
-    experiments = connect(uri).search_experiments()
-    assert sorted(experiment.name for experiment in experiments) == ["Default", "shared"]
+    command = [sys.executable, Path(__file__).with_name("at_once.py"), uri, "16"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    client = connect(uri)
+    experiments = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    assert set(experiments) == {"Default", "shared"}
+    runs = client.search_runs(list(experiments.values()))
+    assert sorted(run.data.metrics["number"] for run in runs) == list(range(16))
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_artifacts_lie_beside_the_database_whatever_the_working_directory(migrated_store, tmp_path, monkeypatch):
@@ -106,3 +108,70 @@ def test_a_database_below_a_file_is_told_in_a_sentence(tmp_path):
 def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
     Path(tmp_path / "mlflow.db").write_text("these are my notes, and no database of any kind")
     assert "cannot be opened" in sentence(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_password_is_not_printed():
+    assert shown("postgresql://me:se:c%2Fret@host:5432/db") == "postgresql://me:***@host:5432/db"
+    assert shown("https://me:secret@host/mlflow") == "https://me:***@host/mlflow"
+    for uri in ("postgresql://me@host/db", "sqlite:////a:b@c/mlflow.db", "http://127.0.0.1:5000/a@b"):
+        assert shown(uri) == uri
+
+
+def failed_request(cause):
+    """What MLflow's client makes of it."""
+    try:
+        try:
+            raise cause
+        except requests.RequestException as error:
+            raise MlflowException(f"API request failed with exception {error}")  # noqa: B904  as MLflow does
+    except MlflowException as error:
+        return error
+
+
+def response(status):
+    found = requests.Response()
+    found.status_code = status
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (failed_request(requests.ConnectionError("refused")), "ConnectionError"),
+        (failed_request(requests.exceptions.RetryError("too many 503")), "RetryError"),
+        (failed_request(requests.ReadTimeout("20 s")), "ReadTimeout"),
+        (requests.HTTPError("bad gateway", response=response(502)), "HTTPError"),
+        (RestException({"error_code": "INTERNAL_ERROR", "message": "the database is down"}), "the database is down"),
+        (MlflowException("no connection", error_code=databricks_pb2.TEMPORARILY_UNAVAILABLE), "no connection"),
+        (RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "no name"}), None),
+        (requests.HTTPError("too large", response=response(413)), None),
+        (OSError("the disk is full"), None),
+    ],
+    ids=lambda value: str(value).split(" ")[0],
+)
+def test_a_store_that_cannot_answer_is_told_from_one_that_refuses(error, why):
+    found = why_away(error)
+    assert found is None if why is None else why in found
+
+
+def test_a_server_that_is_away_costs_seconds_unless_the_user_is_patient(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "9")  # known to monkeypatch, which puts it back
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
+    hurry()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "300"
+    assert int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) <= 2
+
+
+def test_the_experiment_of_a_server_is_not_written_past_it(tracking_uri):
+    client = connect(tracking_uri)
+    client.create_experiment("served", artifact_location="mlflow-artifacts:/1")
+    with pytest.raises(MriadError, match=r"are kept by a server; set logger.tracking_uri to that server"):
+        experiment_id(client, "served", tracking_uri)
+
+
+def test_a_database_may_always_be_tried_and_a_server_must_answer(tracking_uri):
+    assert answers(tracking_uri)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert not answers(f"http://127.0.0.1:{free.getsockname()[1]}")

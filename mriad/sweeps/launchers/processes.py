@@ -19,6 +19,7 @@ from typing import IO
 import cloudpickle
 
 from mriad.errors import MriadError
+from mriad.interrupts import listen
 from mriad.sweeps.launchers.job import Job, JobLauncher
 from mriad.sweeps.outcome import Outcome
 
@@ -107,6 +108,7 @@ def _ending(code: int) -> str:
 def main(order: Path, answer: Path) -> None:
     """In the new process: run a job and write how it ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    listen()
     job: Job = pickle.loads(order.read_bytes())  # of this launcher, in a folder that its user alone can write to
     outcome = job()
     partial = answer.with_suffix(".part")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mriad.errors import MriadError
 from mriad.sweeps.launchers.job import Job, JobLauncher
+from mriad.sweeps.launchers.requeue import Requeueable
 from mriad.sweeps.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ class SlurmLauncher(JobLauncher):
     """Submits jobs as one SLURM array and waits for them; what submitit and the jobs print is kept in ``folder``.
 
     A job counts as dead when it has left the queue without a result, so clusters without accounting will do as well.
+    One that reaches its time limit, or must make room for others, saves its checkpoint and is put into the queue again.
 
     Args:
         folder: where submitit keeps scripts, results and output; all nodes must see it.
         minutes: time limit of a job.
+        requeues: times that a job which reaches its limit goes on with as many minutes again; those at which it makes
+            room for others do not count.
+        signal_seconds: time before the limit at which a job is stopped, to save and go on.
         memory_gb: memory of a job; None for the cluster's default.
         cpus: cores of a job.
         gpus: GPUs of a job.
@@ -41,6 +46,8 @@ class SlurmLauncher(JobLauncher):
         *,
         folder: str,
         minutes: int = 240,
+        requeues: int = 3,
+        signal_seconds: int = 120,
         memory_gb: float | None = None,
         cpus: int = 4,
         gpus: int = 0,
@@ -50,19 +57,24 @@ class SlurmLauncher(JobLauncher):
         poll_seconds: float = 5.0,
         options: dict[str, Any] | None = None,
     ) -> None:
+        _require_numbers(minutes, requeues, signal_seconds)
         _require_slurm()
         self._stopped = False
         self._folder = folder
         self._poll_seconds = poll_seconds
+        self._requeues = requeues
         wanted = {
             "time": minutes,
+            "signal_delay_s": signal_seconds,
             "mem": memory_gb and f"{int(memory_gb * 1024)}M",
             "cpus_per_task": cpus,
             "gpus_per_node": gpus or None,
             "partition": partition,
             "account": account,
             "array_parallelism": array_parallelism,
-            "additional_parameters": dict(options or {}),
+            "additional_parameters": {"requeue": True, **(options or {})},
+            "srun_args": [f"--cpus-per-task={cpus}"],  # srun does not ask sbatch
+            "setup": [f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{cpus}}}"],  # where SLURM does not pin jobs
         }
         self._parameters = {name: value for name, value in wanted.items() if value is not None}
 
@@ -71,10 +83,10 @@ class SlurmLauncher(JobLauncher):
         import submitit
         from submitit.core.utils import FailedJobError
 
-        executor = submitit.SlurmExecutor(folder=self._folder, max_num_timeout=0)
+        executor = submitit.SlurmExecutor(folder=self._folder, max_num_timeout=self._requeues)
         executor.update_parameters(job_name=jobs[0].config.hydra.job.name, stderr_to_stdout=True, **self._parameters)
         try:
-            submitted = executor.map_array(Job.__call__, jobs)
+            submitted = executor.map_array(Requeueable(), jobs)
         except FailedJobError as error:
             raise MriadError(
                 f"SLURM does not take the jobs: {_said(error)}; see hydra.launcher in --cfg hydra."
@@ -151,6 +163,16 @@ def _require_slurm() -> None:
         raise MriadError(
             "hydra/launcher=slurm finds no sbatch here; type the command on a login node of the cluster, "
             "or choose hydra/launcher=joblib to run on this machine."
+        )
+
+
+def _require_numbers(minutes: int, requeues: int, signal_seconds: int) -> None:
+    if not isinstance(requeues, int) or requeues < 0:
+        raise MriadError(f"hydra.launcher.requeues={requeues} is no whole number from 0 up; give one.")
+    if not 0 < signal_seconds < 60 * minutes:
+        raise MriadError(
+            f"hydra.launcher.signal_seconds={signal_seconds} is no time within hydra.launcher.minutes={minutes}; "
+            "give fewer seconds, or more minutes."
         )
 
 

@@ -29,10 +29,11 @@ def test_one_job_that_is_killed_takes_no_other_with_it(toy):
     assert "ValueError: unlucky" in log_of(toy, 2) and "unlucky" not in log_of(toy, 0)
 
 
-def test_ctrl_c_reaches_the_jobs_and_closes_their_runs(toy):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_reaches_the_jobs_and_closes_their_runs(toy, number):
     process = toy.start("-m", *PARALLEL, "seed=16,1")
     toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=120)
     assert process.returncode == 130
     assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=16", "KILLED")]

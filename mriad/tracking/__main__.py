@@ -1,0 +1,49 @@
+"""Send what waited for an MLflow store: python -m mriad.tracking resend FOLDER; see --help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from mriad.errors import MriadError, fail
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")
+
+
+def _options() -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m mriad.tracking",
+        description="Send what runs have logged while their MLflow store was away. It waits in the output folder of "
+        "each run; the store gets it in its order and with its times, and nothing twice. What was interrupted can be "
+        "repeated.",
+    )
+    parser.add_argument("command", choices=["resend"], help="what to do")
+    parser.add_argument("folder", type=Path, help="output folder of a run, or one above, such as that of a sweep")
+    parser.add_argument(
+        "--tracking-uri",
+        help="the MLflow store, if it has moved since (default: the one that each run was logged to)",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command; a store that is away ends with one sentence and exit code 1."""
+    options = _options()
+    try:
+        from mriad.tracking.resend import resend  # heavy: --help need not wait for it
+
+        resend(options.folder, tracking_uri=options.tracking_uri)
+    except MriadError as error:
+        fail(str(error).replace("logger.tracking_uri", "--tracking-uri"))
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
