@@ -192,7 +192,7 @@ class TrainedDetector(Detector):
         count = sum(scans for scans, _ in batches)
         for name in batches[0][1] if batches else ():
             total = sum((scans * losses[name].float() for scans, losses in batches), start=torch.zeros(()))
-            self.log(f"val/{name}", total / count, sync_dist=True)
+            self.log(f"val/{name}", float(total / count), sync_dist=True)
         super().on_validation_epoch_end()
 
     def configure_optimizers(self) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
     from mriad.tracking.run import Run, Tracker
+
+log = logging.getLogger(__name__)
 
 _KINDS = {"train": "training", "evaluate": "evaluation"}  # commands whose jobs leave a run
 
@@ -68,6 +72,8 @@ class Parent:
         from mriad.tracking.run import PARENT_TAG, SLURM_TAG
 
         for child in self.children():
+            self._tracker.send_rest(child.info.run_id, child.data.tags)  # it may have finished while the store was away
+        for child in self.children():
             run_id, name = child.info.run_id, child.data.tags[JOB_TAG]
             if child.info.status == "FINISHED":
                 self._before[name] = Outcome(value=child.data.metrics.get(self.objective or ""))
@@ -100,6 +106,27 @@ class Parent:
             failure: why it failed.
             label: name of the run of a job that never had one.
         """
+        with self.as_far_as_the_store_is_there():
+            self._settle(name, failure, label)
+
+    @contextmanager
+    def as_far_as_the_store_is_there(self) -> Iterator[None]:
+        """Do something that can be put right later, and only say so if the store is away."""
+        from mriad.tracking.store import why_away
+
+        try:
+            yield
+        except Exception as error:
+            if (why := why_away(error)) is None:
+                raise
+            log.warning(
+                "The MLflow store is away (%s), and what it holds of this sweep is not up to date. When it is back, "
+                "the same command with resume_sweep=%s puts it right.",
+                why,
+                self.run.run_id,
+            )
+
+    def _settle(self, name: str, failure: str, label: str) -> None:
         from mriad.tracking.run import PARENT_TAG
 
         child = next((run for run in reversed(self.children()) if run.data.tags[JOB_TAG] == name), None)
@@ -141,7 +168,7 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
     if kind is None:
         yield None
         return
-    from mriad.tracking.run import Tracker
+    from mriad.tracking.run import OUTPUT_TAG, Tracker
     from mriad.tracking.store import shown
 
     tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
@@ -149,7 +176,9 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
     if earlier is not None:
         _require_sweep(tracker, str(earlier))
     overrides = [shown(option) for option in config.hydra.overrides.task]
-    tags = {"kind": "sweep", "overrides": shlex.join(overrides)}
+    folder = Path(config.hydra.sweep.dir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)  # where what it cannot send will wait
+    tags = {"kind": "sweep", "overrides": shlex.join(overrides), OUTPUT_TAG: str(folder)}
     with tracker.run(name=_name(overrides), tags=tags, resume=earlier and str(earlier)) as run:
         parent = Parent(tracker=tracker, run=run, kind=kind, objective=OmegaConf.select(config, "objective"))
         parent.take_up(keep_failed=OmegaConf.select(config, "sweep") is not None)
@@ -157,13 +186,15 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
         try:
             yield parent
         except (KeyboardInterrupt, SystemExit):
-            parent.stop()
+            with parent.as_far_as_the_store_is_there():
+                parent.stop()
             raise
         finally:
             from mriad.sweeps.summary import summarize
 
             os.environ.pop(PARENT_VARIABLE)
-            summarize(parent)
+            with parent.as_far_as_the_store_is_there():
+                summarize(parent)
 
 
 def _name(overrides: list[str]) -> str:

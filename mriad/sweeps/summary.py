@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from mriad.tracking import view
@@ -24,7 +25,7 @@ _METRICS = (
     "test/dice",
 )
 _USUAL = {"status": "FINISHED", "failure": ""}  # what the page need not say of each job
-_SHOWN = 50  # rows on the parent's page; sweep.csv has all
+_LONGEST = 7000  # characters of the table on the parent's page, of which MLflow keeps 8000; sweep.csv has all
 
 
 def lower_is_better(objective: str) -> bool:
@@ -110,14 +111,14 @@ def _best(table: pd.DataFrame, objective: str | None) -> pd.Series | None:
 def _page(table: pd.DataFrame, link: str, *, ordered: bool) -> str:
     """The table in Markdown, each name a link to its run."""
     told = table.drop(columns=[name for name, usual in _USUAL.items() if (table[name] == usual).all()])
-    shown = told.head(_SHOWN)
-    shown = shown.assign(name=[_linked(row, link) for _, row in shown.iterrows()]).drop(columns="run_id")
-    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
-    lines = [list(shown.columns), ["---"] * len(shown.columns), *rows]
-    more = f"The first {_SHOWN} of {len(table)} jobs" if len(table) > _SHOWN else "The jobs of this sweep"
-    return f"{more}{', best first' if ordered else ''}; `sweep.csv` holds all.\n\n" + "\n".join(
-        f"| {' | '.join(line)} |" for line in lines
-    )
+    told = told.assign(name=[_linked(row, link) for _, row in told.iterrows()]).drop(columns="run_id")
+    rows = [[_cell(value) for value in row] for row in told.itertuples(index=False)]
+    lines = [f"| {' | '.join(line)} |" for line in (list(told.columns), ["---"] * len(told.columns), *rows)]
+    ends = np.cumsum([len(line) + 1 for line in lines])
+    shown = int((ends <= _LONGEST).sum()) - 2
+    more = f"The first {shown} of {len(table)} jobs" if shown < len(table) else "The jobs of this sweep"
+    page = "\n".join(lines[: shown + 2])
+    return f"{more}{', best first' if ordered else ''}; `sweep.csv` holds all.\n\n{page}"
 
 
 def _linked(row: pd.Series, link: str) -> str:

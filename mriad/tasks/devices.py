@@ -39,13 +39,17 @@ from mriad.interrupts import listen
 from mriad.ranks import is_first, set_rank
 from mriad.tracking.run import reason
 
+log = logging.getLogger(__name__)
+
 Task = Callable[[DictConfig], float | None]
 
 _ROOT = Path(__file__).parents[2]
 _WORK = "MRIAD_DEVICES"  # folder in which the processes of one job leave word for it
+_OF_CLUSTERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 _STRATEGIES = ("ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
 _LOCAL = "127.0.0.1"
-_PATIENCE = 30.0  # seconds in which the others may end by themselves, as by saving a checkpoint
+_PATIENCE = 30.0  # seconds in which the others may end by themselves
+_TO_SAVE = 100.0  # seconds in which rank 0 may write a checkpoint and close its run: less than clusters give
 _LOOK = 0.1  # seconds between two looks at them
 
 
@@ -88,6 +92,8 @@ def processes_to_start(trainer: DictConfig) -> int:
         )
     set_rank(rank)
     if not is_first():
+        for number in _OF_CLUSTERS:  # srun gives them to all ranks, and would end rank 0 when another has ended
+            signal.signal(number, signal.SIG_IGN)
         logging.disable(logging.WARNING)
     return 0
 
@@ -117,8 +123,9 @@ def run_on_devices(count: int, task: Task, cfg: DictConfig) -> float | None:
             failed = team.wait()
         except KeyboardInterrupt:
             team.interrupt()
-            _close_run(cfg, team.run_id(), "KILLED", "interrupted")
             answer = team.answer(0)
+            if answer is None:
+                _close_run(cfg, team.run_id(), "KILLED", "interrupted")
             raise KeyboardInterrupt(answer.failure if answer and answer.failure else "") from None
         finally:
             team.end()
@@ -166,8 +173,12 @@ def _place() -> tuple[int, int] | None:
 
 def _close_run(cfg: DictConfig, run_id: str | None, status: str, failure: str) -> None:
     """Close the run of a rank 0 that may not have been able to."""
-    if run_id is not None:
+    if run_id is None:
+        return
+    try:
         instantiate(cfg.logger).find(run_id).close(status, failure)
+    except Exception as error:  # must not hide why the task ended
+        log.warning("Run %s is not closed in its store: %s", run_id, reason(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +237,8 @@ class _Team:
             "TORCHELASTIC_RUN_ID": "mriad",
             "TORCHELASTIC_USE_AGENT_STORE": True,
         }
-        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self._count))}
+        cores = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)  # of this job
+        threads = {"OMP_NUM_THREADS": str(max(1, cores // self._count))}
         told_them = {name: str(value) for name, value in place.items()} | {_WORK: str(self._work), "PYTHONPATH": path}
         self._processes.append(
             subprocess.Popen(
@@ -234,7 +246,7 @@ class _Team:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT if log else None,
-                env=threads | os.environ | told_them,
+                env=os.environ | threads | told_them,
                 start_new_session=True,  # Ctrl-C reaches them through this process only
             )
         )
@@ -248,14 +260,14 @@ class _Team:
         while not self._failed() and self._processes[0].poll() is None:
             time.sleep(_LOOK)
         failed = self._failed()
-        self._wait_for(self._processes)
+        self._wait_for(self._processes, _PATIENCE)
         return failed[0] if failed else None
 
     def interrupt(self) -> None:
         """Interrupt rank 0 and let it save what it can; the others wait for it until they are ended."""
         for process in self._processes[:1]:
             process.send_signal(signal.SIGINT)
-            self._wait_for([process])
+            self._wait_for([process], _TO_SAVE)
 
     def end(self) -> None:
         """End those that still run, and drop what was printed if nothing was."""
@@ -296,8 +308,8 @@ class _Team:
     def _log(self, rank: int) -> Path:
         return self._logs / f"rank{rank}.log"
 
-    def _wait_for(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        until = time.monotonic() + _PATIENCE
+    def _wait_for(self, processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+        until = time.monotonic() + seconds
         while time.monotonic() < until and any(process.poll() is None for process in processes):
             time.sleep(_LOOK)
 
@@ -307,7 +319,7 @@ def main() -> None:
     rank, work = int(os.environ["RANK"]), Path(os.environ[_WORK])
     signal.signal(signal.SIGINT, signal.default_int_handler if rank == 0 else signal.SIG_IGN)
     listen()
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):  # the job gets them as well, and interrupts rank 0
+    for number in _OF_CLUSTERS:  # the job gets them as well, and interrupts rank 0
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_job, daemon=True).start()
     order: _Order = pickle.loads((work / "order").read_bytes())  # of the job, in a folder that its user alone can write

@@ -61,7 +61,7 @@ def evaluate(cfg: DictConfig) -> float | None:
     data = _data(cfg, checkpoint)
     options = {"model": checkpoint.choices["model"], "data": data.name, "threshold": calibration.rule}
     told = describe(options, checkpoint.config.seed, checkpoint.labelled_train, varied_here(tracker))
-    name = f"evaluate {told}"
+    name = f"evaluate {told}"[:250]
     elsewhere = "_target_" in cfg.data
     tags, stopped = _tags(checkpoint, folder, elsewhere), requeued_run(tracker)
     with opened(tracker, name=name, tags=tags, parent=_parent(source), resume=stopped) as run:

@@ -22,11 +22,15 @@ def resend(folder: Path, *, tracking_uri: str | None = None) -> None:
     full = [spool for spool in Spool.find(folder) if spool.waiting()]
     if not full:
         print(f"There is nothing to send in {folder}.")
+    refused: list[MriadError] = []
     for spool in full:
         uri = tracking_uri or spool.uri
         client = connect(uri)
         try:
             spool.send(client)
+        except MriadError as error:  # of this run; the others need not wait for it
+            refused.append(error)
+            continue
         except Exception as error:
             if (why := why_away(error)) is None:
                 raise
@@ -35,3 +39,6 @@ def resend(folder: Path, *, tracking_uri: str | None = None) -> None:
                 f"in {spool.folder}; repeat this command later."
             ) from error
         print(f"Sent the rest of run {spool.run_id} to {shown(uri)}.")
+    if refused:
+        more = f" ({len(refused) - 1} more runs could not be sent either.)" if len(refused) > 1 else ""
+        raise MriadError(f"{refused[0]}{more}")

@@ -113,6 +113,16 @@ class Tracker:
             ) from None
         return Run(client=self.client, stored=stored, uri=self.tracking_uri)
 
+    def send_rest(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Send what waits for a run on this machine, if anything does.
+
+        Args:
+            run_id: id of the run.
+            tags: its tags.
+        """
+        if (folder := _folder(tags)) is not None:
+            Spool(folder=folder, uri=self.tracking_uri, run_id=run_id).send(self.client)
+
     def _gone(self, why: str) -> MriadError:
         return MriadError(
             f"The MLflow store {shown(self.tracking_uri)} has gone away ({why}); start again when it is back."
@@ -130,8 +140,7 @@ class Tracker:
 
     def _earlier(self, run_id: str) -> Run:
         """A run to go on with, which says again that it runs; first it gets what still waits for it."""
-        if (folder := _folder(self.find(run_id).tags)) is not None:
-            Spool(folder=folder, uri=self.tracking_uri, run_id=run_id).send(self.client)
+        self.send_rest(run_id, self.find(run_id).tags)
         run = self._open(self.client.get_run(run_id))
         run.history(*run.metrics)  # read while the store is there
         self.client.update_run(run_id, status="RUNNING")
@@ -245,7 +254,7 @@ class Run:
         return Path(url2pathname(root.path)) / artifact if root.scheme in ("", "file") else None
 
     def download(self, artifact: str, folder: Path) -> Path:
-        """Local path of an artifact: where it lies in a local store, else fetched into ``folder``.
+        """Local path of an artifact: where it lies in a local store, else fetched to a new folder in ``folder``.
 
         Raises:
             MriadError: if the run has no such artifact, or the store is away.
@@ -260,10 +269,12 @@ class Run:
             if not path.exists():
                 raise missing
             return path
+        folder.mkdir(parents=True, exist_ok=True)
+        mine = tempfile.mkdtemp(dir=folder)  # processes of one task may fetch the same file
         try:
             return Path(
                 mlflow.artifacts.download_artifacts(
-                    run_id=self.run_id, artifact_path=artifact, dst_path=str(folder), tracking_uri=self.uri
+                    run_id=self.run_id, artifact_path=artifact, dst_path=mine, tracking_uri=self.uri
                 )
             )
         except Exception as error:

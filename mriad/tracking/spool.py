@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FOLDER, _RUN = "spool", "run.json"
-_PAUSE = 60.0  # seconds until a store that was away is asked again; doubled each time
+_PAUSE, _LONGEST_PAUSE = 60.0, 600.0  # seconds until a store that was away is asked again; doubled each time
 
 
 class Busy(MriadError):  # noqa: N818
@@ -191,7 +191,7 @@ class Sender:
 
     def _rest(self) -> None:
         self._ask_again = time.monotonic() + self._pause
-        self._pause *= 2
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
 
 def _write_whole(file: Path, record: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
@@ -31,6 +32,7 @@ _LOGGERS = {
 }
 # MLflow asks a server that is away for minutes; a run has its spool
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_REQUEUED = 600  # seconds that a job which a cluster has started again waits for its server
 
 
 def absolute(tracking_uri: str) -> str:
@@ -82,7 +84,7 @@ def answers(tracking_uri: str) -> bool:
     if urlparse(tracking_uri).scheme not in _HTTP:
         return True
     try:
-        return _health(tracking_uri, timeout=3).ok
+        return _health(tracking_uri).status_code in (200, 401, 403)
     except requests.RequestException:
         return False
 
@@ -138,6 +140,9 @@ def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
                 return client.create_experiment(name, artifact_location=location, tags=results())
             except MlflowException:  # a job on another machine was faster
                 found = client.get_experiment_by_name(name)
+        elif found.lifecycle_stage == "active":
+            for key in results().keys() - found.tags.keys():  # of an experiment that was made by hand
+                client.set_experiment_tag(found.experiment_id, key, results()[key])
     if found is None or found.lifecycle_stage != "active":
         raise MriadError(
             f"The MLflow experiment '{name}' is deleted in {shown(tracking_uri)}; "
@@ -152,19 +157,22 @@ def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
 
 
 def _require_server(tracking_uri: str) -> None:
-    try:
-        _health(tracking_uri, timeout=10).raise_for_status()
-    except requests.RequestException:
+    until = time.monotonic() + (_REQUEUED if "SLURM_RESTART_COUNT" in os.environ else 0)
+    while not answers(tracking_uri):
+        if time.monotonic() < until:
+            time.sleep(10)
+            continue
         raise MriadError(
             f"The MLflow server at {shown(tracking_uri)} does not answer; start it, or set logger.tracking_uri "
             "(or MLFLOW_TRACKING_URI) to a store that is there, such as 'sqlite:///mlflow.db'."
-        ) from None
+        )
 
 
-def _health(tracking_uri: str, *, timeout: float) -> requests.Response:
-    name, password = (os.environ.get(f"MLFLOW_TRACKING_{word}") for word in ("USERNAME", "PASSWORD"))
-    known = (name, password) if name and password else None
-    return requests.get(tracking_uri.rstrip("/") + "/health", timeout=timeout, auth=known)
+def _health(tracking_uri: str) -> requests.Response:
+    """What a server says; it need not know who asks, for a refusal is an answer too."""
+    trusted = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
+    certificate = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    return requests.get(tracking_uri.rstrip("/") + "/health", timeout=10, verify=certificate or trusted)
 
 
 def _remedy(tracking_uri: str, error: Exception) -> str:

@@ -140,4 +140,6 @@ class Status(Write):
 
     def send(self, client: MlflowClient, run_id: str) -> None:
         """Put it into the store."""
-        client.set_terminated(run_id, self.status, self.end_time)
+        ended = client.get_run(run_id).info.end_time
+        if ended is None or ended <= self.end_time:  # else it has gone on elsewhere since, and ended again
+            client.set_terminated(run_id, self.status, self.end_time)

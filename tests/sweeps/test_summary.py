@@ -1,6 +1,9 @@
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
+import requests
 
 from mriad.errors import MriadError
 from mriad.sweeps.parent import Parent
@@ -57,3 +60,29 @@ def test_the_page_of_a_sweep_leads_to_the_view_of_its_jobs(tracking_uri):
     assert (saved["name"], state["orderByAsc"]) == ("sweep seed=1,2", True)
     assert state["selectedColumns"] == ["params.`seed`", "metrics.`val/loss`"]
     assert state["searchFilter"] == f"tags.`{PARENT_TAG}` = '{run.run_id}'"
+
+
+def test_the_page_of_a_long_sweep_ends_with_a_whole_row_and_says_how_many_there_are(tracking_uri):
+    tracker = Tracker(tracking_uri=tracking_uri)
+    with tracker.run(name="sweep", tags={"kind": "sweep"}) as run:
+        for seed in range(150):
+            tags = {JOB_TAG: f"seed={seed}", PARENT_TAG: run.run_id}
+            tracker.client.create_run(run.experiment_id, run_name=f"a name of the usual length, seed {seed}", tags=tags)
+        summarize(Parent(tracker=tracker, run=run, kind="training", objective="val/loss"))
+    page = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    rows = [line for line in page.splitlines() if "a name of the usual length" in line]
+    said = re.search(r"The first (\d+) of 150 jobs", page)
+    assert int(said[1]) == len(rows) > 20 and page.endswith("|") and len(page) < 8000
+
+
+def test_a_store_that_is_away_does_not_end_a_sweep(caplog):
+    parent = Parent(tracker=None, run=SimpleNamespace(run_id="p1"), kind="training", objective=None)
+
+    def away():
+        raise requests.ConnectionError("refused")
+
+    parent.children = away
+    parent.settle("seed=1", "It was killed.", label="seed=1")
+    assert "resume_sweep=p1 puts it right" in caplog.text
+    with pytest.raises(ValueError, match="a mistake"), parent.as_far_as_the_store_is_there():
+        raise ValueError("a mistake")

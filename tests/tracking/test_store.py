@@ -95,6 +95,22 @@ def test_a_server_that_is_no_mlflow_server_is_told_in_a_sentence():
         server.shutdown()
 
 
+@pytest.mark.parametrize(("status", "there"), [(200, True), (401, True), (403, True), (404, False), (502, False)])
+def test_a_server_that_asks_who_is_there_is_there(status, there):
+    class Guarded(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Guarded) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert answers(f"http://127.0.0.1:{server.server_port}") is there
+        server.shutdown()
+
+
 @pytest.mark.parametrize("uri", ["./mlruns", "foo://store", "nonsense"])
 def test_a_store_of_another_kind_is_told_in_a_sentence(uri):
     assert "cannot be opened" in sentence(uri)

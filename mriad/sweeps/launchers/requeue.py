@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from mriad.interrupts import listen
@@ -14,6 +15,8 @@ from mriad.tracking.sweep import slurm_job
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
+
+_ASKED = 5  # times, before SLURM counts as too busy to answer
 
 
 class Requeueable:
@@ -56,4 +59,9 @@ class Requeueable:
 def _state() -> str:
     """What SLURM says of the job that this process runs in; empty if it says nothing."""
     command = ["squeue", "-h", "-o", "%T", "-j", slurm_job() or ""]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    for _ in range(_ASKED):
+        said = subprocess.run(command, capture_output=True, text=True)
+        if said.returncode == 0 or "Invalid job id" in said.stderr:
+            return said.stdout.strip()
+        time.sleep(2)
+    return "RUNNING"  # so many jobs ask at a limit that they share that SLURM does not answer them all
