@@ -1,12 +1,14 @@
 # make train   install and run the default experiment      make test   run the tests
 # make test-cluster   run the tests on a SLURM of this machine; installs one where it is missing
+# make bench   measure what mriad costs, against its targets
 # make ui      open the MLflow UI on this machine          make lint   ruff and mypy
 # make server BACKEND=postgresql://user:password@host/db   an MLflow server that many jobs log to
-.PHONY: install train test test-cluster lint ui server clean
+.PHONY: install train test test-cluster lint bench ui server clean
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
 ARTIFACTS ?= mlartifacts
+WORKERS ?= 2
 TRACKING ?= $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 
 install: $(VENV)/.installed
@@ -20,7 +22,7 @@ train: install
 	$(PYTHON) train.py
 
 test: install
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
 
 test-cluster: install
 	MRIAD_TEST_CLUSTER=1 $(PYTHON) -m pytest -rs tests/cluster
@@ -29,6 +31,9 @@ lint: install
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+bench: install
+	$(PYTHON) -m benchmarks $(ROWS)
 
 ui: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \

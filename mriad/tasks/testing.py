@@ -71,6 +71,7 @@ def _one_pass(trainer: DictConfig, callback: Callback) -> Trainer:
         callbacks=[callback],
         precision="32-true",
         logger=False,
+        profiler=None,
         enable_checkpointing=False,
         enable_progress_bar=False,
     )

@@ -1,0 +1,18 @@
+"""The rows of the table, one idea each; ``ROWS`` names them in the order in which they are measured.
+
+A row is a module with a function ``measure``, which is given a ``Bench`` and yields lines of the table.
+"""
+
+ROWS = (
+    "command_line",
+    "bf16",
+    "framework",
+    "notebook",
+    "predict",
+    "cache",
+    "fixed_cost",
+    "metrics",
+    "logging_cost",
+    "growth",
+    "memory",
+)
