@@ -182,11 +182,12 @@ def test_the_level_follows_the_better_known_of_two_faults(clean_audit, auroc, du
     assert dataclasses.replace(clean_audit, features=features, duplicates=duplicates).level == level
 
 
-def test_metrics_name_each_feature_and_its_stage(clean_audit):
+def test_metrics_sum_up_what_the_tables_tell(clean_audit):
     metrics = clean_audit.metrics()
-    assert {f"audit/{name}_raw" for name in FEATURES} <= metrics.keys()
-    scaled = {"mean", "p99", "foreground", "gradient_energy", "nearest_train"}
-    assert {f"audit/{name}_scaled" for name in scaled} == {name for name in metrics if name.endswith("_scaled")}
+    assert metrics["audit/trivial_auroc"] == clean_audit.features["auroc"].max()
+    assert set(metrics) <= {
+        f"audit/{name}" for name in ("trivial_auroc", "leaked_share", "near_duplicates", "clusters", "largest_cluster")
+    }
     assert all(isinstance(value, float) for value in metrics.values())
 
 

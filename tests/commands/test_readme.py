@@ -116,8 +116,7 @@ class Desk:
 
 
 def stand_in(root: Path) -> dict[str, Path]:
-    """Folders in the layouts of the data sets, of made-up scans; real ones where MRIAD_DATA_ROOT names them."""
-    real = os.environ.get("MRIAD_DATA_ROOT")
+    """Folders in the layouts of the data sets, of made-up scans: test_real_scans.py has real ones."""
     folders = {"scans": write_scans(root / "scans", healthy=30, anomalous=10)}
     records = [
         {"path": str(file.relative_to(root / "scans")), "label": int(file.parent.name == "tumour")}
@@ -125,8 +124,6 @@ def stand_in(root: Path) -> dict[str, Path]:
         for file in sorted((root / "scans" / name).iterdir())
     ]
     pd.DataFrame(records).to_csv(root / "scans" / "scans.csv", index=False)
-    if real is not None:
-        return folders | {name: Path(real) / name for name in ("navoneel", "nickparvar", "br35h")}
     for number in range(12):
         save(root / "navoneel" / "no" / f"n{number}.jpg", brain(500 + number))
         save(root / "navoneel" / "yes" / f"y{number}.JPG", lesion(500 + number)[0])
