@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import NoReturn
 
@@ -26,3 +27,11 @@ def fail(text: str) -> NoReturn:
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
     print(f"Error: {sentence}", file=sys.stderr)
     sys.exit(1)
+
+
+class OptionParser(argparse.ArgumentParser):
+    """Parses the options of a command that is not Hydra's, and ends with a sentence if they are wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the command."""
+        fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")

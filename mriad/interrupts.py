@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_OF_CLUSTERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+OF_CLUSTERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 _stopped = _held = _waiting = False
 
 
@@ -18,7 +18,7 @@ def listen() -> None:
     Only the first of them counts: a second one, as TERM some time after USR2, must not disturb what the first has
     begun. Lightning leaves a signal alone that has a handler, so that its own requeueing on SLURM, by USR1, is off.
     """
-    for number in _OF_CLUSTERS:
+    for number in OF_CLUSTERS:
         signal.signal(number, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it runs in the background of a shell
         signal.signal(signal.SIGINT, _interrupt)

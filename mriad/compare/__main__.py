@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import NoReturn
 
-from mriad.errors import MriadError, fail
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")
+from mriad.errors import MriadError, OptionParser, fail
 
 
 def _options() -> argparse.Namespace:
-    parser = _Parser(
+    parser = OptionParser(
         prog="python -m mriad.compare",
         description="Compare tested runs on the test scans that they share. Runs that differ only by their seed are "
         "pooled into one method. Differences of AUROC and average precision (AP) come with intervals and p-values "

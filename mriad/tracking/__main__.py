@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
-from mriad.errors import MriadError, fail
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")
+from mriad.errors import MriadError, OptionParser, fail
 
 
 def _options() -> argparse.Namespace:
-    parser = _Parser(
+    parser = OptionParser(
         prog="python -m mriad.tracking",
         description="Send what runs have logged while their MLflow store was away. It waits in the output folder of "
         "each run; the store gets it in its order and with its times, and nothing twice. What was interrupted can be "

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from mriad.errors import MriadError
 from mriad.ranks import is_first, set_rank
-from mriad.tasks import devices
+from mriad.tasks import team
 from mriad.tasks.devices import announce, processes_to_start, run_on_devices
 from mriad.tracking.run import Tracker
 
@@ -124,7 +124,7 @@ def saves_when_interrupted(cfg):
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     """Runs a task of this file on two devices, with a config, as a job that writes to ``tmp_path``."""
-    monkeypatch.setattr(devices, "_PATIENCE", 10.0)
+    monkeypatch.setattr(team, "_PATIENCE", 10.0)
     monkeypatch.setattr(sys, "argv", ["train.py", "model=toy"])
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the new processes cannot import it
     hydra = OmegaConf.structured(HydraConf(job_logging={"version": 1, "root": None}))
@@ -145,7 +145,7 @@ def test_rank_0_has_the_terminal_and_the_answer(job, tmp_path, capfd):
 
 @pytest.mark.slow
 def test_one_that_raises_ends_the_others(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "_PATIENCE", 0.2)
+    monkeypatch.setattr(team, "_PATIENCE", 0.2)
     with pytest.raises(MriadError, match=r"^The process of rank 1 failed: ValueError: unlucky; see .*rank1\.log\.$"):
         job(lets_rank_1_raise)
     assert "Traceback" in (tmp_path / "rank1.log").read_text()
@@ -153,7 +153,7 @@ def test_one_that_raises_ends_the_others(job, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_one_that_is_killed_ends_the_others_and_the_run_says_why(job, tmp_path, monkeypatch, tracking_uri):
-    monkeypatch.setattr(devices, "_PATIENCE", 0.2)
+    monkeypatch.setattr(team, "_PATIENCE", 0.2)
     tracker = Tracker(tracking_uri=tracking_uri)
     run = tracker.client.create_run(tracker.experiment_id)
     logger = {"_target_": "mriad.tracking.run.Tracker", "tracking_uri": tracking_uri}
