@@ -119,7 +119,7 @@ def _make(
 ) -> None:
     from threadpoolctl import threadpool_limits
 
-    log.info("Making the synthetic set in %s (once; under half a minute).", folder)
+    log.info("Making the synthetic set in %s (once; about a minute).", folder)
     start = time.perf_counter()
     unfinished = folder.parent / f".{folder.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     unfinished.mkdir(parents=True)
