@@ -24,7 +24,7 @@ def thumbnails_of(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray
     """
     small = np.zeros((len(rows), THUMBNAIL_SIZE, THUMBNAIL_SIZE), dtype=np.uint8)
     for index, row in enumerate(rows):
-        small[index] = thumbnail(images[row].astype(np.float32) / 255.0)
+        small[index] = thumbnail(images[row])
     return small
 
 

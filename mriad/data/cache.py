@@ -27,7 +27,7 @@ from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 3  # raise it when a slice or fact of the same file and settings comes out different
+_VERSION = 4  # raise it when a slice or fact of the same file and settings comes out different
 _FACTS = (*Fingerprint.__dataclass_fields__, *ScanGeometry.__dataclass_fields__)
 
 
@@ -133,14 +133,14 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
             reference = catalog.table["mask"].iat[row]
             try:
                 decoded = decode(file)
-                images[row], geometry = preprocess(decoded.pixels)
+                images[row], geometry = preprocess(decoded.levels)
                 geometry = replace(geometry, spacing=spacing_of(catalog.table["spacing"].iat[row]))
                 if reference:
-                    mask = read_mask(catalog.root, reference, size=decoded.pixels.shape)
+                    mask = read_mask(catalog.root, reference, size=decoded.levels.shape)
                     masks[mask_index[row]] = geometry.mask_to_network(mask)
             except MriadError as error:
                 return {"error": str(error)}
-            thumbnails[row] = thumbnail(decoded.pixels)
+            thumbnails[row] = thumbnail(decoded.levels)
             # finding the head takes time, and a slice that is cut to it has its box
             box = (geometry.top, geometry.left, geometry.bottom, geometry.right)
             fingerprint = Fingerprint.of(decoded, head=box if preprocess.crop == "head" else None)

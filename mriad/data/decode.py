@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from mriad.data.levels import Levels, as_pixels
 from mriad.errors import MriadError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
@@ -19,14 +20,19 @@ class DecodedImage:
     """One decoded scan.
 
     Args:
-        pixels: (H, W) float32 in [0, 1]; the full range of the file's integer type maps to [0, 1].
+        levels: (H, W) intensities as the file keeps them, see ``mriad.data.levels.Levels``.
         format: what the decoder says the file is, such as 'JPEG'.
         mode: the file's own colour mode, such as 'L', 'RGBA' or 'I;16'.
     """
 
-    pixels: NDArray[np.float32]
+    levels: Levels
     format: str
     mode: str
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1]; the full range of the file's integer type maps to [0, 1]."""
+        return as_pixels(self.levels)
 
 
 def decode(file: Path) -> DecodedImage:
@@ -42,7 +48,7 @@ def decode(file: Path) -> DecodedImage:
             if (frames := getattr(image, "n_frames", 1)) > 1:
                 raise MriadError(f"{file} holds {frames} frames; mriad reads single slices, split it first.")
             image.load()
-            return DecodedImage(pixels=_grayscale(image), format=image.format or "", mode=image.mode)
+            return DecodedImage(levels=_grayscale(image), format=image.format or "", mode=image.mode)
     except MriadError:
         raise
     except FileNotFoundError:
@@ -53,7 +59,9 @@ def decode(file: Path) -> DecodedImage:
         raise MriadError(f"{file} cannot be read ({error}); it may be truncated.") from None
 
 
-def _grayscale(image: Image.Image) -> NDArray[np.float32]:
+def _grayscale(image: Image.Image) -> Levels:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16, copy=False)
     if image.mode.startswith(("I", "F")):
         pixels = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = min(float(pixels.min()), 0.0), float(pixels.max())
@@ -63,4 +71,4 @@ def _grayscale(image: Image.Image) -> NDArray[np.float32]:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
-    return np.asarray(image.convert("L"), dtype=np.float32) / 255.0
+    return np.asarray(image.convert("L"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+
+Level = TypeVar("Level", np.uint8, np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +66,13 @@ class ScanGeometry:
             image_size=image_size,
         )
 
-    def to_network(self, image: NDArray[np.float32], *, fill: float = 0.0) -> NDArray[np.float32]:
-        """(height, width) image to (image_size, image_size), bilinear with antialiasing.
+    def to_network(self, image: NDArray[Level], *, fill: float = 0.0) -> NDArray[Level]:
+        """(height, width) image, uint8 or float32, to (image_size, image_size), bilinear with antialiasing.
 
         Args:
             fill: value of the padding.
         """
-        frame = np.full((self.frame_height, self.frame_width), fill, dtype=np.float32)
+        frame = np.full((self.frame_height, self.frame_width), fill, dtype=image.dtype)
         frame[self._inside_frame] = image[self.top : self.bottom, self.left : self.right]
         return _resize(frame, (self.image_size, self.image_size))
 
@@ -101,8 +104,8 @@ class ScanGeometry:
         )
 
 
-def _resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _resize(image: NDArray[Level], shape: tuple[int, int]) -> NDArray[Level]:
     if image.shape == shape:
         return image
     resized = Image.fromarray(image).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.float32)
+    return np.asarray(resized)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mriad.anatomy import head_mask
 from mriad.data.geometry import ScanGeometry
+from mriad.data.levels import Levels, percentiles, rescaled
 from mriad.errors import MriadError
 
 Crop = Literal["head", "none"]
@@ -63,29 +64,28 @@ class Preprocess:
         if not isinstance(self.image_size, int) or self.image_size < 1:
             raise MriadError(f"data.image_size={self.image_size} is no size in pixels; give a positive number.")
 
-    def __call__(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ScanGeometry]:
+    def __call__(self, levels: Levels) -> tuple[NDArray[np.uint8], ScanGeometry]:
         """Prepare one scan.
 
         Args:
-            pixels: (H, W) float32 in [0, 1].
+            levels: (H, W) as decoded, or float32 in [0, 1].
 
         Returns:
             (image_size, image_size) uint8 slice, and the geometry that leads back to (H, W).
         """
         needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
-        head = head_mask(pixels) if needs_head else np.ones(pixels.shape, dtype=bool)
-        box = _bounding_box(head) if self.crop == "head" else (0, 0, *pixels.shape)
+        head = head_mask(levels) if needs_head else None
+        box = _bounding_box(head) if head is not None and self.crop == "head" else (0, 0, *levels.shape)
         geometry = ScanGeometry.plan(
-            (pixels.shape[0], pixels.shape[1]), box, square=self.shape == "pad", image_size=self.image_size
+            (levels.shape[0], levels.shape[1]), box, square=self.shape == "pad", image_size=self.image_size
         )
+        low, high = 0.0, 1.0
         if self.low is not None and self.high is not None:
-            top, left, bottom, right = box
-            inside = pixels[top:bottom, left:right]
-            sample = inside[head[top:bottom, left:right]] if self.over == "head" else inside
-            low, high = np.percentile(sample, [self.low, self.high])
-            pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0.0, 1.0).astype(np.float32)
-        resized = geometry.to_network(pixels, fill=float(pixels.min()))
-        return np.round(resized * 255.0).clip(0, 255).astype(np.uint8), geometry
+            inside = slice(box[0], box[2]), slice(box[1], box[3])
+            over = head[inside] if head is not None and self.over == "head" else None
+            low, high = percentiles(levels[inside], [self.low, self.high], where=over)
+        scaled = rescaled(levels, low, high)
+        return geometry.to_network(scaled, fill=int(scaled.min())), geometry
 
 
 def _bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -10,16 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from omegaconf import DictConfig, ListConfig
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from mriad.data.decode import IMAGE_SUFFIXES, decode
+from mriad.data.decode import IMAGE_SUFFIXES, DecodedImage, decode
 from mriad.data.layouts.files import image_files
+from mriad.data.levels import percentiles, rescaled
 from mriad.errors import MriadError
 from mriad.plots import overlay
 from mriad.tasks.predictor import Prediction, Predictor, Prepared
@@ -110,22 +109,22 @@ def find_scans(wanted: str | Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _read(file: Path, predictor: Predictor) -> tuple[NDArray[np.float32], Prepared] | MriadError:
+def _read(file: Path, predictor: Predictor) -> tuple[DecodedImage, Prepared] | MriadError:
     try:
-        pixels = decode(file).pixels
-        return pixels, predictor.prepare(pixels)
+        decoded = decode(file)
+        return decoded, predictor.prepare(decoded.levels)
     except MriadError as error:
         return error
 
 
-def _write_map(target: Path, scan: NDArray[np.float32], found: Prediction, predictor: Predictor) -> None:
+def _write_map(target: Path, scan: DecodedImage, found: Prediction, predictor: Predictor) -> None:
     """``<target>.map.tiff`` (float32) and ``<target>.overlay.png``, both at the scan's size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     anomaly_map = found.map
     Image.fromarray(anomaly_map).save(f"{target}.map.tiff")
-    low, high = np.percentile(scan, [0.5, 99.5])  # a 12-bit scan in a 16-bit file would be black
+    low, high = percentiles(scan.levels, [0.5, 99.5])  # a 12-bit scan in a 16-bit file would be black
     picture = overlay(
-        np.clip((scan - low) / max(float(high - low), 1e-6), 0, 1),
+        rescaled(scan.levels, low, high) / 255,
         anomaly_map,
         map_scale=predictor.calibration.map_scale,
         pixel_threshold=predictor.calibration.pixel_threshold,

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mriad.data.geometry import ScanGeometry
+from mriad.data.levels import Levels
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
 
@@ -70,8 +71,8 @@ class Predictor:
             raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
         self._preprocess = checkpoint.preprocess()
 
-    def prepare(self, scan: NDArray[np.float32]) -> Prepared:
-        """Crop, scale and resize one scan (H, W) float32 in [0, 1], of any size; may be called in several threads."""
+    def prepare(self, scan: Levels) -> Prepared:
+        """Crop, scale and resize one scan (H, W) of any size; may be called in several threads."""
         image, geometry = self._preprocess(scan)
         return Prepared(image=image, geometry=geometry)
 

@@ -32,7 +32,7 @@ def facts_of(pictures: Sequence[NDArray[np.float32]], formats: Sequence[str] | N
     records = []
     for pixels, format_ in zip(pictures, formats or ["PNG"] * len(pictures), strict=True):
         height, width = pixels.shape
-        decoded = DecodedImage(pixels=pixels, format=format_, mode="L")
+        decoded = DecodedImage(levels=pixels, format=format_, mode="L")
         record = Fingerprint.of(decoded, head=(0, 0, height, width)).as_record()
         records.append({"error": "", **record, "height": height, "width": width})
     return pd.DataFrame(records)

@@ -84,7 +84,7 @@ def test_slices_are_measured_as_originals_are():
     images = np.stack([np.round(picture(seed) * 255).astype(np.uint8) for seed in range(6)])
     measured = scaled_features(images, np.array([4, 0]), np.zeros(0, dtype=np.int64))
     for record, row in zip(measured.to_dict("records"), (4, 0), strict=True):
-        decoded = DecodedImage(pixels=images[row].astype(np.float32) / 255, format="", mode="L")
+        decoded = DecodedImage(levels=images[row], format="", mode="L")
         expected = Fingerprint.of(decoded, head=(0, 0, 64, 64)).as_record()
         assert record == pytest.approx({name: expected[name] for name in record}, rel=1e-4)
     assert list(measured) == ["mean", "p99", "foreground", "gradient_energy"]

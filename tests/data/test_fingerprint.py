@@ -17,7 +17,7 @@ def brain(seed: int = 0, *, size: tuple[int, int] = (120, 100), margin: int = 0)
 
 
 def of(pixels: np.ndarray, **options) -> Fingerprint:
-    return Fingerprint.of(DecodedImage(pixels=pixels.astype(np.float32), format="PNG", mode="L"), **options)
+    return Fingerprint.of(DecodedImage(levels=pixels.astype(np.float32), format="PNG", mode="L"), **options)
 
 
 def distance(one: str, other: str) -> int:

@@ -136,7 +136,7 @@ def picture(seed: int) -> np.ndarray:
 
 def test_a_flipped_copy_is_found_unless_it_shall_not_be():
     prints = [
-        Fingerprint.of(DecodedImage(pixels=pixels, format="PNG", mode="L"), head=(0, 0, 90, 80)).as_record()
+        Fingerprint.of(DecodedImage(levels=pixels, format="PNG", mode="L"), head=(0, 0, 90, 80)).as_record()
         for seed in range(8)
         for pixels in (picture(seed), np.ascontiguousarray(picture(seed)[:, ::-1]))
     ]
