@@ -1,8 +1,8 @@
-"""Comparison of perceptual hashes, many against many, block by block: memory does not grow with the number of pairs."""
+"""Comparison of perceptual hashes, many against many: only such pairs are looked at as may be near."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,8 +23,8 @@ _COLUMNS = {"either": ("phash", "phash_head"), "whole": ("phash",), "head": ("ph
 _HASH_BITS = 256
 _MOST_BITS = 64  # unrelated brains differ in about 110
 # the cosine coefficients of odd columns change their sign with left and right, and their median lies near 0
-_FLIP = np.tile(np.where(np.arange(16) % 2, -1, 1), 16).astype(np.float32)
-_BLOCK = 1024  # scans on either side of one comparison
+_FLIP = np.packbits(np.tile(np.arange(16) % 2, 16))
+_FEWEST_PARTS = 5  # a part must fit into 63 bits
 _PENDING = 1_000_000  # edges that wait to be merged
 
 Integers = NDArray[np.int64]
@@ -48,16 +48,16 @@ def has_near_duplicate(
     Raises:
         MriadError: on an unknown view, bits out of range, or hashes that are missing.
     """
-    codes, others = _codes(of, bits, view), _codes(among, bits, view)
-    named, others_named = patients_of(of) != "", patients_of(among) != ""
-    found = np.zeros(len(of), dtype=bool)
-    for rows in _blocks(0, len(of)):
-        for columns in _blocks(0, len(among)):
-            comparable = ~(named[rows, None] & others_named[None, columns])
-            if comparable.any():
-                near = _likeness(codes, rows, others, columns, mirrored) >= _HASH_BITS - 2 * bits
-                found[rows] |= (near & comparable).any(axis=1)
-    return found
+    named = np.concatenate([patients_of(of), patients_of(among)]) != ""
+    theirs = np.arange(len(named)) >= len(of)
+
+    def comparable(one: Integers, other: Integers) -> NDArray[np.bool_]:
+        return (theirs[one] != theirs[other]) & ~(named[one] & named[other])
+
+    found = np.zeros(len(named), dtype=bool)
+    for one, other, _ in _near(_hashes((of, among), bits, view), bits, mirrored, comparable):
+        found[one] = found[other] = True
+    return found[: len(of)]
 
 
 def linkage(scans: pd.DataFrame, *, together: tuple[str, ...], bits: int, view: View, mirrored: bool) -> Integers:
@@ -74,25 +74,20 @@ def linkage(scans: pd.DataFrame, *, together: tuple[str, ...], bits: int, view: 
     Raises:
         MriadError: see ``has_near_duplicate``.
     """
-    order = np.argsort(patients_of(scans) != "", kind="stable")  # a pair of two patients' scans is not even looked at
-    scans = scans.iloc[order]
-    anonymous = int((patients_of(scans) == "").sum())
-    codes = _codes(scans, bits, view)
+    hashes = _hashes((scans,), bits, view)
+    named = patients_of(scans) != ""
     levels = np.tile(np.arange(len(scans)), (bits + 1, 1))
     for key in together:
         levels = _merged(levels, _sharing(scans[key].to_numpy(dtype=str)))
+    if named.all():
+        return levels
     pending: list[Integers] = []
-    for rows in _blocks(0, anonymous):
-        for columns in _blocks(rows.start, len(scans)):
-            likeness = _likeness(codes, rows, codes, columns, mirrored)
-            row, column = np.nonzero(likeness >= _HASH_BITS - 2 * bits)
-            distance = ((_HASH_BITS - likeness[row, column]) / 2).astype(np.int64)
-            edges = np.stack([row + rows.start, column + columns.start, distance])
-            pending.append(edges[:, levels[distance, edges[0]] != levels[distance, edges[1]]])
-            if sum(part.shape[1] for part in pending) > _PENDING:
-                levels, pending = _merged(levels, *pending), []
-    levels = _merged(levels, *pending)
-    return levels[:, np.argsort(order)]
+    for edges in _near(hashes, bits, mirrored, lambda one, other: ~(named[one] & named[other])):
+        one, other, distance = edges
+        pending.append(edges[:, levels[distance, one] != levels[distance, other]])
+        if sum(part.shape[1] for part in pending) > _PENDING:
+            levels, pending = _merged(levels, *pending), []
+    return _merged(levels, *pending)
 
 
 def patients_of(scans: pd.DataFrame) -> NDArray[np.str_]:
@@ -121,37 +116,59 @@ def _sharing(keys: NDArray[np.str_]) -> Integers:
     return np.stack([rows, rows[first[key]], np.zeros_like(rows)])
 
 
-def _codes(scans: pd.DataFrame, bits: int, view: View) -> list[NDArray[np.float32]]:
-    """(n, 256) vectors of -1 and 1 for each hash that is compared; zeros, like no other, for a scan without one."""
+def _hashes(tables: Sequence[pd.DataFrame], bits: int, view: View) -> list[tuple[Integers, NDArray[np.uint8]]]:
+    """Of each view that is compared: the rows, counted through all tables, that have a hash, and (n, 32) hashes."""
     if view not in _COLUMNS:
         raise MriadError(f"data.split.view={view} is unknown; choose {' or '.join(_COLUMNS)}.")
     if not (isinstance(bits, int) and 0 <= bits <= _MOST_BITS):
         raise MriadError(f"data.split.bits={bits} is no number of differing bits; give one from 0 to {_MOST_BITS}.")
-    codes = []
+    hashes = []
     for column in _COLUMNS[view]:
-        if column not in scans:
+        if any(column not in table for table in tables):
             raise MriadError(f"Near duplicates are found by their hashes, but the scans have no column '{column}'.")
-        known = scans[column].notna().to_numpy()
-        packed = np.frombuffer(bytes.fromhex("".join(scans[column][known])), dtype=np.uint8)
-        code = np.zeros((len(scans), _HASH_BITS), dtype=np.float32)
-        code[known] = 2 * np.unpackbits(packed.reshape(-1, _HASH_BITS // 8), axis=1).astype(np.int8) - 1
-        codes.append(code)
-    return codes
+        digits = [text for table in tables for text in table[column]]
+        rows = np.flatnonzero(pd.notna(np.array(digits, dtype=object)))
+        packed = np.frombuffer(bytes.fromhex("".join(digits[row] for row in rows)), dtype=np.uint8)
+        hashes.append((rows, packed.reshape(-1, _HASH_BITS // 8)))
+    return hashes
 
 
-def _likeness(
-    codes: list[NDArray[np.float32]], rows: slice, others: list[NDArray[np.float32]], columns: slice, mirrored: bool
-) -> NDArray[np.float32]:
-    """256 minus twice the number of differing bits, of the hashes that are most alike."""
-    sides = [(code[rows], other[columns].T) for code, other in zip(codes, others, strict=True)]
-    if mirrored:
-        sides += [(side * _FLIP, other) for side, other in sides]
-    likeness, *products = (side @ other for side, other in sides)
-    for product in products:
-        np.maximum(likeness, product, out=likeness)
-    return likeness
+def _near(
+    hashes: list[tuple[Integers, NDArray[np.uint8]]],
+    bits: int,
+    mirrored: bool,
+    comparable: Callable[[Integers, Integers], NDArray[np.bool_]],
+) -> Iterator[Integers]:
+    """Edges (one, other, distance) between comparable scans whose hashes differ in at most ``bits`` bits.
+
+    Of ``bits`` + 1 parts of two such hashes one at least is the same in both, so only scans that agree in a part are
+    compared (multi-index hashing, Norouzi et al. 2012); a pair that agrees in more comes more often. Memory grows with
+    the number of scans, not with that of pairs.
+    """
+    for rows, packed in hashes:
+        flipped = np.zeros(len(rows), dtype=bool)
+        if mirrored:
+            flipped = np.repeat([False, True], len(rows))
+            rows, packed = np.tile(rows, 2), np.concatenate([packed, packed ^ _FLIP])
+        words = np.ascontiguousarray(packed).view(np.uint64)
+        bitwise = np.unpackbits(packed, axis=1)
+        for part in range(bits + 1):
+            digits = bitwise[:, part :: max(bits + 1, _FEWEST_PARTS)]
+            for i, j in _equal(digits @ (1 << np.arange(digits.shape[1]))):
+                one, other = rows[i], rows[j]
+                worth = ~(flipped[i] & flipped[j]) & (one != other) & comparable(one, other)
+                distance = np.bitwise_count(words[i[worth]] ^ words[j[worth]]).sum(axis=1, dtype=np.int64)
+                yield np.stack([one[worth], other[worth], distance])[:, distance <= bits]
 
 
-def _blocks(start: int, stop: int) -> Iterator[slice]:
-    for first in range(start, stop, _BLOCK):
-        yield slice(first, min(first + _BLOCK, stop))
+def _equal(keys: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """All pairs of positions with equal keys, each pair once, no more at a time than there are keys."""
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    start = np.arange(len(keys))
+    for step in range(1, len(keys)):
+        start = start[: np.searchsorted(start, len(keys) - step)]
+        start = start[keys[start] == keys[start + step]]
+        if len(start) == 0:
+            return
+        yield order[start], order[start + step]

@@ -44,17 +44,15 @@ def clustered(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return views[0], views[1]
 
 
-@pytest.fixture(params=[3, 1024])
-def block(request, monkeypatch):
-    """Comparisons in blocks far smaller than the table, edges merged at once; and as they are."""
-    monkeypatch.setattr(hashes, "_BLOCK", request.param)
-    if request.param == 3:
-        monkeypatch.setattr(hashes, "_PENDING", 2)
+@pytest.fixture(params=[2, 1_000_000])
+def pending(request, monkeypatch):
+    """Edges are merged at once, or when they have gathered."""
+    monkeypatch.setattr(hashes, "_PENDING", request.param)
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("view", ["whole", "head", "either"])
-def test_levels_are_the_components_of_a_brute_force_graph(block, seed, view):
+def test_levels_are_the_components_of_a_brute_force_graph(pending, seed, view):
     n = 40
     whole, head = clustered(n, seed)
     rng = np.random.default_rng(seed)
@@ -74,7 +72,7 @@ def test_levels_are_the_components_of_a_brute_force_graph(block, seed, view):
         np.testing.assert_array_equal(found[:, None] == found, expected[:, None] == expected)
 
 
-def test_ten_bits_are_near_and_eleven_are_not(block):
+def test_ten_bits_are_near_and_eleven_are_not():
     base = random_bits(1)[0]
     of, among = table_of(base[None], base[None]), table_of(flipped(base, 10)[None], random_bits(1, 5))
     assert has_near_duplicate(of, among).tolist() == [True]
@@ -97,7 +95,7 @@ def test_the_view_chooses_what_is_compared():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_partners_are_those_of_brute_force(block, seed):
+def test_partners_are_those_of_brute_force(seed):
     whole, head = clustered(50, seed)
     patient = np.random.default_rng(seed).choice(["", "p"], 50)
     scans = table_of(whole, head, patient)
