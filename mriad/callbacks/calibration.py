@@ -14,7 +14,7 @@ from torch import Tensor
 from mriad.callbacks.scan_scores import ScanScores
 from mriad.data.cache import SliceCache
 from mriad.errors import MriadError
-from mriad.metrics.pixel import best_dice_threshold
+from mriad.metrics.pixel import best_dice_threshold, upper_quantile
 from mriad.ranks import is_first
 from mriad.thresholds import Calibration, Threshold
 
@@ -61,7 +61,7 @@ class ThresholdCalibration(ScanScores):
         self._rule.require(table["label"].to_numpy(), table["group"].to_numpy())
         pixel_threshold = self._best_dice(datamodule.cache) if self._pixel_rule == "dice" else None
         if pixel_threshold is None:
-            pixel_threshold = float(np.quantile(self.maps[healthy], self._pixel_quantile))
+            pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=np.flatnonzero(healthy))
         calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold)
         detector.record["calibration"] = calibration.as_record()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import tempfile
+from collections.abc import Mapping
+from io import BufferedRandom
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mriad.ranks import gather_on_first, is_first
 
@@ -19,7 +23,8 @@ SCORE_COLUMNS = ["path", "group", "class", "label", "role", "score"]
 class ScanScores(Callback):
     """Keeps the scores and maps of the last ``trainer.validate`` or ``trainer.test``; the epochs of a fit pass by.
 
-    Where several processes share the pass, rank 0 has those of all scans, and the others have none.
+    Where several processes share the pass, rank 0 has those of all scans, and the others have none. Maps lie in a
+    file without a name, mapped into memory: those of 100,000 scans of 128 px take 6.5 GB.
 
     Attributes:
         rows: (n,) catalog rows, ascending.
@@ -32,7 +37,9 @@ class ScanScores(Callback):
     maps: NDArray[np.float32]
 
     def __init__(self) -> None:
-        self._outputs: list[Any] = []
+        self._said: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self._maps: BufferedRandom | None = None
+        self._map_shape: tuple[int, ...] = ()
 
     def table(self, scans: pd.DataFrame) -> pd.DataFrame:
         """The scores beside who each scan is.
@@ -50,7 +57,7 @@ class ScanScores(Callback):
     ) -> None:
         """Keep a batch of ``trainer.validate``."""
         if trainer.state.fn == TrainerFn.VALIDATING:
-            self._outputs.append(outputs)
+            self._keep(outputs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the batches of ``trainer.validate`` together."""
@@ -59,19 +66,34 @@ class ScanScores(Callback):
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any) -> None:
         """Keep a batch."""
-        self._outputs.append(outputs)
+        self._keep(outputs)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the batches together."""
         self._gather()
 
+    def _keep(self, outputs: Mapping[str, Tensor]) -> None:
+        if self._maps is None:
+            self._maps = cast(BufferedRandom, tempfile.TemporaryFile())  # noqa: SIM115  lives on in the mapping
+        maps = outputs["map"].numpy()
+        maps.tofile(self._maps)
+        self._map_shape = maps.shape[1:]
+        self._said.append((outputs["row"].numpy(), outputs["score"].numpy()))
+
     def _gather(self) -> None:
-        batches = [batch for part in gather_on_first(self._outputs) for batch in part]
-        self._outputs.clear()
+        parts = [part for part in gather_on_first(self._own()) if part is not None]
         if not is_first():
             return
-        rows, scores, maps = (
-            np.concatenate([batch[name].numpy() for batch in batches]) for name in ("row", "score", "map")
-        )
+        rows, scores, maps = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         order = np.argsort(rows)
-        self.rows, self.scores, self.maps = rows[order], scores[order].astype(np.float64), maps[order]
+        self.rows, self.scores = rows[order], scores[order].astype(np.float64)
+        self.maps = maps if (np.diff(order) == 1).all() else maps[order]
+
+    def _own(self) -> tuple[NDArray[Any], ...] | None:
+        """Rows, scores and maps of this process, which forgets them; None where it had no scans."""
+        if self._maps is None:
+            return None
+        rows, scores = (np.concatenate(column) for column in zip(*self._said, strict=True))
+        maps = np.memmap(self._maps, dtype=np.float32, mode="r", shape=(len(rows), *self._map_shape))
+        self._said, self._maps = [], None
+        return rows, scores, maps

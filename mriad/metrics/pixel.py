@@ -16,6 +16,7 @@ from mriad.errors import MriadError
 from mriad.metrics.pixel_curves import Background, Lesion, aupro, auroc, average_precision, best_dice, dice_by_level
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+_SCANS_AT_ONCE = 64
 
 
 def pixel_metrics(
@@ -97,6 +98,28 @@ def best_dice_threshold(maps: np.ndarray, masks: np.ndarray) -> float:
     levels, lesion = _count_lesion(maps, masks)
     dice = dice_by_level(lesion, _count_background(maps[~masks], levels))
     return float(np.nextafter(levels[np.argmax(dice)], np.float32(-np.inf)))
+
+
+def upper_quantile(maps: np.ndarray, q: float, *, scans: np.ndarray) -> float:
+    """The quantile of the pixels of some maps together, as ``numpy.quantile`` interpolates it.
+
+    Holds little more than the pixels above it, so ``maps`` may be mapped from a file and larger than the memory.
+
+    Args:
+        maps: (N, H, W) finite anomaly maps.
+        q: in [0, 1].
+        scans: (n,) which of them, at least one.
+    """
+    count = len(scans) * maps[0].size
+    rank = q * (count - 1)
+    kept = count - int(rank)
+    highest = np.empty(0, dtype=np.float32)
+    for start in range(0, len(scans), _SCANS_AT_ONCE):
+        highest = np.concatenate([highest, maps[scans[start : start + _SCANS_AT_ONCE]].ravel()])
+        if (lower := len(highest) - kept) > 0:
+            highest = np.partition(highest, lower)[lower:]
+    low, high = np.sort(highest)[[0, min(1, kept - 1)]].tolist()
+    return low + (high - low) * (rank % 1)
 
 
 @dataclass(frozen=True)

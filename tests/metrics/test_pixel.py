@@ -4,7 +4,7 @@ from skimage.measure import label as connected_regions
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mriad.errors import MriadError
-from mriad.metrics.pixel import best_dice_threshold, pixel_metrics
+from mriad.metrics.pixel import best_dice_threshold, upper_quantile, pixel_metrics
 from mriad.metrics.pixel_curves import AUPRO_MAX_FPR
 
 CASES = [(seed, values) for seed in range(4) for values in (2, 5, 1000)]
@@ -213,3 +213,11 @@ def test_maps_that_are_not_finite_are_refused():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="differ in shape"):
         pixel_metrics(np.zeros((1, 4, 4)), np.ones((1, 4, 5), dtype=bool), threshold=0)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.3, 0.995, 1.0])
+@pytest.mark.parametrize("count", [1, 150])
+def test_the_quantile_of_some_maps_is_that_of_numpy(q, count):
+    maps = np.random.default_rng(0).gamma(1.0, size=(200, 7, 9)).astype(np.float32)
+    scans = np.random.default_rng(1).permutation(200)[:count]
+    assert upper_quantile(maps, q, scans=scans) == pytest.approx(np.quantile(maps[scans], q), rel=1e-6)
