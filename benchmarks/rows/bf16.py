@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from benchmarks.bench import Bench, composed
 from benchmarks.table import Row, Target
 from benchmarks.turns import alternate, ratio, side_by_side
+from mriad.tasks.hardware import computes_bf16
 
 TARGET = Target(limit=1.3, bound="at least")
 STEPS = 10
@@ -24,7 +25,7 @@ STEPS = 10
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
     work, against = f"{STEPS} training steps of ae in bf16", "the same in fp32"
-    if not has_bf16():
+    if not computes_bf16("cpu"):
         yield Row(work=work, against=against, value=None, unit="times faster", target=TARGET, how="not on this CPU")
         return
     seconds = alternate({"bf16": steps(bf16=True), "fp32": steps(bf16=False)})
@@ -36,11 +37,6 @@ def measure(bench: Bench) -> Iterator[Row]:
         target=TARGET,
         how=side_by_side(seconds["bf16"], seconds["fp32"]),
     )
-
-
-def has_bf16() -> bool:
-    """Whether this CPU computes in bf16 by itself."""
-    return "avx512_bf16" in _flags() or "amx_bf16" in _flags()
 
 
 def steps(*, bf16: bool) -> Callable[[], None]:
@@ -59,11 +55,3 @@ def steps(*, bf16: bool) -> Callable[[], None]:
             optimizer.step()
 
     return train
-
-
-def _flags() -> set[str]:
-    try:
-        with open("/proc/cpuinfo") as info:
-            return set(next((line for line in info if line.startswith("flags")), "").split())
-    except OSError:
-        return set()

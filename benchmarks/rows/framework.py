@@ -15,7 +15,12 @@ TARGET = Target(limit=1.08)
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line for ``ae`` and one for ``vae``."""
     for model in ("ae", "vae"):
-        seconds = duel(bench, "{_target_: benchmarks.rivals.BareLoop, model: '${model}'}", f"model={model}")
+        seconds = duel(
+            bench,
+            "{_target_: benchmarks.rivals.BareLoop, model: '${model}'}",
+            f"model={model}",
+            "trainer.precision=32-true",
+        )
         yield Row(
             work=f"an epoch of {model} through train.py, 1,000 scans of 128 px and 257 to validate",
             against="a bare PyTorch loop, tensors in memory, same validation",

@@ -42,7 +42,13 @@ class Timed(EpochLogger):
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
-    cfg = composed("train", "data=folder", f"data.root={bench.jpegs()}", f"data.cache_dir={bench.cache}")
+    cfg = composed(
+        "train",
+        "trainer.precision=32-true",
+        "data=folder",
+        f"data.root={bench.jpegs()}",
+        f"data.cache_dir={bench.cache}",
+    )
     datamodule = load_data(cfg.data, roles=("train", "val"))
     torch.manual_seed(cfg.seed)
     detector = instantiate(cfg.model)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from benchmarks.bench import Bench
 from benchmarks.duel import duel
-from benchmarks.rows.bf16 import has_bf16
 from benchmarks.table import Row, Target
 from benchmarks.turns import ratio, side_by_side
 
@@ -19,10 +18,9 @@ NOTEBOOK = (
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
-    precision = "bf16-mixed" if has_bf16() else "32-true"
-    seconds = duel(bench, NOTEBOOK, "model=ae", f"trainer.precision={precision}")
+    seconds = duel(bench, NOTEBOOK, "model=ae")
     yield Row(
-        work=f"an epoch of ae on 1,000 JPEG of 512 px, trainer.precision={precision}",
+        work="an epoch of ae on 1,000 JPEG of 512 px",
         against="decoding and resizing every image in every epoch, plain Adam, fp32",
         value=ratio(seconds["theirs"], seconds["ours"]),
         unit="times faster",

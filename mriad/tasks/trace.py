@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -101,6 +102,7 @@ def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None])
     run.log_text(OmegaConf.to_yaml(config), "config.yaml")
     named = {name: choice for name, choice in choices.items() if choice is not None}
     told = {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_UNTOLD)}
+    told["threads"] = torch.get_num_threads()
     run.log_params({name: told[name] for name in _FIRST if name in told} | told)
     run.log_environment()
     return {"config": config, "choices": dict(choices), "run_id": run.run_id}

@@ -13,6 +13,7 @@ from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.devices import processes_to_start, run_on_devices
+from mriad.tasks.hardware import settle_precision
 from mriad.tasks.members import Members
 from mriad.tasks.resume import starting_point
 from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
@@ -53,6 +54,7 @@ def train(cfg: DictConfig) -> float | None:
     members = Members.find(start.config, tracker, folder)
     start = members.join(start)
     cfg = start.config
+    settle_precision(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     labelled_train = cfg.data.get("labelled_train", 0)
     name = describe(start.choices, cfg.seed, labelled_train, varied_here(tracker))

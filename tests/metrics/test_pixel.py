@@ -4,7 +4,7 @@ from skimage.measure import label as connected_regions
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mriad.errors import MriadError
-from mriad.metrics.pixel import best_dice_threshold, upper_quantile, pixel_metrics
+from mriad.metrics.pixel import best_dice_threshold, pixel_metrics, upper_quantile
 from mriad.metrics.pixel_curves import AUPRO_MAX_FPR
 
 CASES = [(seed, values) for seed in range(4) for values in (2, 5, 1000)]
