@@ -7,7 +7,7 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from mriad.models.networks import require_multiple
+from mriad.models.networks import lay_out, require_multiple
 from mriad.models.vae import CompactVAE, kl_terms
 
 _WIDTHS = (16, 32, 64, 64)  # channels after each halving of the side
@@ -21,13 +21,15 @@ class MedIAnomalyNetwork(nn.Module):
     Args:
         image_size: side of the input in pixels, a multiple of 16; 64 in the benchmark.
         latent_dim: width of the bottleneck; 16 in the benchmark.
+        channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
-    def __init__(self, *, image_size: int = 64, latent_dim: int = 16) -> None:
+    def __init__(self, *, image_size: int = 64, latent_dim: int = 16, channels_last: bool = True) -> None:
         super().__init__()
         require_multiple("model=ae_medianomaly", image_size, 16)
         self.encoder = _encoder(image_size, latent_dim)
         self.decoder = _decoder(image_size, latent_dim)
+        lay_out(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct x, (B, 1, S, S) in [0, 1]."""
@@ -40,14 +42,16 @@ class MedIAnomalyVAENetwork(nn.Module):
     Args:
         image_size: side of the input in pixels, a multiple of 16; 64 in the benchmark.
         latent_dim: size of the latent code; 16 in the benchmark.
+        channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
-    def __init__(self, *, image_size: int = 64, latent_dim: int = 16) -> None:
+    def __init__(self, *, image_size: int = 64, latent_dim: int = 16, channels_last: bool = True) -> None:
         super().__init__()
         require_multiple("model=vae_medianomaly", image_size, 16)
         self.latent_dim = latent_dim
         self.encoder = _encoder(image_size, 2 * latent_dim)
         self.decoder = _decoder(image_size, latent_dim)
+        lay_out(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent code of x (B, 1, S, S) in [0, 1], each (B, latent_dim)."""

@@ -16,9 +16,10 @@ class AutoencoderNetwork(nn.Module):
     Args:
         image_size: side of the input in pixels, a multiple of 8; the published network has 128.
         latent_dim: width of the bottleneck.
+        channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
-    def __init__(self, *, image_size: int = 128, latent_dim: int = 256) -> None:
+    def __init__(self, *, image_size: int = 128, latent_dim: int = 256, channels_last: bool = True) -> None:
         super().__init__()
         require_multiple("model=ae", image_size, 8)
         side = image_size // 8
@@ -45,6 +46,7 @@ class AutoencoderNetwork(nn.Module):
             nn.ConvTranspose2d(32, 1, 3, stride=2, padding=1, output_padding=1),
             nn.Sigmoid(),
         )
+        lay_out(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct x, (B, 1, S, S) in [0, 1]."""
@@ -58,10 +60,16 @@ class VAENetwork(nn.Module):
         image_size: side of the input in pixels, a multiple of 2 ** len(widths).
         latent_dim: size of the latent code.
         widths: channels after each halving of the side.
+        channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
     def __init__(
-        self, *, image_size: int = 128, latent_dim: int = 128, widths: Sequence[int] = (32, 64, 128, 128)
+        self,
+        *,
+        image_size: int = 128,
+        latent_dim: int = 128,
+        widths: Sequence[int] = (32, 64, 128, 128),
+        channels_last: bool = True,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -83,6 +91,7 @@ class VAENetwork(nn.Module):
         for before, after in zip(widths[::-1][:-1], widths[::-1][1:], strict=True):
             up += [_up(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
         self.decoder = nn.Sequential(*up, _up(widths[0], 1, bias=True), nn.Sigmoid())
+        lay_out(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent code, each (B, latent_dim); logvar within [-10, 10]."""
@@ -173,6 +182,12 @@ class ResidualVAENetwork(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Image (B, 1, S, S) in [0, 1] of a latent code (B, latent_dim)."""
         return self.decoder(z)
+
+
+def lay_out(network: nn.Module, channels_last: bool) -> None:
+    """Keep the weights of convolutions channels-last, and with them what flows through, or as they are."""
+    if channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def require_multiple(network: str, image_size: int, factor: int) -> None:
