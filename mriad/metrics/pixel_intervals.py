@@ -126,6 +126,9 @@ def _edges(values: Maps) -> Maps:
 
 def _histogram(values: Maps, edges: Maps, weights: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
     """(B,) counts of values, those of the highest bin first and of values below all edges last."""
+    if weights is None:  # sorting all values is faster than finding the place of each
+        below = np.searchsorted(np.sort(values, axis=None), edges)
+        return np.diff(below, prepend=0, append=values.size)[::-1].astype(np.float32)
     bins = len(edges) - np.searchsorted(edges, values.ravel(), side="right")
     return np.bincount(bins, weights, minlength=len(edges) + 1).astype(np.float32)
 
