@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -48,16 +48,20 @@ def has_near_duplicate(
     Raises:
         MriadError: on an unknown view, bits out of range, or hashes that are missing.
     """
-    named = np.concatenate([patients_of(of), patients_of(among)]) != ""
-    theirs = np.arange(len(named)) >= len(of)
+    _require(of, among, bits=bits, view=view)
+    first, others = _first_alike(of, view), np.unique(_first_alike(among, view))
+    own = np.unique(first)
+    sides = pd.concat([part.iloc[rows] for part, rows in ((of, own), (among, others))])
+    theirs = np.arange(len(sides)) >= len(own)
+    named = np.concatenate([patients_of(of)[own], patients_of(among)[others]]) != ""
 
     def comparable(one: Integers, other: Integers) -> NDArray[np.bool_]:
         return (theirs[one] != theirs[other]) & ~(named[one] & named[other])
 
-    found = np.zeros(len(named), dtype=bool)
-    for one, other, _ in _near(_hashes((of, among), bits, view), bits, mirrored, comparable):
+    found = np.zeros(len(sides), dtype=bool)
+    for one, other, _ in _near(sides, bits=bits, view=view, mirrored=mirrored, comparable=comparable):
         found[one] = found[other] = True
-    return found[: len(of)]
+    return found[np.searchsorted(own, first)]
 
 
 def linkage(scans: pd.DataFrame, *, together: tuple[str, ...], bits: int, view: View, mirrored: bool) -> Integers:
@@ -74,19 +78,27 @@ def linkage(scans: pd.DataFrame, *, together: tuple[str, ...], bits: int, view: 
     Raises:
         MriadError: see ``has_near_duplicate``.
     """
-    hashes = _hashes((scans,), bits, view)
-    named = patients_of(scans) != ""
+    _require(scans, bits=bits, view=view)
+    first = _first_alike(scans, view)
     levels = np.tile(np.arange(len(scans)), (bits + 1, 1))
-    for key in together:
-        levels = _merged(levels, _sharing(scans[key].to_numpy(dtype=str)))
+    twins = np.stack([np.arange(len(scans)), first, np.zeros_like(first)])
+    for edges in (twins, *(_sharing(scans[key].to_numpy(dtype=str)) for key in together)):
+        levels = _merged(levels, edges)
+    rows = np.unique(first)
+    named = patients_of(scans)[rows] != ""
     if named.all():
         return levels
     pending: list[Integers] = []
-    for edges in _near(hashes, bits, mirrored, lambda one, other: ~(named[one] & named[other])):
-        one, other, distance = edges
-        pending.append(edges[:, levels[distance, one] != levels[distance, other]])
-        if sum(part.shape[1] for part in pending) > _PENDING:
-            levels, pending = _merged(levels, *pending), []
+    waiting = 0
+    for one, other, distance in _near(
+        scans.iloc[rows], bits=bits, view=view, mirrored=mirrored, comparable=lambda i, j: ~(named[i] & named[j])
+    ):
+        edges = np.stack([rows[one], rows[other], distance])
+        edges = edges[:, levels[distance, edges[0]] != levels[distance, edges[1]]]
+        pending.append(edges)
+        waiting += edges.shape[1]
+        if waiting > _PENDING:
+            levels, pending, waiting = _merged(levels, *pending), [], 0
     return _merged(levels, *pending)
 
 
@@ -116,26 +128,30 @@ def _sharing(keys: NDArray[np.str_]) -> Integers:
     return np.stack([rows, rows[first[key]], np.zeros_like(rows)])
 
 
-def _hashes(tables: Sequence[pd.DataFrame], bits: int, view: View) -> list[tuple[Integers, NDArray[np.uint8]]]:
-    """Of each view that is compared: the rows, counted through all tables, that have a hash, and (n, 32) hashes."""
+def _first_alike(scans: pd.DataFrame, view: View) -> Integers:
+    """(n,) row of the first scan with the very same hashes; its own for a scan with a patient or without a hash."""
+    columns = scans[list(_COLUMNS[view])].reset_index(drop=True)
+    rows = columns.index.to_series()
+    alone = (patients_of(scans) != "") | columns.isna().any(axis=1)
+    others = rows[~alone].groupby([columns[name] for name in columns]).transform("min")
+    return others.reindex(rows.index).fillna(rows).to_numpy(dtype=np.int64)
+
+
+def _require(*tables: pd.DataFrame, bits: int, view: View) -> None:
     if view not in _COLUMNS:
         raise MriadError(f"data.split.view={view} is unknown; choose {' or '.join(_COLUMNS)}.")
     if not (isinstance(bits, int) and 0 <= bits <= _MOST_BITS):
         raise MriadError(f"data.split.bits={bits} is no number of differing bits; give one from 0 to {_MOST_BITS}.")
-    hashes = []
     for column in _COLUMNS[view]:
         if any(column not in table for table in tables):
             raise MriadError(f"Near duplicates are found by their hashes, but the scans have no column '{column}'.")
-        digits = [text for table in tables for text in table[column]]
-        rows = np.flatnonzero(pd.notna(np.array(digits, dtype=object)))
-        packed = np.frombuffer(bytes.fromhex("".join(digits[row] for row in rows)), dtype=np.uint8)
-        hashes.append((rows, packed.reshape(-1, _HASH_BITS // 8)))
-    return hashes
 
 
 def _near(
-    hashes: list[tuple[Integers, NDArray[np.uint8]]],
+    scans: pd.DataFrame,
+    *,
     bits: int,
+    view: View,
     mirrored: bool,
     comparable: Callable[[Integers, Integers], NDArray[np.bool_]],
 ) -> Iterator[Integers]:
@@ -145,7 +161,10 @@ def _near(
     compared (multi-index hashing, Norouzi et al. 2012); a pair that agrees in more comes more often. Memory grows with
     the number of scans, not with that of pairs.
     """
-    for rows, packed in hashes:
+    for column in _COLUMNS[view]:
+        rows = np.flatnonzero(scans[column].notna())
+        digits = "".join(scans[column].iloc[rows])
+        packed = np.frombuffer(bytes.fromhex(digits), dtype=np.uint8).reshape(-1, _HASH_BITS // 8)
         flipped = np.zeros(len(rows), dtype=bool)
         if mirrored:
             flipped = np.repeat([False, True], len(rows))
@@ -153,8 +172,8 @@ def _near(
         words = np.ascontiguousarray(packed).view(np.uint64)
         bitwise = np.unpackbits(packed, axis=1)
         for part in range(bits + 1):
-            digits = bitwise[:, part :: max(bits + 1, _FEWEST_PARTS)]
-            for i, j in _equal(digits @ (1 << np.arange(digits.shape[1]))):
+            key = bitwise[:, part :: max(bits + 1, _FEWEST_PARTS)]
+            for i, j in _equal(key @ (1 << np.arange(key.shape[1]))):
                 one, other = rows[i], rows[j]
                 worth = ~(flipped[i] & flipped[j]) & (one != other) & comparable(one, other)
                 distance = np.bitwise_count(words[i[worth]] ^ words[j[worth]]).sum(axis=1, dtype=np.int64)

@@ -168,3 +168,14 @@ def test_missing_hashes_are_told():
     with pytest.raises(MriadError, match="phash_head"):
         has_near_duplicate(scans, scans)
     assert has_near_duplicate(scans, scans, view="whole").all()
+
+
+def test_many_scans_of_one_hash_are_found_with_patients_and_without():
+    same, other = random_bits(2, 9)
+    bits = np.stack([same] * 6 + [flipped(same, 4), other])
+    scans = table_of(bits, bits, ["", "", "", "p", "q", "", "", ""])
+    labels = linkage(scans, together=(), **OPTIONS)
+    assert len(set(labels[0][:6])) == 1 and labels[0][6] != labels[0][0]
+    assert len(set(labels[4][:7])) == 1 and labels[4][7] != labels[4][0]
+    assert has_near_duplicate(scans, scans.iloc[3:4]).tolist() == [True, True, True, False, False, True, True, False]
+    assert has_near_duplicate(scans, scans.iloc[6:]).tolist() == [True] * 8
