@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mriad.errors import MriadError
 from mriad.models.detector import TrainedDetector
 
 
@@ -20,6 +24,8 @@ class SyntheticAnomaly(TrainedDetector):
     Args:
         network: maps (B, 1, H, W) to logits of the same shape.
         flip: whether the map is the mean over a scan and its mirror image.
+        turns: angles in radians; the map is the mean over the scan turned by each of them. While a training goes on,
+            val scans are looked at as they are, which is faster.
         dice_weight: weight of the soft Dice loss (Milletari et al. 2016, over all pixels of a batch) beside the
             cross-entropy.
         **detector: see ``Detector``.
@@ -27,17 +33,27 @@ class SyntheticAnomaly(TrainedDetector):
 
     learns_masks = True
 
-    def __init__(self, *, network: nn.Module, flip: bool = True, dice_weight: float = 0.0, **detector: Any) -> None:
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        flip: bool = True,
+        turns: Sequence[float] = (0.0,),
+        dice_weight: float = 0.0,
+        **detector: Any,
+    ) -> None:
         super().__init__(**detector)
+        if not turns:
+            raise MriadError("model.turns=[] leaves nothing to look at; give angles in radians, such as [0].")
         self.network = network
-        self._flip, self._dice_weight = flip, dice_weight
+        self._flip, self._turns, self._dice_weight = flip, tuple(turns), dice_weight
 
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Probability of an anomaly, (B, 1, H, W)."""
-        probability = self.network(x).float().sigmoid()
-        if not self._flip:
-            return probability
-        return (probability + self.network(x.flip(-1)).float().sigmoid().flip(-1)) / 2
+        trainer = self._trainer
+        turns = (0.0,) if trainer is not None and trainer.state.fn == TrainerFn.FITTING else self._turns
+        views = [turned(self._probability(turned(x, angle)), -angle) for angle in turns]
+        return torch.stack(views).mean(dim=0)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Cross-entropy and soft Dice loss of healthy scans: how much they are taken for anomalous."""
@@ -47,9 +63,25 @@ class SyntheticAnomaly(TrainedDetector):
         """Cross-entropy and soft Dice loss against the masks of a batch."""
         return self._losses(batch["image"], batch["mask"])
 
+    def _probability(self, x: Tensor) -> Tensor:
+        probability = self.network(x).float().sigmoid()
+        if not self._flip:
+            return probability
+        return (probability + self.network(x.flip(-1)).float().sigmoid().flip(-1)) / 2
+
     def _losses(self, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
         logits = self.network(x).float()
         cross_entropy = F.binary_cross_entropy_with_logits(logits, mask)
         probability = logits.sigmoid()
         dice = 1 - (2 * (probability * mask).sum() + 1) / (probability.sum() + mask.sum() + 1)
         return {"loss": cross_entropy + self._dice_weight * dice, "cross_entropy": cross_entropy, "dice_loss": dice}
+
+
+def turned(images: Tensor, angle: float) -> Tensor:
+    """Images (B, 1, S, S) turned about their middle by ``angle`` radians, bilinear, 0 where there was nothing."""
+    if angle == 0:
+        return images
+    cosine, sine = math.cos(angle), math.sin(angle)
+    rotation = images.new_tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
+    grid = F.affine_grid(rotation, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)

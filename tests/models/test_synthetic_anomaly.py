@@ -1,11 +1,17 @@
+import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
+from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
+from mriad.errors import MriadError
 from mriad.models import SyntheticAnomaly
+from mriad.models.synthetic_anomaly import turned
 from mriad.models.unet import UNet
 from mriad.scoring import Score
 
@@ -122,3 +128,40 @@ def test_after_a_short_training_it_finds_a_planted_blob_and_nothing_in_a_healthy
     inside = unseen["mask"] == 1
     assert anomaly_map[inside].mean() > 0.8 > 0.1 > anomaly_map[~inside].mean()
     assert scores[4:].min() > scores[:4].max()
+
+
+def test_a_quarter_turn_turns_every_pixel_and_comes_back():
+    x = torch.rand(2, 1, 8, 8)
+    quarter = turned(x, math.pi / 2)
+    assert any(torch.allclose(quarter, x.rot90(times, (2, 3)), atol=1e-5) for times in (1, 3))
+    torch.testing.assert_close(turned(quarter, -math.pi / 2), x, atol=1e-5, rtol=0)
+    assert turned(x, 0.0) is x
+
+
+def test_a_spot_stays_in_its_place_however_the_scan_is_turned():
+    x = torch.zeros(1, 1, 33, 33)
+    x[0, 0, 24:27, 10:13] = 2.0
+    detector = segmenter(Ramp(), flip=False, turns=[0.3])
+    shown = detector.anomaly_map(x) - detector.anomaly_map(0 * x)
+    assert ndimage.center_of_mass(shown[0, 0].numpy()) == pytest.approx((25, 11), abs=0.2)
+
+
+def test_the_map_is_the_mean_over_the_turns():
+    x = torch.rand(2, 1, 16, 16)
+    alone = [segmenter(Ramp(), turns=[angle]).anomaly_map(x) for angle in (0.0, 0.2, -0.2)]
+    torch.testing.assert_close(segmenter(Ramp(), turns=[0.0, 0.2, -0.2]).anomaly_map(x), sum(alone) / 3)
+
+
+def test_while_it_trains_it_looks_at_val_as_it_is():
+    x = torch.rand(2, 1, 16, 16)
+    detector = segmenter(Ramp(), turns=[0.0, 0.2])
+    whole, plain = detector.anomaly_map(x), segmenter(Ramp()).anomaly_map(x)
+    detector.trainer = SimpleNamespace(state=SimpleNamespace(fn=TrainerFn.FITTING))
+    torch.testing.assert_close(detector.anomaly_map(x), plain)
+    detector.trainer.state.fn = TrainerFn.VALIDATING
+    torch.testing.assert_close(detector.anomaly_map(x), whole)
+
+
+def test_no_turn_at_all_is_told():
+    with pytest.raises(MriadError, match=r"model\.turns"):
+        segmenter(Ramp(), turns=[])
