@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 Levels: TypeAlias = NDArray[np.uint8 | np.uint16 | np.float32]
 """(H, W) intensities: the full range of an integer type means [0, 1], float32 lies in [0, 1] itself."""
 
-_FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-
 
 def full_scale(levels: Levels) -> float:
     """The level that means 1."""
-    return _FULL_SCALE[levels.dtype.name]
+    return 2.0 ** (8 * levels.dtype.itemsize) - 1 if levels.dtype.kind == "u" else 1.0
 
 
 def as_pixels(levels: Levels) -> NDArray[np.float32]:
@@ -27,7 +25,7 @@ def as_pixels(levels: Levels) -> NDArray[np.float32]:
 
 def rescaled(levels: Levels, low: float, high: float) -> NDArray[np.uint8]:
     """(H, W) uint8 of ``clip((x - low) / (high - low), 0, 1)``, with x, ``low`` and ``high`` meant in [0, 1]."""
-    if levels.dtype == np.float32:
+    if levels.dtype.kind == "f":
         return _to_bytes(levels, low, high)
     full = full_scale(levels)
     table = _to_bytes(np.arange(full + 1) / full, low, high)
@@ -40,7 +38,7 @@ def percentiles(levels: Levels, percent: Sequence[float], *, where: NDArray[np.b
     Args:
         where: (H, W) which pixels count, at least one; None for all.
     """
-    if levels.dtype == np.float32:
+    if levels.dtype.kind == "f":
         return [float(value) for value in np.percentile(levels if where is None else levels[where], percent)]
     bins = int(full_scale(levels)) + 1
     counts = cv2.calcHist([levels], [0], None if where is None else where.view(np.uint8), [bins], [0, bins])

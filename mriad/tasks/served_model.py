@@ -28,8 +28,7 @@ class ServedDetector(PythonModel):
 
     def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> dict[str, np.ndarray]:
         """Predict a stack of images of one size."""
-        images = np.asarray(model_input, dtype=np.uint8).astype(np.float32) / 255.0
-        scans = [self._predictor.prepare(image) for image in images]
+        scans = [self._predictor.prepare(image) for image in np.asarray(model_input, dtype=np.uint8)]
         predictions = [
             one for start in range(0, len(scans), _BATCH) for one in self._predictor(scans[start : start + _BATCH])
         ]

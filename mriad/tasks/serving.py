@@ -14,7 +14,17 @@ from mriad.models import Detector
 from mriad.models.features import Encoder
 from mriad.tracking.run import Run
 
-_REQUIREMENTS = ("torch", "lightning", "hydra-core", "torchmetrics", "scikit-learn", "pandas", "pillow", "imagehash")
+_REQUIREMENTS = (
+    "torch",
+    "lightning",
+    "hydra-core",
+    "torchmetrics",
+    "scikit-learn",
+    "pandas",
+    "pillow",
+    "imagehash",
+    "opencv-python-headless",
+)
 
 
 def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> None:

@@ -52,7 +52,7 @@ def test_a_scan_gives_the_same_slice_as_integers_and_as_floats(options):
     scan[10:80, 10:60] = np.random.default_rng(2).integers(30, 200, (70, 50))
     preprocess = Preprocess(image_size=32, **options)
     image, geometry = preprocess(scan)
-    for other in (as_pixels(scan), scan.astype(np.uint16) * 257):
+    for other in (as_pixels(scan), as_pixels(scan).astype(np.float64), scan.astype(np.uint16) * 257):
         again, same = preprocess(other)
         assert same == geometry
         assert np.abs(image.astype(int) - again).max() <= 1

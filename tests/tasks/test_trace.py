@@ -2,6 +2,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -76,7 +77,8 @@ def test_parameters_begin_with_the_choices_and_leave_out_what_is_said_twice(trac
     with tracker.run(name="mine", tags={}) as run:
         record_options(run, OmegaConf.create(config), {"logger": "mlflow", "threshold": "youden", "model": "vae"})
     params = tracker.client.get_run(run.run_id).data.params
-    assert list(params) == ["model", "threshold", "seed", "data.image_size", "model.beta"]
+    assert list(params) == ["model", "threshold", "seed", "data.image_size", "model.beta", "threads"]
+    assert params["threads"] == str(torch.get_num_threads())
 
 
 def test_no_record_of_a_run_holds_the_password_of_its_store():
