@@ -23,7 +23,7 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from torch.distributed import TCPStore
+from torch import distributed
 
 from mriad.errors import MriadError, told
 from mriad.interrupts import OF_CLUSTERS, listen
@@ -75,7 +75,7 @@ class Team:
         """Start them."""
         (self._work / "order").write_bytes(cloudpickle.dumps(order))
         # they meet at a port that is taken from now on, instead of one that rank 0 may not get any more
-        self._store = TCPStore(_LOCAL, 0, is_master=True, wait_for_workers=False)
+        self._store = distributed.TCPStore(_LOCAL, 0, is_master=True, wait_for_workers=False)
         command = [sys.executable, "-m", __name__]
         self._start(command, 0, None)
         for rank in range(1, self._count):
@@ -159,9 +159,14 @@ class Team:
         return f"{ended}; see {self._log(rank)}." if self._log(rank).exists() else f"{ended}."
 
     def _failed(self) -> list[int]:
-        """Ranks that have failed, those first that were killed."""
+        """Ranks that have failed, those first that were killed; one whose task is done may end as it likes."""
         codes = {rank: process.poll() for rank, process in enumerate(self._processes)}
-        return sorted([rank for rank, code in codes.items() if code], key=lambda rank: codes[rank] or 0)
+        failed = [rank for rank, code in codes.items() if code and not self._done(rank)]
+        return sorted(failed, key=lambda rank: codes[rank] or 0)
+
+    def _done(self, rank: int) -> bool:
+        answer = self.answer(rank)
+        return answer is not None and answer.failure is None
 
     def _log(self, rank: int) -> Path:
         return self._logs / f"rank{rank}.log"
@@ -190,6 +195,8 @@ def main() -> None:
     partial = work / f"partial{rank}"
     partial.write_text(json.dumps(asdict(answer)))
     partial.replace(work / f"answer{rank}")
+    if answer.failure is None and distributed.is_initialized():
+        distributed.destroy_process_group()  # left to the interpreter's end, it may abort when the others are gone
     sys.exit(answer.failure is not None)
 
 

@@ -27,8 +27,10 @@ from mlflow.entities import Run as StoredRun
 
 REPOSITORY = Path(__file__).parents[2]
 QUIET = ("trainer=cpu", "threads=1")
-_UNSET = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "MRIAD_PARENT_RUN", "MRIAD_DATA_ROOT", "PYTEST_CURRENT_TEST")
-_UNSET_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # what `make test` tells a `make` within it
+_UNSET = (
+    *("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "MRIAD_PARENT_RUN", "MRIAD_DATA_ROOT", "PYTEST_CURRENT_TEST"),
+    *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),  # what `make test` tells a `make` within it
+)
 _PATIENCE = 300  # seconds after which a command counts as hanging
 
 sys.path.append(str(Path(__file__).parents[1]))  # a new process imports this module by its name
@@ -48,7 +50,7 @@ _context.set_forkserver_preload(
 
 def users_environment() -> dict[str, str]:
     """The environment without what the tests have put there: MLflow exports each store that it is pointed at."""
-    return {name: value for name, value in os.environ.items() if name not in _UNSET + _UNSET_MAKE}
+    return {name: value for name, value in os.environ.items() if name not in _UNSET}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,3 +1,5 @@
+import atexit
+import contextlib
 import logging
 import os
 import signal
@@ -113,6 +115,23 @@ def loses_rank_1(cfg):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def dies_after_its_task(cfg):
+    file = Path(cfg.folder, "process")
+    if os.environ["RANK"] == "1":
+        partial = file.with_suffix(".partial")
+        partial.write_text(str(os.getpid()))
+        partial.replace(file)
+        atexit.register(os.abort)
+        return 1.0
+    while not file.exists():
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(int(file.read_text()), 0)
+            time.sleep(0.05)
+    return 0.0
+
+
 def saves_when_interrupted(cfg):
     Path(cfg.folder, f"started{os.environ['RANK']}").touch()
     try:
@@ -141,6 +160,11 @@ def test_rank_0_has_the_terminal_and_the_answer(job, tmp_path, capfd):
     assert job(says_who_it_is, start=5) == 5
     assert capfd.readouterr().out == "rank 0 of 2 train.py\n"
     assert (tmp_path / "rank1.log").read_text() == "rank 1 of 2 train.py\n"
+
+
+@pytest.mark.slow
+def test_how_a_process_ends_when_its_task_is_done_does_not_matter(job, tmp_path):
+    assert job(dies_after_its_task, folder=str(tmp_path)) == 0.0
 
 
 @pytest.mark.slow
