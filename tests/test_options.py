@@ -18,7 +18,7 @@ from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.scoring import Score
 from mriad.tasks.checkpoint import require_trusted
-from mriad.tasks.hardware import settle_precision
+from mriad.tasks.hardware import settle
 from mriad.thresholds import Threshold
 from mriad.tracking.run import Tracker
 
@@ -212,7 +212,7 @@ def test_every_threshold_option_is_the_rule_of_its_name(composed, name):
 def test_every_trainer_option_takes_what_lightning_knows(composed, name):
     composition = composed("train", f"trainer={name}")
     assert composition.trainer.precision == ("bf16-mixed" if name == "gpu" else "auto")
-    settle_precision(composition)
+    settle(composition)
     cfg = resolved(composition.trainer)
     expected = {"gpu": ("gpu", 1), "ddp": ("auto", 2), "cpu": ("cpu", 1)}
     assert (cfg["accelerator"], cfg["devices"]) == expected.get(name, ("auto", 1))

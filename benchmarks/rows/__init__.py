@@ -15,4 +15,5 @@ ROWS = (
     "logging_cost",
     "growth",
     "memory",
+    "gpu",
 )

@@ -24,6 +24,7 @@ from mriad.data.batches import SliceDataset, TrainDataset, loader
 from mriad.data.cache import SliceCache
 from mriad.data.grouping import groups
 from mriad.data.splits import GroupedSplit
+from mriad.tasks.hardware import settle
 
 TARGET = Target(limit=1.1)
 SIZES = (1_000, 10_000, 100_000)
@@ -55,7 +56,8 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 def epoch(cache: SliceCache) -> float:
     """Seconds of an epoch with validation on a tenth of the slices, without what comes before its first step."""
-    cfg = composed("train", *TINY, "trainer.precision=32-true")
+    cfg = composed("train", *TINY)
+    settle(cfg)
     rows, labels = np.arange(len(cache.images)), np.zeros(len(cache.images), dtype=np.int64)
     val = len(rows) // 10
     options = {"batch_size": cfg.data.batch_size, "num_workers": cfg.data.num_workers}

@@ -19,6 +19,7 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row
 from benchmarks.turns import TURNS, ratio, side_by_side
 from mriad.data import MRIDataModule
+from mriad.tasks.hardware import settle
 from mriad.tasks.session import load_data
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.run import Run, Tracker
@@ -42,13 +43,8 @@ class Timed(EpochLogger):
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
-    cfg = composed(
-        "train",
-        "trainer.precision=32-true",
-        "data=folder",
-        f"data.root={bench.jpegs()}",
-        f"data.cache_dir={bench.cache}",
-    )
+    cfg = composed("train", "data=folder", f"data.root={bench.jpegs()}", f"data.cache_dir={bench.cache}")
+    settle(cfg)
     datamodule = load_data(cfg.data, roles=("train", "val"))
     torch.manual_seed(cfg.seed)
     detector = instantiate(cfg.model)

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 # Where and how a run was computed, or said by another option.
 _NOT_THE_METHOD = {
     "callbacks",
+    "compile",
     "data.cache_dir",
     "data.download",
     "data.layout.manifest",
     "data.max_broken",
     "data.num_workers",
+    "data.on_device",
     "data.preprocess.image_size",
     "data.root",
     "data.split.file",

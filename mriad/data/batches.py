@@ -53,11 +53,20 @@ class SliceDataset(Dataset[Batch]):
         slices: the prepared slices.
         labels: (N,) label of every catalog row.
         rows: rows to serve, in this order.
+        device: where all their slices are kept, and served from; None to read them from the cache batch by batch.
     """
 
-    def __init__(self, *, slices: SliceCache, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        device: torch.device | None = None,
+    ) -> None:
         self._slices, self._labels, self._rows = slices, labels, rows
         self._pixel_area = slices.pixel_area(rows)
+        self._kept = None if device is None else kept_on(device, slices, rows)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -65,7 +74,7 @@ class SliceDataset(Dataset[Batch]):
     def __getitems__(self, indices: list[int]) -> Batch:
         rows = self._rows[indices]
         return Batch(
-            image=as_tensor(self._slices.images[rows]),
+            image=as_tensor(self._slices.images[rows] if self._kept is None else self._kept[indices]),
             label=torch.from_numpy(self._labels[rows]),
             row=torch.from_numpy(rows),
             pixel_area=torch.from_numpy(self._pixel_area[indices]),
@@ -145,9 +154,49 @@ class TrainDataset(Dataset[Batch]):
         return self._brains[row]
 
 
-def as_tensor(images: NDArray[np.uint8]) -> Tensor:
+class DeviceTrainDataset(Dataset[Batch]):
+    """Healthy slices to train on that are kept on a device, and augmented there.
+
+    Args:
+        slices, labels, rows: see ``TrainDataset``; all rows are healthy.
+        device: where the slices are.
+        augment: see ``TrainDataset``.
+    """
+
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        device: torch.device,
+        augment: Augment | None = None,
+    ) -> None:
+        self._labels, self._rows = labels, rows
+        self._kept = kept_on(device, slices, rows)
+        self._augment = augment
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = self._rows[indices]
+        images = as_tensor(self._kept[indices])
+        return Batch(
+            image=images if self._augment is None else self._augment.on_device(images),
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+        )
+
+
+def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -> Tensor:
+    """(n, S, S) uint8 slices of rows, on a device."""
+    return torch.from_numpy(slices.images[rows]).to(device)
+
+
+def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:
     """(B, S, S) uint8 slices as (B, 1, S, S) float32 in [0, 1]."""
-    return torch.from_numpy(images).unsqueeze(1).float().div_(255.0)
+    return torch.as_tensor(images).unsqueeze(1).float().div_(255.0)
 
 
 def mixed(healthy: NDArray[np.int64], labelled: NDArray[np.int64], share: float) -> NDArray[np.int64]:
@@ -162,7 +211,7 @@ def mixed(healthy: NDArray[np.int64], labelled: NDArray[np.int64], share: float)
 
 
 def loader(
-    dataset: SliceDataset | TrainDataset,
+    dataset: SliceDataset | TrainDataset | DeviceTrainDataset,
     *,
     batch_size: int,
     num_workers: int,

@@ -9,13 +9,23 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import torch
 from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mriad.data.augment import Augment
-from mriad.data.batches import AnomalySource, Batch, SliceDataset, TrainDataset, as_tensor, loader, mixed
+from mriad.data.batches import (
+    AnomalySource,
+    Batch,
+    DeviceTrainDataset,
+    SliceDataset,
+    TrainDataset,
+    as_tensor,
+    loader,
+    mixed,
+)
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.grouping import in_group_of
@@ -57,7 +67,9 @@ class MRIDataModule(LightningDataModule):
         drop_identical: count files of identical content once.
         max_broken: largest share of unreadable scans that are skipped with a warning instead of ending the run.
         batch_size: scans per batch.
-        num_workers: loader processes; 0 is fastest with the cache on a CPU.
+        num_workers: loader processes; None for none.
+        on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
+            anomalies and masks are made on the CPU and exclude it, as loader processes do.
 
     After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are
     set.
@@ -82,7 +94,8 @@ class MRIDataModule(LightningDataModule):
         drop_identical: bool = True,
         max_broken: float = 0.05,
         batch_size: int = 32,
-        num_workers: int = 0,
+        num_workers: int | None = None,
+        on_device: bool | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
@@ -94,6 +107,12 @@ class MRIDataModule(LightningDataModule):
             raise MriadError(f"data.labelled_train={labelled_train} is no number of scans; give 0 or more.")
         if not 0 < labelled_share < 1:
             raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
+        hindrances = {"anomalies": anomalies, "labelled_train": labelled_train, "num_workers": num_workers}
+        if on_device and (hindrance := next((name for name, value in hindrances.items() if value), None)):
+            raise MriadError(
+                f"data.on_device=true and data.{hindrance} exclude each other: what trains is made on the CPU then; "
+                "set data.on_device=false."
+            )
         self.name = name
         self.preprocess = preprocess
         self.split = split
@@ -104,7 +123,8 @@ class MRIDataModule(LightningDataModule):
         self._labelled_train, self._labelled_share = labelled_train, labelled_share
         self._drop_identical = drop_identical
         self._max_broken = max_broken
-        self._num_workers = num_workers
+        self._num_workers = num_workers or 0
+        self._on_device = bool(on_device)
         self._ready = False
         self.table: pd.DataFrame
         self.split_table: pd.DataFrame
@@ -250,7 +270,7 @@ class MRIDataModule(LightningDataModule):
         Raises:
             MriadError: see ``labelled_rows``.
         """
-        return self._loader(self._train(), shuffle=True, ranks=self._place()[1])
+        return self._loader(self._train_on_device() or self._train(), shuffle=True, ranks=self._place()[1])
 
     def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
@@ -297,8 +317,22 @@ class MRIDataModule(LightningDataModule):
             anomalies=self._anomalies,
         )
 
+    def _train_on_device(self) -> DeviceTrainDataset | None:
+        if (device := self._device()) is None:
+            return None
+        rows = self.rows("train")
+        return DeviceTrainDataset(
+            slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
+        )
+
     def _as_they_are(self, role: str) -> SliceDataset:
-        return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role))
+        return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
+
+    def _device(self) -> torch.device | None:
+        """Where slices are kept; None if they are not."""
+        if not self._on_device:
+            return None
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def _share(self, role: str) -> DataLoader[Batch]:
         rank, ranks = self._place()
@@ -314,5 +348,5 @@ class MRIDataModule(LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(self, dataset: SliceDataset | TrainDataset, **options: Any) -> DataLoader[Batch]:
+    def _loader(self, dataset: SliceDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
         return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers, **options)

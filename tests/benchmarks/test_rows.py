@@ -3,10 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import rows
-from benchmarks.rows import growth, metrics
+from benchmarks.bench import Bench, composed
+from benchmarks.rows import gpu, growth, metrics
 from mriad.data.grouping import groups
+from mriad.tasks.hardware import settle
 
 
 def test_every_row_has_its_module_and_every_module_is_a_row():
@@ -39,3 +42,18 @@ def test_made_up_scores_hold_both_labels_in_whole_groups():
     table = metrics.scores(100)
     assert table.groupby("group")["label"].nunique().max() == 1
     assert set(table["class"]) == {"healthy", "glioma", "meningioma"}
+
+
+@pytest.mark.parametrize(("model", "on_device"), [("vae", True), ("synthetic_anomaly", False)])
+def test_rates_of_a_gpu_are_measured_on_whatever_there_is(tmp_path, model, on_device):
+    cfg = composed("train", f"model={model}", "data.image_size=32", "data.batch_size=8", "trainer=cpu", "augment=mild",
+                   f"data.on_device={on_device}")  # fmt: skip
+    settle(cfg)
+    assert gpu.through_lightning(cfg, tmp_path, 16, epochs=2) > 0
+    assert gpu.of_the_network(cfg, steps=1) > 0
+
+
+def test_without_a_gpu_the_row_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (row,) = gpu.measure(Bench(folder=Path()))
+    assert (row.value, row.how) == (None, "no GPU at hand")

@@ -232,3 +232,25 @@ def _break_the_figures() -> None:
         raise ZeroDivisionError("the pen broke")
 
     record.result_figures = draw  # type: ignore[assignment]
+
+
+def test_slices_kept_on_the_device_train_the_same_network(
+    terminal: Terminal, small: tuple[str, ...], ae: TrainedRun
+) -> None:
+    terminal.train(*small, "model=ae", "data.on_device=true").ok()
+    kept = terminal.newest("training")
+    assert kept.test_metrics == pytest.approx(ae.test_metrics, abs=1e-6)
+    assert (ae.params["data.on_device"], ae.params["data.num_workers"], ae.params["compile"]) == ("False", "0", "False")
+    assert kept.params["data.on_device"] == "True"
+
+
+def test_anomalies_are_not_made_on_the_device(bench: Terminal, small: tuple[str, ...]) -> None:
+    options = [option for option in small if "latent_dim" not in option]
+    bench.train(*options, "model=synthetic_anomaly", "data.on_device=true").sentence(
+        "data.anomalies", "on_device=false"
+    )
+
+
+def test_a_profile_of_the_training_is_printed_once(terminal: Terminal, small: tuple[str, ...]) -> None:
+    outcome = terminal.train(*small, "model=ae", "trainer.max_epochs=1", "trainer.profiler=simple").ok()
+    assert (outcome.out + outcome.err).count("run_training_epoch") == 1

@@ -11,7 +11,14 @@ def vae(**options):
 
 def test_seed_and_place_of_a_run_are_no_part_of_its_method():
     method = {"model": "vae", "model.beta": "0.01", "trainer.max_epochs": "50", "trainer.precision": "32-true"}
-    place = {"seed": "1", "threads": "2", "data.root": "/x", "data.cache_dir": "/y", "data.num_workers": "4"}
+    place = {
+        "seed": "1",
+        "threads": "2",
+        "data.root": "/x",
+        "data.cache_dir": "/y",
+        "data.num_workers": "4",
+        "compile": "True",
+    }
     place |= {"trainer": "gpu", "trainer.accelerator": "gpu", "trainer.devices": "1", "experiment": "nickparvar_vae"}
     assert of_training(method | place, {}) == method
 

@@ -859,3 +859,37 @@ def test_real_outlines_become_masks_of_anomalous_test_scans(data_root: Path, tmp
         image[mask].mean() > image[~mask & (image > 0.1)].mean() for image, mask in zip(images, masks, strict=True)
     ]
     assert np.mean(brighter) > 0.8
+
+
+def test_slices_on_the_device_are_the_same(module):
+    kept, read = module(on_device=True), module()
+    for role in ("fit", "val", "test"):
+        pairs = zip(getattr(kept, f"{role}_dataloader")(), getattr(read, f"{role}_dataloader")(), strict=True)
+        for one, other in pairs:
+            assert one.keys() == other.keys()
+            assert all(torch.equal(one[key].nan_to_num(), other[key].nan_to_num()) for key in one)
+
+
+def test_slices_on_the_device_train_augmented_there(module):
+    transforms = [A.RandomGamma(gamma_limit=(300, 300), p=1)]
+    datamodule = module(on_device=True, augment=Augment(transforms=transforms))
+    batches = list(datamodule.train_dataloader())
+    rows = np.concatenate([batch["row"].numpy() for batch in batches])
+    assert sorted(rows) == list(datamodule.rows("train"))
+    assert torch.allclose(torch.cat([batch["image"] for batch in batches]), datamodule.images(rows) ** 3)
+    assert all(set(batch) == {"image", "label", "row"} for batch in batches)
+
+
+def test_slices_on_the_device_are_where_the_trainer_is(module):
+    datamodule = module(on_device=True)
+    datamodule.trainer = SimpleNamespace(
+        strategy=SimpleNamespace(root_device=torch.device("meta")), global_rank=0, world_size=1
+    )
+    assert all(batch["image"].device.type == "meta" for batch in datamodule.train_dataloader())
+    assert next(iter(datamodule.val_dataloader()))["image"].device.type == "meta"
+
+
+@pytest.mark.parametrize("option", [{"anomalies": White()}, {"labelled_train": 2}, {"num_workers": 1}])
+def test_what_is_made_on_the_cpu_is_not_kept_on_the_device(module, option):
+    with pytest.raises(MriadError, match=rf"data.on_device=true and data.{next(iter(option))} exclude each other"):
+        module(on_device=True, **option)

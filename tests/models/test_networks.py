@@ -221,3 +221,14 @@ def test_a_sample_has_the_mean_and_the_variance_of_its_code():
 def test_a_vae_without_a_level_is_told():
     with pytest.raises(MriadError, match=r"model\.network\.widths=\[\] is no list of numbers of channels"):
         VAENetwork(widths=[])
+
+
+@pytest.mark.parametrize("make", [AutoencoderNetwork, VAENetwork])
+def test_the_memory_layout_changes_no_value(make):
+    x = torch.rand(2, 1, 32, 32)
+    usual, last = (make(image_size=32, latent_dim=8, channels_last=option).eval() for option in (False, True))
+    last.load_state_dict(usual.state_dict())
+    kernels = [weight for weight in last.parameters() if weight.ndim == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
+    one, other = (net(x) if make is AutoencoderNetwork else net.decode(net.encode(x)[0]) for net in (usual, last))
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
