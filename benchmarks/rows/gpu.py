@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,8 +59,12 @@ def through_lightning(cfg: DictConfig, folder: Path, count: int, *, epochs: int 
         cfg.trainer, callbacks=[clock], logger=False, max_epochs=epochs, enable_checkpointing=False,
         enable_progress_bar=False, limit_val_batches=0,
     )  # fmt: skip
-    scans = {"slices": slices(folder, count, size=cfg.data.image_size), "labels": np.zeros(count, dtype=np.int64)}
-    scans |= {"rows": np.arange(count), "augment": instantiate(cfg.data.augment)}
+    scans: dict[str, Any] = {
+        "slices": slices(folder, count, size=cfg.data.image_size),
+        "labels": np.zeros(count, dtype=np.int64),
+        "rows": np.arange(count),
+        "augment": instantiate(cfg.data.augment),
+    }
     dataset = (
         DeviceTrainDataset(**scans, device=trainer.strategy.root_device)
         if cfg.data.on_device

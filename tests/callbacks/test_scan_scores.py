@@ -65,7 +65,7 @@ def test_scores_and_maps_of_a_pass_stand_in_the_order_of_the_catalog(verb):
 
 def test_maps_that_come_in_order_stay_in_their_file():
     callback = ScanScores()
-    trainer(callback).test(detector(), loader([[0, 2], [5]]), verbose=False)
+    trainer(callback).test(detector(), loader([0, 2, 5]), verbose=False)
     assert isinstance(callback.maps, np.memmap)  # thousands of maps are larger than a job's memory
     np.testing.assert_allclose(callback.maps[:, 0, 0], [0.0, 0.2, 0.5], atol=1e-7)
 
