@@ -20,6 +20,7 @@ from benchmarks import heads
 
 ROOT = Path(__file__).parent.parent
 JPEG = {"healthy": 1430, "anomalous": 570, "size": 512}  # 70 % of the healthy ones train: 1,000
+_HALF = {"healthy": 715, "anomalous": 285, "size": 512}
 _POLL = 0.02  # seconds between two looks at the memory
 
 
@@ -60,6 +61,10 @@ class Bench:
     def jpegs(self) -> Path:
         """2,000 JPEG of 512 px, laid out for ``data=folder``; 1,000 of them train."""
         return heads.write(self.folder / "jpeg", **JPEG)
+
+    def to_train_on(self) -> tuple[Path, int]:
+        """JPEG of 512 px for rows that train, and how many of them do: half of ``jpegs``, unless at full size."""
+        return (self.jpegs(), 1000) if self.full else (heads.write(self.folder / "half", **_HALF), 500)
 
     def train(self, *options: str) -> Ended:
         """``python train.py`` with options."""

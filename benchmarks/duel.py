@@ -26,7 +26,7 @@ def duel(bench: Bench, rival: str, *options: str) -> dict[str, list[float]]:
         file = Path(folder) / "seconds.json"
         bench.train(
             "data=folder",
-            f"data.root={bench.jpegs()}",
+            f"data.root={bench.to_train_on()[0]}",
             f"trainer.max_epochs={TURNS + _UNTIMED}",
             f"callbacks.early_stopping.patience={TURNS + _UNTIMED}",
             f"+callbacks.turns={{_target_: benchmarks.clocks.TakingTurns, file: '{file}', rival: {rival}}}",

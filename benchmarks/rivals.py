@@ -61,6 +61,7 @@ class NotebookLoop:
 
     def __init__(self, *, model: Autoencoder, image_size: int, root: str) -> None:
         self._network = model.network
+        self._network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # PyTorch's own
         self._size = (image_size, image_size)
         self._root = Path(root)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=1e-3)

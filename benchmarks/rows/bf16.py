@@ -18,7 +18,7 @@ from benchmarks.table import Row, Target
 from benchmarks.turns import alternate, ratio, side_by_side
 
 TARGET = Target(limit=1.3, bound="at least")
-STEPS = 10
+STEPS = 5
 
 
 def measure(bench: Bench) -> Iterator[Row]:

@@ -10,9 +10,9 @@ from statistics import median
 
 from benchmarks.bench import Bench
 from benchmarks.table import Row, Target
-from benchmarks.turns import TURNS
 
 TARGET = Target(limit=15, bound="under")
+RUNS = 3
 FEWER = ("data.layout.healthy_subjects=60", "data.layout.diseased_subjects=20")  # making all takes minutes
 
 
@@ -20,7 +20,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line, of the built-in scans, cache and store already there; a third of them unless at full size."""
     options = () if bench.full else FEWER
     _costs(bench, options)  # makes the scans, the cache and the store
-    found = [_costs(bench, options) for _ in range(TURNS)]
+    found = [_costs(bench, options) for _ in range(RUNS)]
     starts, ends = zip(*found, strict=True)
     yield Row(
         work="python train.py with one step: start to first step, last step to exit, figures, report and model in it",

@@ -22,7 +22,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             "trainer.precision=32-true",
         )
         yield Row(
-            work=f"an epoch of {model} through train.py, 1,000 scans of 128 px and 257 to validate",
+            work=f"an epoch of {model} through train.py, {bench.to_train_on()[1]:,} scans of 128 px, with validation",
             against="a bare PyTorch loop, tensors in memory, same validation",
             value=ratio(seconds["ours"], seconds["theirs"]),
             unit="times as long",

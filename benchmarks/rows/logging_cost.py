@@ -43,7 +43,7 @@ class Timed(EpochLogger):
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
-    cfg = composed("train", "data=folder", f"data.root={bench.jpegs()}", f"data.cache_dir={bench.cache}")
+    cfg = composed("train", "data=folder", f"data.root={bench.to_train_on()[0]}", f"data.cache_dir={bench.cache}")
     settle(cfg)
     datamodule = load_data(cfg.data, roles=("train", "val"))
     torch.manual_seed(cfg.seed)

@@ -12,7 +12,7 @@ from mriad.tasks.session import load_data
 
 TARGET = Target(limit=0.8, bound="under")
 SCANS = 100_000
-FEW = (1_000, 4_000)
+FEW = (1_000, 8_000)
 
 
 def measure(bench: Bench) -> Iterator[Row]:

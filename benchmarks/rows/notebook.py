@@ -20,7 +20,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
     seconds = duel(bench, NOTEBOOK, "model=ae")
     yield Row(
-        work="an epoch of ae on 1,000 JPEG of 512 px",
+        work=f"an epoch of ae on {bench.to_train_on()[1]:,} JPEG of 512 px",
         against="decoding and resizing every image in every epoch, plain Adam, fp32",
         value=ratio(seconds["theirs"], seconds["ours"]),
         unit="times faster",
