@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from mriad.metrics.pixel import pixel_metrics
+from mriad.scoring import Score
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.session import load_data
 
@@ -38,26 +40,33 @@ SHOWN = {"pixel_ap": "pixel AP", "dice_oracle": "Dice, oracle", "pointing": "pea
 def main(words: Sequence[str]) -> None:
     """Print a Markdown table."""
     options = [word for word in words if "=" in word]
-    checkpoints = [Checkpoint.load(Path(word)) for word in words if "=" not in word]
+    found = [measured(Checkpoint.load(Path(word)), options) for word in words if "=" not in word]
     print(f"| step | {' | '.join(SHOWN.values())} |\n|---|{'---|' * len(SHOWN)}")
-    for name, step in STEPS.items():
-        found = [measured(checkpoint, step, options) for checkpoint in checkpoints]
-        print(f"| {name} | {' | '.join(f'{np.mean([one[key] for one in found]):.3f}' for key in SHOWN)} |", flush=True)
+    for name in STEPS:
+        means = [np.mean([metrics[name][key] for metrics in found]) for key in SHOWN]
+        print(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
 
 
 @torch.inference_mode()
-def measured(checkpoint: Checkpoint, step: dict[str, Any], options: Sequence[str]) -> dict[str, float]:
-    """Pixel metrics of the val scans."""
+def measured(checkpoint: Checkpoint, options: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Pixel metrics of the val scans, by step."""
     config = deepcopy(checkpoint.config)
     config.merge_with(OmegaConf.from_dotlist(list(options)))
-    config.model.score.postprocess = [step] if step else []
     detector = replace(checkpoint, config=config).detector()
     data = load_data(config.data, roles=("val",), split=checkpoint.roles())
     rows = data.rows("val")
     rows = rows[data.cache.has_mask(rows)]
     rows = rows[data.cache.masks_of(rows).any(axis=(1, 2))]
-    maps = [detector.scan(x)[0] for x in data.images(rows).split(32)]
-    return pixel_metrics(torch.cat(maps).squeeze(1).numpy(), data.cache.masks_of(rows), threshold=0.5)
+    batches = data.images(rows).split(32)
+    maps = torch.cat([detector.anomaly_map(x).float() for x in batches])
+    inside = torch.cat([detector.score.mask(x) for x in batches])
+
+    def metrics(step: dict[str, Any]) -> dict[str, float]:
+        score: Score = instantiate(config.model.score, postprocess=[step] if step else [])
+        processed = score.postprocess(maps, inside).squeeze(1).numpy()
+        return pixel_metrics(processed, data.cache.masks_of(rows), threshold=0.5)
+
+    return {name: metrics(step) for name, step in STEPS.items()}
 
 
 if __name__ == "__main__":
