@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -24,11 +25,15 @@ class UNet(nn.Module):
         image_size: side of the input in pixels, a multiple of 2 ** len(widths).
         widths: channels at each level, from half the side downwards.
         depth: convolutions of each level on the way down; on the way up it has one.
+        prior: probability in (0, 1) that a pixel is given before anything is learned, by the bias behind the last
+            convolution (Lin et al. 2017, focal loss). Where few pixels are anomalous and the first guess is a half, the
+            first epochs teach every feature to say "healthy", and the strangest pixels all reach the same bound, where
+            no feature says it. None: no guess, for what is no logit.
         mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
             contrast, a lesion is not.
 
     Raises:
-        MriadError: if there is no level, a level has no convolution, or the size does not fit.
+        MriadError: if there is no level, a level has no convolution, the size does not fit, or the prior is none.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class UNet(nn.Module):
         image_size: int = 128,
         widths: Sequence[int] = (32, 64, 128, 256),
         depth: int = 2,
+        prior: float | None = None,
         mirror: bool = False,
     ) -> None:
         super().__init__()
@@ -44,6 +50,8 @@ class UNet(nn.Module):
         require_multiple(f"A U-Net of {len(widths)} levels", image_size, 2 ** len(widths))
         if not isinstance(depth, int) or depth < 1:
             raise MriadError(f"model.network.depth={depth} is no number of convolutions; give 1 or more.")
+        if prior is not None and not 0 < prior < 1:
+            raise MriadError(f"model.network.prior={prior} is no probability; choose one between 0 and 1, or null.")
         self._mirror = mirror
         levels = zip((8 if mirror else 4, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
@@ -53,6 +61,8 @@ class UNet(nn.Module):
         self.lift = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in itertools.pairwise(widths))
         self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
         self.last = nn.Conv2d(widths[0], 4, 1)
+        if prior is not None:
+            nn.init.constant_(self.last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:

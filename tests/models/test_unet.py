@@ -116,3 +116,15 @@ def test_it_learns_where_bright_squares_are():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 10
+
+
+def test_before_it_has_learned_it_gives_each_pixel_the_prior():
+    torch.manual_seed(0)
+    given = unet(prior=0.02)(torch.rand(4, 1, 16, 16)).sigmoid()
+    assert 0.01 < given.mean() < 0.04
+
+
+@pytest.mark.parametrize("prior", [0, 1, -0.1])
+def test_a_prior_is_a_probability(prior):
+    with pytest.raises(MriadError, match=rf"model\.network\.prior={prior} is no probability"):
+        unet(prior=prior)
