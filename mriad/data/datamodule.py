@@ -270,7 +270,9 @@ class MRIDataModule(LightningDataModule):
         Raises:
             MriadError: see ``labelled_rows``.
         """
-        return self._loader(self._train_on_device() or self._train(), shuffle=True, ranks=self._place()[1])
+        device = self._device()
+        train = self._train() if device is None else self._train_on(device)
+        return self._loader(train, shuffle=True, ranks=self._place()[1])
 
     def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
@@ -317,12 +319,9 @@ class MRIDataModule(LightningDataModule):
             anomalies=self._anomalies,
         )
 
-    def _train_on_device(self) -> DeviceTrainDataset | None:
-        if (device := self._device()) is None:
-            return None
-        rows = self.rows("train")
+    def _train_on(self, device: torch.device) -> DeviceTrainDataset:
         return DeviceTrainDataset(
-            slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
+            slices=self.cache, labels=self._labels(), rows=self.rows("train"), device=device, augment=self._augment
         )
 
     def _as_they_are(self, role: str) -> SliceDataset:

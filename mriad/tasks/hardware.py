@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -34,8 +34,7 @@ def settle(cfg: DictConfig) -> None:
     compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
     _choose(cfg, "compile", gpu and compiler)
     _choose(cfg, "data.on_device", gpu and not on_cpu and not OmegaConf.select(cfg, "data.num_workers"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    _choose(cfg, "data.num_workers", min(cores, _MOST_WORKERS) if gpu and not cfg.data.on_device else 0)
+    _choose(cfg, "data.num_workers", min(cpu_count(), _MOST_WORKERS) if gpu and not cfg.data.on_device else 0)
     if cfg.trainer.get("precision") == "auto":
         clips = cfg.trainer.get("gradient_clip_val") is not None
         unclippable = clips and OmegaConf.select(cfg, "model.optimizer.fused")

@@ -1,6 +1,8 @@
 import pytest
 import torch
+from hydra.utils import instantiate
 
+from benchmarks.bench import composed
 from mriad.errors import MriadError
 from mriad.models.unet import UNet
 
@@ -122,6 +124,11 @@ def test_before_it_has_learned_it_gives_each_pixel_the_prior():
     torch.manual_seed(0)
     given = unet(prior=0.02)(torch.rand(4, 1, 16, 16)).sigmoid()
     assert 0.01 < given.mean() < 0.04
+
+
+def test_the_segmenter_starts_from_a_prior():
+    detector = instantiate(composed("train", "model=synthetic_anomaly", "data.image_size=32").model)
+    assert detector.anomaly_map(torch.rand(4, 1, 32, 32)).mean() < 0.1
 
 
 @pytest.mark.parametrize("prior", [0, 1, -0.1])
