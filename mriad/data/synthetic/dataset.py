@@ -180,5 +180,6 @@ def _write(folder: Path, scan: Scan, patient: str, index: int) -> dict[str, obje
 
 
 def _available_cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+    from joblib import cpu_count  # takes a while, and the set is made once
+
+    return min(cpu_count(), 8)
