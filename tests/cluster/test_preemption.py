@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ SLURM = (
     "hydra.launcher.minutes=60",
     "hydra.launcher.memory_gb=2",
     "hydra.launcher.poll_seconds=1",
+    "hydra.launcher.array_parallelism=2",  # some must still wait when others have been disturbed
 )
 
 
@@ -105,9 +107,11 @@ class Sweep:
         return self.desk.wait_for(found, self._process)[0]
 
     def _signal(self, number, run):
-        # that the job cannot be altered now may be said when the signal has altered it already
         command = ["scancel", f"--signal={number}", run.data.tags["slurm.job"]]
-        subprocess.run(command, env=self._slurm | {"PATH": "/usr/bin:/bin"})
+        # a job may leave its node before scancel has its answer, which then tries again, first after five seconds and
+        # for a minute and a half: the other jobs would end meanwhile, and one that is requeued be signalled twice
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, env=self._slurm | {"PATH": "/usr/bin:/bin"}, timeout=4)
 
 
 @pytest.fixture(scope="module")
