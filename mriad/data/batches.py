@@ -142,7 +142,7 @@ class TrainDataset(Dataset[Batch]):
         """
         if self._anomalies is None:
             return {}
-        rows = self._rows[self._labels[self._rows] == 0]
+        rows = np.unique(self._rows[self._labels[self._rows] == 0])
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
         images, brains = self._slices.images[rows], np.stack([self._brain(row) for row in rows])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
@@ -199,11 +199,20 @@ def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:
     return torch.as_tensor(images).unsqueeze(1).float().div_(255.0)
 
 
-def mixed(healthy: NDArray[np.int64], labelled: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """Rows of an epoch: each healthy one once, the labelled ones in turn until they make up ``share`` of all.
+def mixed(
+    healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
+) -> NDArray[np.int64]:
+    """Rows of an epoch: the healthy ones in turn until they are ``least``, the labelled ones until they are ``share``.
 
-    Each labelled row is there at least once, and at most once more often than another.
+    Each row is there at least once, and at most once more often than another of its kind.
+
+    Args:
+        healthy: healthy rows.
+        labelled: anomalous rows with masks; may be none.
+        share: share of all rows that the labelled ones make up.
+        least: number of healthy rows at least; None for each once.
     """
+    healthy = np.resize(healthy, max(least or 0, len(healthy)))
     if len(labelled) == 0:
         return healthy
     wanted = round(share / (1 - share) * len(healthy))

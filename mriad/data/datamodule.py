@@ -62,6 +62,8 @@ class MRIDataModule(LightningDataModule):
         labelled_train: number of scans of the labelled pool that train with their masks, see ``labelled_rows``.
         labelled_share: share of an epoch's scans that they make up: they are repeated in turn, each at least once,
             beside every healthy scan once.
+        epoch_scans: healthy scans of an epoch at least: where there are fewer they are repeated in turn, augmented anew
+            each time; None for each once.
         labelled_pool: anomalous scans to set aside where the split's options leave it to the data set; the options
             read it, this module does not.
         drop_identical: count files of identical content once.
@@ -90,6 +92,7 @@ class MRIDataModule(LightningDataModule):
         anomalies: AnomalySource | None = None,
         labelled_train: int = 0,
         labelled_share: float = 0.2,
+        epoch_scans: int | None = None,
         labelled_pool: int = 0,
         drop_identical: bool = True,
         max_broken: float = 0.05,
@@ -107,6 +110,8 @@ class MRIDataModule(LightningDataModule):
             raise MriadError(f"data.labelled_train={labelled_train} is no number of scans; give 0 or more.")
         if not 0 < labelled_share < 1:
             raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
+        if epoch_scans is not None and (not isinstance(epoch_scans, int) or epoch_scans < 1):
+            raise MriadError(f"data.epoch_scans={epoch_scans} is no number of scans; give 1 or more, or null.")
         hindrances = {"anomalies": anomalies, "labelled_train": labelled_train, "num_workers": num_workers}
         if on_device and (hindrance := next((name for name, value in hindrances.items() if value), None)):
             raise MriadError(
@@ -121,6 +126,7 @@ class MRIDataModule(LightningDataModule):
         self._read_catalog = partial(layout, root=root, download=download)
         self._augment, self._anomalies = augment, anomalies
         self._labelled_train, self._labelled_share = labelled_train, labelled_share
+        self._epoch_scans = epoch_scans
         self._drop_identical = drop_identical
         self._max_broken = max_broken
         self._num_workers = num_workers or 0
@@ -314,15 +320,18 @@ class MRIDataModule(LightningDataModule):
         return TrainDataset(
             slices=self.cache,
             labels=self._labels(),
-            rows=mixed(self.rows("train"), self.labelled_rows(), self._labelled_share),
+            rows=self._epoch(),
             augment=self._augment,
             anomalies=self._anomalies,
         )
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
         return DeviceTrainDataset(
-            slices=self.cache, labels=self._labels(), rows=self.rows("train"), device=device, augment=self._augment
+            slices=self.cache, labels=self._labels(), rows=self._epoch(), device=device, augment=self._augment
         )
+
+    def _epoch(self) -> NDArray[np.int64]:
+        return mixed(self.rows("train"), self.labelled_rows(), share=self._labelled_share, least=self._epoch_scans)
 
     def _as_they_are(self, role: str) -> SliceDataset:
         return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())

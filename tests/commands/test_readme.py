@@ -32,7 +32,7 @@ from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun, users_envir
 
 pytestmark = pytest.mark.slow
 
-SMALLER = "data.image_size=32 trainer.max_epochs=1"
+SMALLER = "data.image_size=32 data.epoch_scans=null trainer.max_epochs=1"
 SMALLER_SET = "data.layout.healthy_subjects=24 data.layout.diseased_subjects=10 data.layout.slices_per_subject=2"
 ELSEWHERE = {"make train", "make test", "source .venv/bin/activate"}
 UI = "make ui"

@@ -52,6 +52,9 @@ class Corner:
         images[masks] = 0
         return images, masks
 
+    def examples(self, images, brains):
+        return {"corner": self(images, brains)}
+
 
 def train(slices: SliceCache, rows: list[int], **options: object) -> TrainDataset:
     return TrainDataset(slices=slices, labels=LABELS, rows=np.array(rows), **options)
@@ -160,7 +163,7 @@ def test_what_trains_leaves_the_cache_as_it_was(slices):
 
 @pytest.mark.parametrize(("healthy", "labelled", "share"), [(80, 5, 0.2), (100, 7, 0.5), (997, 100, 0.2), (30, 1, 0.1)])
 def test_labelled_scans_make_up_their_share_in_turn(healthy, labelled, share):
-    rows = mixed(np.arange(healthy), 1000 + np.arange(labelled), share)
+    rows = mixed(np.arange(healthy), 1000 + np.arange(labelled), share=share)
     assert (rows >= 1000).mean() == pytest.approx(share, abs=0.01)
     assert sorted(rows[rows < 1000]) == list(range(healthy))
     times = np.unique(rows[rows >= 1000], return_counts=True)[1]
@@ -169,13 +172,27 @@ def test_labelled_scans_make_up_their_share_in_turn(healthy, labelled, share):
 
 
 def test_more_labelled_scans_than_their_share_are_all_served_once():
-    rows = mixed(np.arange(10), 1000 + np.arange(50), 0.2)
+    rows = mixed(np.arange(10), 1000 + np.arange(50), share=0.2)
     assert sorted(rows) == [*range(10), *range(1000, 1050)]
 
 
 def test_without_labelled_scans_an_epoch_is_the_healthy_ones():
     healthy = np.arange(10)
-    np.testing.assert_array_equal(mixed(healthy, healthy[:0], 0.2), healthy)
+    np.testing.assert_array_equal(mixed(healthy, healthy[:0], share=0.2), healthy)
+
+
+@pytest.mark.parametrize(("least", "times"), [(25, {2, 3}), (10, {1}), (5, {1})])
+def test_few_healthy_scans_are_repeated_until_an_epoch_has_enough(least, times):
+    rows = mixed(np.arange(10), 1000 + np.arange(3), share=0.2, least=least)
+    healthy = rows[rows < 1000]
+    assert len(healthy) == max(least, 10)
+    assert set(np.unique(healthy, return_counts=True)[1]) == times
+    assert (rows >= 1000).mean() == pytest.approx(0.2, abs=0.04)
+
+
+def test_examples_show_a_repeated_slice_once(slices):
+    examples = train(slices, [0, 1, 0, 1], anomalies=Corner()).examples(4)
+    assert [len(images) for images, _ in examples.values()] == [2, 2]
 
 
 def test_ranks_have_each_scan_once_between_them(slices):

@@ -268,6 +268,13 @@ def test_labelled_scans_train_with_their_masks_in_their_share(labelled):
     assert (np.array(masked)[~is_labelled] == 0).all()
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+def test_an_epoch_has_as_many_scans_as_are_asked_for(module, on_device):
+    datamodule = module(epoch_scans=50, on_device=on_device)
+    rows = torch.cat([batch["row"] for batch in datamodule.train_dataloader()])
+    assert len(rows) == 50 and set(rows.tolist()) == set(datamodule.rows("train"))
+
+
 def test_labelled_scans_get_no_anomalies(labelled):
     datamodule = labelled(labelled_train=3, anomalies=Spot())
     for batch in datamodule.train_dataloader():
@@ -340,6 +347,8 @@ def test_a_pool_that_train_on_has_emptied_is_told(labelled):
         ({"labelled_train": 1.5}, r"labelled_train=1\.5 is no number of scans"),
         ({"labelled_share": 0}, "labelled_share=0 is no share"),
         ({"labelled_share": 1}, "labelled_share=1 is no share"),
+        ({"epoch_scans": 0}, "epoch_scans=0 is no number of scans"),
+        ({"epoch_scans": 0.5}, r"epoch_scans=0\.5 is no number of scans"),
     ],
 )
 def test_bad_numbers_of_labels_are_told(module, options, words):
