@@ -40,6 +40,8 @@ SHOWN = {"pixel_ap": "pixel AP", "dice_oracle": "Dice, oracle", "pointing": "pea
 def main(words: Sequence[str]) -> None:
     """Print a Markdown table."""
     options = [word for word in words if "=" in word]
+    if len(options) == len(words):
+        sys.exit("Give the paths of one or more checkpoints.")
     found = [measured(Checkpoint.load(Path(word)), options) for word in words if "=" not in word]
     print(f"| step | {' | '.join(SHOWN.values())} |\n|---|{'---|' * len(SHOWN)}")
     for name in STEPS:
@@ -53,6 +55,8 @@ def measured(checkpoint: Checkpoint, options: Sequence[str]) -> dict[str, dict[s
     config = deepcopy(checkpoint.config)
     config.merge_with(OmegaConf.from_dotlist(list(options)))
     detector = replace(checkpoint, config=config).detector()
+    if detector.score.atlas is not None:
+        sys.exit(f"{checkpoint.path} compares its maps with an atlas of other steps; train it with score.atlas=false.")
     data = load_data(config.data, roles=("val",), split=checkpoint.roles())
     rows = data.rows("val")
     rows = rows[data.cache.has_mask(rows)]

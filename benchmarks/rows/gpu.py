@@ -20,7 +20,7 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.rows.growth import slices
 from benchmarks.table import Row
 from mriad.data.batches import DeviceTrainDataset, TrainDataset, loader
-from mriad.tasks.hardware import compile_networks, settle
+from mriad.tasks.hardware import compiled, settle
 
 MODELS = ("ae", "vae", "vae_residual", "dae", "synthetic_anomaly")
 SIZES = (128, 224)
@@ -52,8 +52,6 @@ def measure(bench: Bench) -> Iterator[Row]:
 def through_lightning(cfg: DictConfig, folder: Path, count: int, *, epochs: int = EPOCHS) -> float:
     """Images a second of a training as the options have it, without its first epoch and without validation."""
     detector = instantiate(cfg.model)
-    if cfg.compile:
-        compile_networks(detector)
     clock = EpochStarts()
     trainer: Trainer = instantiate(
         cfg.trainer, callbacks=[clock], logger=False, max_epochs=epochs, enable_checkpointing=False,
@@ -70,10 +68,9 @@ def through_lightning(cfg: DictConfig, folder: Path, count: int, *, epochs: int 
         if cfg.data.on_device
         else TrainDataset(**scans, anomalies=instantiate(cfg.data.anomalies))
     )
-    trainer.fit(
-        detector,
-        loader(dataset, batch_size=cfg.data.batch_size, num_workers=cfg.data.num_workers, shuffle=True),
-    )
+    batches = loader(dataset, batch_size=cfg.data.batch_size, num_workers=cfg.data.num_workers, shuffle=True)
+    with compiled(detector, cfg.compile):
+        trainer.fit(detector, batches)
     return count * (epochs - 1) / (time.perf_counter() - clock.seconds[1])
 
 
@@ -81,8 +78,6 @@ def of_the_network(cfg: DictConfig, *, steps: int = 50) -> float:
     """Images a second of training steps on a batch that lies on the device."""
     device = torch.device("cuda" if cfg.trainer.accelerator == "gpu" else "cpu")
     detector = instantiate(cfg.model).to(device).train()
-    if cfg.compile:
-        compile_networks(detector)
     optimizer = detector.configure_optimizers()
     optimizer = optimizer["optimizer"] if isinstance(optimizer, dict) else optimizer
     images = torch.rand(cfg.data.batch_size, 1, cfg.data.image_size, cfg.data.image_size, device=device)
@@ -105,5 +100,6 @@ def of_the_network(cfg: DictConfig, *, steps: int = 50) -> float:
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    take(5)
-    return steps * len(images) / take(steps)
+    with compiled(detector, cfg.compile):
+        take(5)
+        return steps * len(images) / take(steps)

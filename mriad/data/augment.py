@@ -23,6 +23,12 @@ from mriad.errors import MriadError
 Slices = NDArray[np.uint8]  # (B, S, S)
 Masks = NDArray[np.bool_]  # (B, S, S)
 
+_AS_USUAL: dict[str, object] = {  # options of moving transforms
+    "border_mode": cv2.BORDER_CONSTANT,
+    "fill": 0,
+    "interpolation": cv2.INTER_LINEAR,
+}
+
 
 class Augment:
     """A chain of albumentations transforms, seeded from torch so that a seeded run repeats itself.
@@ -71,9 +77,19 @@ class Augment:
             MriadError: if a transform, or an option of it, is not known there.
         """
         for transform in self._transforms:
-            changed = _changed(transform, images).clamp(0.0, 1.0)
+            change = _changed.registry.get(type(transform), _unknown)  # a class made from a known one may do anything
+            changed = change(transform, images).clamp(0.0, 1.0)
             images = torch.where(batched.chance(images, transform.p), changed, images)
         return images
+
+    def runs_on_device(self) -> bool:
+        """Whether ``on_device`` knows all transforms and their options."""
+        with torch.random.fork_rng(devices=[]):
+            try:
+                self.on_device(torch.zeros(1, 1, 32, 32))
+            except MriadError:
+                return False
+        return True
 
 
 class RandomContrast(A.ImageOnlyTransform):
@@ -101,6 +117,10 @@ class RandomContrast(A.ImageOnlyTransform):
 @singledispatch
 def _changed(transform: A.BasicTransform, images: Tensor) -> Tensor:
     """All slices of a batch of tensors after one transform, whatever its ``p``."""
+    return _unknown(transform, images)
+
+
+def _unknown(transform: A.BasicTransform, images: Tensor) -> Tensor:
     raise MriadError(
         f"augment: there is no {type(transform).__name__} for slices on a device; drop it, or set data.on_device=false."
     )
@@ -113,7 +133,7 @@ def _(transform: A.HorizontalFlip, images: Tensor) -> Tensor:
 
 @_changed.register
 def _(transform: A.Affine, images: Tensor) -> Tensor:
-    _require(transform, fit_output=False, keep_ratio=False, balanced_scale=False, border_mode=0)
+    _require(transform, fit_output=False, keep_ratio=False, balanced_scale=False, **_AS_USUAL)
     shift = transform.translate_percent
     if shift is None:
         _require(transform, translate_px={"x": (0, 0), "y": (0, 0)})
@@ -123,7 +143,7 @@ def _(transform: A.Affine, images: Tensor) -> Tensor:
 
 @_changed.register
 def _(transform: A.ElasticTransform, images: Tensor) -> Tensor:
-    _require(transform, approximate=False, same_dxdy=False, noise_distribution="gaussian", border_mode=0)
+    _require(transform, approximate=False, same_dxdy=False, noise_distribution="gaussian", **_AS_USUAL)
     return batched.elastic(images, alpha=transform.alpha, sigma=transform.sigma)
 
 

@@ -17,7 +17,7 @@ from mriad.data.contrast import any_curve, monotone_curve
 
 Range = tuple[float, float]
 
-_CURVES = 2048  # of each kind, drawn once: drawing one takes longer than a network takes for a slice
+_CURVES = 512  # of each kind, drawn once: drawing one takes longer than a network takes for a slice
 
 
 def chance(images: Tensor, p: float) -> Tensor:
@@ -64,7 +64,7 @@ def elastic(images: Tensor, *, alpha: float, sigma: float) -> Tensor:
 
 def remapped(images: Tensor, *, reorder: float) -> Tensor:
     """Grey values through random curves of ``mriad.data.contrast``; a share ``reorder`` may change their order."""
-    curves = _curves().to(images.device)
+    curves = _curves(images.device)
     kind = chance(images, reorder).flatten().long()
     chosen = curves[kind, torch.randint(_CURVES, (len(images),), device=images.device)]
     level = images.flatten(1) * 255
@@ -160,8 +160,8 @@ def _smoothed(images: Tensor, taps: Tensor, border: str) -> Tensor:
 
 
 @cache
-def _curves() -> Tensor:
+def _curves(device: torch.device) -> Tensor:
     """(2, _CURVES, 256) new values of the grey values: by curves that keep the order of the tissues, and by any."""
     rng = np.random.default_rng(0)
     tables = [[kind(rng) for _ in range(_CURVES)] for kind in (monotone_curve, any_curve)]
-    return torch.from_numpy(np.array(tables)).float() / 255
+    return torch.from_numpy(np.array(tables)).float().to(device) / 255

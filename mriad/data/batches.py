@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NotRequired, Protocol, TypedDict
 
 import numpy as np
@@ -14,6 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from mriad.anatomy import brain_mask
 from mriad.data.augment import Augment
 from mriad.data.cache import SliceCache
+from mriad.errors import MriadError
+
+_COPIED = 1024  # slices that are copied to a device at a time
 
 
 class AnomalySource(Protocol):
@@ -190,8 +194,21 @@ class DeviceTrainDataset(Dataset[Batch]):
 
 
 def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -> Tensor:
-    """(n, S, S) uint8 slices of rows, on a device."""
-    return torch.from_numpy(slices.images[rows]).to(device)
+    """(n, S, S) uint8 slices of rows, on a device.
+
+    Raises:
+        MriadError: if it has no room for them.
+    """
+    shape = (len(rows), *slices.images.shape[1:])
+    try:
+        kept = torch.empty(shape, dtype=torch.uint8, device=device)
+    except torch.OutOfMemoryError:
+        raise MriadError(
+            f"{len(rows)} slices of {math.prod(shape) / 1e9:.1f} GB have no room on {device}; set data.on_device=false."
+        ) from None
+    for start in range(0, len(rows), _COPIED):
+        kept[start : start + _COPIED] = torch.from_numpy(slices.images[rows[start : start + _COPIED]])
+    return kept
 
 
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class MRIDataModule(LightningDataModule):
         drop_identical: count files of identical content once.
         max_broken: largest share of unreadable scans that are skipped with a warning instead of ending the run.
         batch_size: scans per batch.
-        num_workers: loader processes; None for none.
+        num_workers: loader processes of train; None for none. What is served as it is, is only read from the cache.
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
             anomalies and masks are made on the CPU and exclude it, as loader processes do.
 
@@ -112,6 +112,8 @@ class MRIDataModule(LightningDataModule):
             raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
         if epoch_scans is not None and (not isinstance(epoch_scans, int) or epoch_scans < 1):
             raise MriadError(f"data.epoch_scans={epoch_scans} is no number of scans; give 1 or more, or null.")
+        if on_device not in (None, False, True):
+            raise MriadError(f"data.on_device={on_device} is neither true nor false.")
         hindrances = {"anomalies": anomalies, "labelled_train": labelled_train, "num_workers": num_workers}
         if on_device and (hindrance := next((name for name, value in hindrances.items() if value), None)):
             raise MriadError(
@@ -357,4 +359,5 @@ class MRIDataModule(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(self, dataset: SliceDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
-        return loader(dataset, batch_size=self.batch_size, num_workers=self._num_workers, **options)
+        workers = self._num_workers if isinstance(dataset, TrainDataset) else 0
+        return loader(dataset, batch_size=self.batch_size, num_workers=workers, **options)

@@ -43,7 +43,7 @@ def processes_to_start(trainer: DictConfig) -> int:
         MriadError: if the options do not fit each other, the machine, or what srun or torchrun has started.
     """
     strategy, nodes = str(trainer.get("strategy", "auto")), trainer.get("num_nodes", 1)
-    devices = _devices(trainer)
+    devices = devices_per_node(trainer)
     if not strategy.startswith("ddp"):
         if devices * nodes > 1:
             raise MriadError(
@@ -122,8 +122,12 @@ def announce(run_id: str) -> None:
         (Path(folder) / "run").write_text(run_id)
 
 
-def _devices(trainer: DictConfig) -> int:
-    """Number of devices per node."""
+def devices_per_node(trainer: DictConfig) -> int:
+    """Number of devices that the options ``trainer`` ask for on each node.
+
+    Raises:
+        MriadError: if that is no number, or more than there are.
+    """
     wanted, accelerator = trainer.get("devices", "auto"), trainer.get("accelerator", "auto")
     gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     if wanted in (-1, "auto"):

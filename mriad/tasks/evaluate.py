@@ -35,7 +35,13 @@ from mriad.tracking.sweep import parent_run
 
 log = logging.getLogger(__name__)
 
-_OF_TRAINING = {"augment": None, "anomalies": None, "labelled_train": 0}  # options of data, and their absence
+_OF_TRAINING = {  # options of data, and their absence
+    "augment": None,
+    "anomalies": None,
+    "labelled_train": 0,
+    "on_device": None,
+    "num_workers": None,
+}
 
 
 def evaluate(cfg: DictConfig) -> float | None:

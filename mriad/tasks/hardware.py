@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+
+from mriad.errors import MriadError
+from mriad.tasks.devices import devices_per_node
 
 _MOST_WORKERS = 8
 _COMPILED = ("forward", "encode", "decode")  # what detectors call of their networks
@@ -20,21 +25,26 @@ def settle(cfg: DictConfig) -> None:
 
     - ``trainer.precision=auto``: bf16-mixed where the device is faster in it, else 32-true. Where the gradients of a
       fused optimizer are to be clipped it is 32-true: Lightning refuses the two together in mixed precision.
-    - ``compile=null``: on a GPU of a machine that has a compiler.
-    - ``data.on_device=null``: on a GPU, unless what trains is made on the CPU.
+    - ``compile=null``: where an optimizer trains on a GPU, and the machine has a compiler.
+    - ``data.on_device=null``: likewise, unless what trains is made on the CPU.
     - ``data.num_workers=null``: none on a CPU, where the slices are waited for by nobody else, and none where they are
-      on the device; else one per core, at most 8.
+      on the device; else the cores are shared by the devices, at most 8 for each.
 
     Args:
         cfg: the options of a training.
+
+    Raises:
+        MriadError: if ``compile`` is neither true nor false.
     """
     accelerator = cfg.trainer.get("accelerator", "auto")
-    gpu = uses_gpu(accelerator)
-    on_cpu = bool(OmegaConf.select(cfg, "data.anomalies") or OmegaConf.select(cfg, "data.labelled_train"))
-    compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
-    _choose(cfg, "compile", gpu and compiler)
-    _choose(cfg, "data.on_device", gpu and not on_cpu and not OmegaConf.select(cfg, "data.num_workers"))
-    _choose(cfg, "data.num_workers", min(cpu_count(), _MOST_WORKERS) if gpu and not cfg.data.on_device else 0)
+    gpu = uses_gpu(accelerator) and OmegaConf.select(cfg, "model.optimizer") is not None
+    if cfg.compile not in (None, False, True):
+        raise MriadError(f"compile={cfg.compile} is neither true nor false.")
+    _choose(cfg, "compile", gpu and any(shutil.which(name) for name in ("cc", "gcc", "clang")))
+    asked = OmegaConf.select(cfg, "data.num_workers")
+    _choose(cfg, "data.on_device", gpu and not asked and not _made_on_cpu(cfg.data))
+    workers = min(cpu_count() // devices_per_node(cfg.trainer), _MOST_WORKERS) if gpu else 0
+    _choose(cfg, "data.num_workers", 0 if cfg.data.on_device else workers)
     if cfg.trainer.get("precision") == "auto":
         clips = cfg.trainer.get("gradient_clip_val") is not None
         unclippable = clips and OmegaConf.select(cfg, "model.optimizer.fused")
@@ -46,12 +56,29 @@ def uses_gpu(accelerator: str) -> bool:
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
-def compile_networks(detector: nn.Module) -> None:
-    """Compile the networks of a detector where they are; its state is saved and loaded as before."""
-    for child in detector.children():
-        for name in _COMPILED:
-            if name in vars(type(child)):
-                setattr(child, name, torch.compile(getattr(child, name)))
+@contextmanager
+def compiled(detector: nn.Module, wanted: bool) -> Iterator[None]:
+    """Compile the networks of a detector for as long as it trains; its state is saved and loaded as before.
+
+    What torch cannot compile on this machine runs as it is, and torch warns.
+    """
+    networks = [child for child in detector.children() if wanted]
+    named = [(network, name) for network in networks for name in _COMPILED if name in vars(type(network))]
+    for network, name in named:
+        setattr(network, name, torch.compile(getattr(network, name)))
+    try:
+        with torch._dynamo.config.patch(suppress_errors=True):
+            yield
+    finally:
+        for network, name in named:
+            delattr(network, name)
+
+
+def _made_on_cpu(data: DictConfig) -> bool:
+    """Whether slices to train on cannot be made on a device."""
+    if data.get("anomalies") or data.get("labelled_train"):
+        return True
+    return bool(data.get("augment")) and not instantiate(data.augment).runs_on_device()
 
 
 def _choose(cfg: DictConfig, option: str, value: Any) -> None:

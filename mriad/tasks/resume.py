@@ -18,7 +18,8 @@ from mriad.tracking.sweep import parent_run, slurm_job
 
 _FIXED = ("data", "split", "augment", "anomalies", "score", "model", "experiment")
 _FIXED_VALUES = ("data.", "model.network.")
-_FREE_VALUES = ("data.root", "data.cache_dir", "data.num_workers", "data.batch_size")
+_OF_MACHINE = ("compile", "data.on_device", "data.num_workers")  # what this command leaves open is chosen anew
+_FREE_VALUES = ("data.root", "data.cache_dir", "data.batch_size", *_OF_MACHINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,8 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
         with open_dict(config):
             OmegaConf.update(config, name, OmegaConf.select(cfg, name), merge=False)
     with open_dict(config):
+        for name in _OF_MACHINE:
+            OmegaConf.update(config, name, OmegaConf.select(cfg, name))
         config.logger = cfg.logger
         config.callbacks.calibration.rule = config.threshold  # copies in a stored config, which is resolved
         config.model.score = config.score

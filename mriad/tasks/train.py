@@ -13,7 +13,7 @@ from mriad.models import Detector, FittedDetector
 from mriad.report import print_result, record_result, record_training
 from mriad.tasks.checkpoint import restore_best
 from mriad.tasks.devices import processes_to_start, run_on_devices
-from mriad.tasks.hardware import compile_networks, settle
+from mriad.tasks.hardware import compiled, settle
 from mriad.tasks.members import Members
 from mriad.tasks.resume import starting_point
 from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
@@ -79,9 +79,7 @@ def train(cfg: DictConfig) -> float | None:
             detector.fit_healthy(datamodule.fit_dataloader())
             checkpoint = folder / "best.ckpt"
         else:
-            if cfg.compile:
-                compile_networks(detector)
-            with stoppable(run, last_checkpoint(cfg)):
+            with stoppable(run, last_checkpoint(cfg)), compiled(detector, cfg.compile):
                 trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
             checkpoint = restore_best(trainer, detector, folder)
 

@@ -104,13 +104,16 @@ def test_a_resumed_training_equals_one_in_a_single_piece(terminal: Terminal, sma
 def test_a_finished_run_goes_on_with_more_epochs_and_new_choices(terminal: Terminal, small: Options) -> None:
     terminal.train(*small).ok()
     run = terminal.newest("training")
-    terminal.train(f"resume={run.id}", "trainer.max_epochs=4", "threshold=quantile", "threshold.q=0.9").ok()
+    terminal.train(
+        f"resume={run.id}", "trainer.max_epochs=4", "threshold=quantile", "threshold.q=0.9", "data.on_device=true"
+    ).ok()
     assert len(terminal.runs()) == 1
     assert run.status == "FINISHED"
     assert run.epochs("train/loss") == [0, 1, 2, 3]
     record = torch.load(run.checkpoint, weights_only=True)["mriad"]
     assert record["calibration"]["rule"] == "quantile"
     assert record["config"]["trainer"]["max_epochs"] == 4
+    assert record["config"]["data"]["on_device"] is True
     assert record["config"]["data"]["image_size"] == 32  # all that was not said again is as it was
 
 

@@ -18,7 +18,7 @@ LABELLED = ("data.labelled_train=3", "data.split.labelled=4")
 def tiny(small: tuple[str, ...]) -> tuple[str, ...]:
     """The options that make a quick training of a U-Net."""
     rest = [option for option in small if not option.startswith(("model.", "trainer."))]
-    return (*rest, "model.network.widths=[8,16]", "trainer.max_epochs=1")
+    return (*rest, "data.epoch_scans=null", "model.network.widths=[8,16]", "trainer.max_epochs=1")
 
 
 @pytest.fixture(scope="module", params=UNETS)

@@ -418,6 +418,7 @@ def test_images_are_what_the_loader_yields(module):
 
 def test_a_worker_process_yields_the_same_batches(module):
     here, there = module(), module(num_workers=1)
+    assert there.val_dataloader().num_workers == 0  # it only reads the cache
     for loader in ("train_dataloader", "val_dataloader"):
         torch.manual_seed(0)
         expected = list(getattr(here, loader)())

@@ -1,17 +1,23 @@
 import shutil
+from functools import partial
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from lightning import Trainer
 from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
 
+from benchmarks.bench import composed
+from mriad.errors import MriadError
 from mriad.tasks import hardware
-from mriad.tasks.hardware import compile_networks, settle, trains_faster_in_bf16
+from mriad.tasks.hardware import compiled, settle, trains_faster_in_bf16
 
 
 def training(**options):
     """The options of a training that ``settle`` looks at."""
     data = {"anomalies": None, "labelled_train": 0, "num_workers": None, "on_device": None}
-    defaults = {"trainer": {"accelerator": "auto"}, "compile": None, "data": data, "model": {}}
+    defaults = {"trainer": {"accelerator": "auto"}, "compile": None, "data": data, "model": {"optimizer": {}}}
     return OmegaConf.merge(defaults, options)
 
 
@@ -101,6 +107,42 @@ def test_what_was_chosen_is_left(gpu):
     assert choices(compile=False, data={"on_device": False, "num_workers": 0}) == (False, False, 0)
 
 
+def test_what_is_fitted_in_one_pass_needs_none_of_it(gpu):
+    assert choices(model={"optimizer": None}) == (False, False, 0)
+
+
+def test_devices_share_the_cores(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(hardware, "cpu_count", lambda: 6)
+    made = {"labelled_train": 5}
+    assert choices(data=made, trainer={"devices": 2}) == (True, False, 3)
+    assert choices(data=made, trainer={"devices": 1}) == (True, False, 6)
+
+
+def augmentation(name, **options):
+    transform = {"_target_": f"albumentations.{name}", **options}
+    return {"augment": {"_target_": "mriad.data.augment.Augment", "transforms": [transform]}}
+
+
+def test_slices_whose_augmentation_a_device_does_not_know_stay_off_it(gpu):
+    assert choices(data=augmentation("HorizontalFlip")) == (True, True, 0)
+    assert choices(data=augmentation("VerticalFlip")) == (True, False, 3)
+    assert choices(data=augmentation("Affine", fill=255)) == (True, False, 3)
+
+
+def test_asking_draws_no_random_number(gpu):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    settle(training(data=augmentation("RandomGamma")))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_is_neither_true_nor_false_is_told():
+    with pytest.raises(MriadError, match="compile=maybe is neither true nor false"):
+        settle(training(compile="maybe"))
+
+
 class Halves(torch.nn.Module):
     """A network whose parts are called by name."""
 
@@ -111,12 +153,67 @@ class Halves(torch.nn.Module):
     def encode(self, x):
         return self.inner(x)
 
+    def forward(self, x):
+        return self.encode(x).relu()
 
-def test_what_detectors_call_is_compiled_and_the_state_stays(monkeypatch):
-    compiled = []
-    monkeypatch.setattr(torch, "compile", lambda method: compiled.append(method.__name__) or method)
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Names of the operations of each graph that was compiled."""
+    found = []
+
+    def backend(graph, inputs):
+        found.append([node.name for node in graph.graph.nodes if node.op.startswith("call")])
+        return graph
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    return found
+
+
+def test_a_network_is_compiled_while_it_trains_and_no_longer(graphs):
     detector = torch.nn.Sequential(Halves(), torch.nn.Flatten())
-    state = detector.state_dict()
-    compile_networks(detector)
-    assert compiled == ["encode", "forward"]
-    assert detector.state_dict().keys() == state.keys()
+    state, x = detector.state_dict(), torch.rand(4, 2)
+    expected = detector(x)
+    with compiled(detector, True):
+        assert torch.equal(detector(x), expected)
+        assert detector.state_dict().keys() == state.keys()
+    assert graphs == [["linear", "relu"], ["flatten"]]
+    assert torch.equal(detector(x[:3]), expected[:3])
+    assert len(graphs) == 2 and vars(detector[0]).keys().isdisjoint({"forward", "encode"})
+
+
+def test_nothing_is_compiled_where_nobody_asks(graphs):
+    detector = torch.nn.Sequential(Halves())
+    with compiled(detector, False):
+        detector(torch.rand(4, 2))
+    assert graphs == []
+
+
+def test_what_cannot_be_compiled_runs_as_it_is(monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    detector, x = torch.nn.Sequential(Halves()), torch.rand(4, 2)
+    expected = detector(x)
+    with compiled(detector, True):
+        assert torch.equal(detector(x), expected)
+
+
+def test_a_compiled_detector_trains_as_another(graphs):
+    def trained(compile_it):
+        torch.manual_seed(0)
+        cfg = composed("train", "model=synthetic_anomaly", "data.image_size=32", "model.network.widths=[4,8]")
+        detector = instantiate(cfg.model)
+        images = torch.rand(8, 1, 32, 32)
+        batches = [{"image": images, "mask": (images > 0.9).float(), "label": torch.zeros(8), "row": torch.arange(8)}]
+        fit = Trainer(
+            accelerator="cpu", max_epochs=2, logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+        with compiled(detector, compile_it):
+            fit.fit(detector, DataLoader(batches, batch_size=None))
+        return torch.cat([weights.flatten() for weights in detector.parameters()])
+
+    expected = trained(False)
+    assert graphs == []
+    assert torch.allclose(trained(True), expected, atol=1e-5) and graphs
