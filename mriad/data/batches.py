@@ -229,7 +229,8 @@ def mixed(
         share: share of all rows that the labelled ones make up.
         least: number of healthy rows at least; None for each once.
     """
-    healthy = np.resize(healthy, max(least or 0, len(healthy)))
+    if least is not None and 0 < len(healthy) < least:
+        healthy = np.resize(healthy, least)
     if len(labelled) == 0:
         return healthy
     wanted = round(share / (1 - share) * len(healthy))

@@ -190,6 +190,10 @@ def test_few_healthy_scans_are_repeated_until_an_epoch_has_enough(least, times):
     assert (rows >= 1000).mean() == pytest.approx(0.2, abs=0.04)
 
 
+def test_no_healthy_scan_is_not_repeated():
+    assert len(mixed(np.arange(0), np.arange(0), share=0.2, least=25)) == 0
+
+
 def test_examples_show_a_repeated_slice_once(slices):
     examples = train(slices, [0, 1, 0, 1], anomalies=Corner()).examples(4)
     assert [len(images) for images, _ in examples.values()] == [2, 2]
