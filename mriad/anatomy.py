@@ -75,7 +75,7 @@ def _on_small_copy(
         small = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BOX))
     mask = find(small)
     if mask.shape != image.shape:
-        mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+        mask = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(np.bool_)
     return mask
 
 
