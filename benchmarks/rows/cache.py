@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from hydra.utils import instantiate
+from joblib import cpu_count
 from PIL import Image
 
 from benchmarks.bench import JPEG, Bench, composed
@@ -36,7 +36,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             SliceCache.open(Catalog.from_records(scans, root=root).with_content(), preprocess, folder=Path(folder))
 
     def decode() -> None:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(8, cpu_count())) as pool:
             for _ in pool.map(lambda file: np.asarray(Image.open(file).convert("L")), files):
                 pass
 

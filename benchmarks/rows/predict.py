@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
+from joblib import cpu_count
 from omegaconf import open_dict
 from PIL import Image
 
@@ -87,7 +88,7 @@ def _bare(checkpoint: Path, files: list[Path]) -> Callable[[], None]:
 
     @torch.inference_mode()
     def work() -> None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cpu_count()) as pool:
             for start in range(0, len(files), len(x)):
                 batch = files[start : start + len(x)]
                 list(pool.map(decode, batch))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from mriad.data.catalog import Catalog, content_hash, spacing_of
@@ -146,7 +147,7 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
             fingerprint = Fingerprint.of(decoded, head=box if preprocess.crop == "head" else None)
             return {"error": "", **fingerprint.as_record(), **geometry.as_record()}
 
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(max_workers=min(8, cpu_count())) as pool:
             facts = pd.DataFrame(pool.map(prepare, range(len(catalog))))
         for column in _FACTS:
             if column not in facts:

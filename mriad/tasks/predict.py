@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from joblib import cpu_count
 from omegaconf import DictConfig, ListConfig
 from PIL import Image
 from rich.console import Console
@@ -52,7 +53,7 @@ def predict(cfg: DictConfig) -> None:
 
     rows: list[dict[str, object]] = []
     console = Console()
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
         starts = range(0, len(files), cfg.batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
             batch = files[start : start + cfg.batch_size]

@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import configure_log, setup_globals
 from hydra.errors import HydraException
+from joblib import cpu_count
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from torch import distributed
@@ -95,7 +96,7 @@ class Team:
             "TORCHELASTIC_RUN_ID": "mriad",
             "TORCHELASTIC_USE_AGENT_STORE": True,
         }
-        cores = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)  # of this job
+        cores = int(os.environ.get("OMP_NUM_THREADS") or cpu_count())  # of this job
         threads = {"OMP_NUM_THREADS": str(max(1, cores // self._count))}
         told_them = {name: str(value) for name, value in place.items()} | {WORK: str(self._work), "PYTHONPATH": path}
         self._processes.append(
