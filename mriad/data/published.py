@@ -91,7 +91,7 @@ class PublishedMedIAnomaly:
         missing = {role: sum(name not in row_of.index for name in wanted) for role, wanted in names.items()}
         if any(missing.values()):
             told = ", ".join(f"{count} of {len(names[role])} for {role}" for role, count in missing.items() if count)
-            log.warning("Scans that %s names and that are not there: %s.", self.file, told)
+            log.warning("Scans that %s names and that are not there, or copies of one that is: %s.", self.file, told)
         rows = {role: row_of.index.isin(wanted) for role, wanted in names.items()}
         return _concatenate(table, [(role, pd.Index(row_of[chosen])) for role, chosen in rows.items()])
 

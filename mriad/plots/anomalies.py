@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mriad.plots.style import INK, LESION, SMALL, TEXT, TITLE, new_figure, show_scan
+from mriad.plots.page import Box, Page
+from mriad.plots.style import INK, LESION, SMALL, TITLE
 
 # Inches
 WIDTH = 10.0
@@ -36,11 +37,9 @@ def anomaly_examples(
     tall = panel * height / width
     total_width = max(names + count * (panel + GAP), 4.0)
     total_height = HEAD + len(rows) * (tall + GAP)
-    figure = new_figure(total_width, total_height, constrained=False)
-    inches = np.array([*figure.get_size_inches()] * 2)
-    edge = 2 * GAP / total_width
-    figure.text(edge, 1 - 0.1 / total_height, title, fontsize=TITLE, weight="bold", color=INK, va="top")
-    figure.legend(
+    page = Page(total_width, total_height)
+    page.write(2 * GAP, 0.1, title, size=TITLE, weight="bold")
+    page.figure.legend(
         [Line2D([], [], color=LESION, linewidth=1.5)],
         ["outline of the anomaly"],
         loc="upper right",
@@ -54,12 +53,9 @@ def anomaly_examples(
     )
     for row, (name, (images, masks)) in enumerate(rows.items()):
         top = HEAD + row * (tall + GAP)
-        middle = 1 - (top + tall / 2) / total_height
-        figure.text(edge, middle, name, fontsize=TEXT, color=INK, va="center")
+        page.write(2 * GAP, top + tall / 2, name, va="center")
         for column, (image, mask) in enumerate(zip(images, masks, strict=True)):
-            left = names + column * (panel + GAP)
-            ax = figure.add_axes(tuple(np.array([left, total_height - top - tall, panel, tall]) / inches))
-            show_scan(ax, image)
-            if mask.any():
-                ax.contour(mask.astype(float), levels=[0.5], colors=[LESION], linewidths=0.7)
-    return figure
+            box = Box(names + column * (panel + GAP), top, panel, tall)
+            page.scan(image, box)
+            page.outline(mask, box, linewidth=0.7)
+    return page.figure

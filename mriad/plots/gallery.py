@@ -6,25 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mriad.plots.overlay import overlay
-from mriad.plots.style import (
-    FAINT,
-    INK,
-    LESION,
-    MAP_COLOURS,
-    SMALL,
-    TEXT,
-    TITLE,
-    blank,
-    new_figure,
-    show_scan,
-)
+from mriad.plots.page import Box, Page
+from mriad.plots.style import FAINT, INK, LESION, MAP_COLOURS, SMALL, TITLE
 
 # Inches; at 150 pixels an inch the figure is 1,200 pixels wide.
 WIDTH = 8.0
@@ -80,41 +69,35 @@ def gallery(
     columns = ["original", "reconstruction", "anomaly map", "overlay"]
     if all(row.reconstruction is None for row in rows):
         columns.remove("reconstruction")
-    page = _Page.fit(sections, columns)
-    figure = new_figure(WIDTH, page.height, constrained=False)
-    _head(figure, title, map_scale, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
+    plan = _Plan.fit(sections, columns)
+    page = Page(WIDTH, plan.height)
+    _head(page, title, map_scale, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
 
     top = HEAD
     for heading, members in sections.items():
-        _text(figure, MARGIN, top + 0.04, heading if members else f"{heading}: none", size=TITLE, weight="bold")
+        page.write(MARGIN, top + 0.04, heading if members else f"{heading}: none", size=TITLE, weight="bold")
         if not members:
             top += EMPTY
             continue
-        for place in range(min(page.scans_per_line, len(members))):
+        for place in range(min(plan.scans_per_line, len(members))):
             for number, name in enumerate(columns):
-                centre = page.left(place, number) + page.panel / 2
-                _text(figure, centre, top + HEADING - 0.18, name, size=SMALL, colour=FAINT, ha="center")
+                centre = plan.left(place, number) + plan.panel / 2
+                page.write(centre, top + HEADING - 0.18, name, size=SMALL, colour=FAINT, ha="center")
         top += HEADING
         for index, row in enumerate(members):
-            place = index % page.scans_per_line
+            place = index % plan.scans_per_line
             if index and place == 0:
-                top += page.line
-            _text(
-                figure,
-                page.left(place, 0),
-                top + 0.06,
-                _shorten(row.title, page.scan_width, SMALL),
-                size=SMALL,
-            )
+                top += plan.line
+            page.write(plan.left(place, 0), top + 0.06, _shorten(row.title, plan.scan_width, SMALL), size=SMALL)
             for number, name in enumerate(columns):
-                ax = _axes(figure, page.left(place, number), top + CAPTION, page.panel, page.tall)
-                _panel(ax, name, row, map_scale=map_scale, pixel_threshold=pixel_threshold)
-        top += page.line + MARGIN
-    return figure
+                box = Box(plan.left(place, number), top + CAPTION, plan.panel, plan.tall)
+                _panel(page, name, row, box, map_scale=map_scale, pixel_threshold=pixel_threshold)
+        top += plan.line + MARGIN
+    return page.figure
 
 
 @dataclass(frozen=True)
-class _Page:
+class _Plan:
     """Where panels stand, in inches from the top left."""
 
     scans_per_line: int
@@ -124,7 +107,7 @@ class _Page:
     height: float
 
     @classmethod
-    def fit(cls, sections: Mapping[str, Sequence[GalleryRow]], columns: Sequence[str]) -> _Page:
+    def fit(cls, sections: Mapping[str, Sequence[GalleryRow]], columns: Sequence[str]) -> _Plan:
         scans_per_line = 2 if any(len(members) > 1 for members in sections.values()) else 1
         room = (WIDTH - 2 * MARGIN - (scans_per_line - 1) * GUTTER) / scans_per_line
         panel = min((room - (len(columns) - 1) * GAP) / len(columns), MAX_PANEL)
@@ -144,13 +127,12 @@ class _Page:
         return MARGIN + place * (self.scan_width + GUTTER) + column * (self.panel + GAP)
 
 
-def _head(
-    figure: Figure, title: str, map_scale: tuple[float, float], pixel_threshold: float, *, outlined: bool
-) -> None:
+def _head(page: Page, title: str, map_scale: tuple[float, float], pixel_threshold: float, *, outlined: bool) -> None:
     short = _shorten(title, WIDTH - 2 * MARGIN, TITLE + 2)
-    _text(figure, MARGIN, 0.12, short, size=TITLE + 2, weight="bold")
-    ax = _axes(figure, WIDTH - 3.3, 0.58, 3.0, 0.12)
-    bar = figure.colorbar(ScalarMappable(Normalize(*map_scale), MAP_COLOURS), cax=ax, orientation="horizontal")
+    page.write(MARGIN, 0.12, short, size=TITLE + 2, weight="bold")
+    ax = page.axes(Box(WIDTH - 3.3, 0.58, 3.0, 0.12))
+    colours = ScalarMappable(Normalize(*map_scale), MAP_COLOURS)
+    bar = page.figure.colorbar(colours, cax=ax, orientation="horizontal")
     bar.outline.set_visible(False)
     ax.tick_params(labelsize=SMALL, colors=INK, length=2)
     ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=3)
@@ -169,11 +151,11 @@ def _head(
     if outlined:
         keys.append(Line2D([], [], color=LESION, linewidth=1.5))
         names.append("outline of the true lesion")
-    figure.legend(
+    page.figure.legend(
         keys,
         names,
         loc="upper left",
-        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.55 / figure.get_figheight()),
+        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.55 / page.figure.get_figheight()),
         ncols=2,
         fontsize=SMALL,
         labelcolor=INK,
@@ -183,19 +165,19 @@ def _head(
     )
 
 
-def _panel(ax: Axes, name: str, row: GalleryRow, *, map_scale: tuple[float, float], pixel_threshold: float) -> None:
+def _panel(
+    page: Page, name: str, row: GalleryRow, box: Box, *, map_scale: tuple[float, float], pixel_threshold: float
+) -> None:
     if name == "original":
-        show_scan(ax, row.image)
+        page.scan(row.image, box)
     elif name == "anomaly map":
-        ax.imshow(row.anomaly_map, cmap=MAP_COLOURS, vmin=map_scale[0], vmax=map_scale[1])
+        page.picture(row.anomaly_map, box, cmap=MAP_COLOURS, vmin=map_scale[0], vmax=map_scale[1])
     elif name == "overlay":
-        blended = overlay(row.image, row.anomaly_map, map_scale=map_scale, pixel_threshold=pixel_threshold)
-        ax.imshow(blended)
-        if row.mask is not None and row.mask.any():
-            ax.contour(row.mask.astype(float), levels=[0.5], colors=[LESION], linewidths=0.9)
+        page.picture(overlay(row.image, row.anomaly_map, map_scale=map_scale, pixel_threshold=pixel_threshold), box)
+        if row.mask is not None:
+            page.outline(row.mask, box, linewidth=0.9)
     elif row.reconstruction is not None:
-        show_scan(ax, row.reconstruction)
-    blank(ax)
+        page.scan(row.reconstruction, box)
 
 
 def _has_lesion(row: GalleryRow) -> bool:
@@ -208,24 +190,3 @@ def _shorten(text: str, width: float, size: int) -> str:
         return text
     head = (room - 1) // 2
     return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
-
-
-def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Add axes whose box is given in inches from the top left."""
-    across, down = figure.get_size_inches()
-    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-
-
-def _text(
-    figure: Figure,
-    left: float,
-    top: float,
-    text: str,
-    *,
-    size: float = TEXT,
-    colour: str = INK,
-    weight: str = "normal",
-    ha: str = "left",
-) -> None:
-    across, down = figure.get_size_inches()
-    figure.text(left / across, 1 - top / down, text, fontsize=size, color=colour, weight=weight, ha=ha, va="top")

@@ -52,16 +52,3 @@ def finish(ax: Axes, *, title: str, x: str, y: str) -> None:
 def legend(ax: Axes, *, loc: Literal["best", "lower right"] = "best") -> None:
     """Name what is drawn, in the common look."""
     ax.legend(loc=loc, fontsize=SMALL, labelcolor=INK, framealpha=0.9, edgecolor="none")
-
-
-def show_scan(ax: Axes, image: np.ndarray) -> None:
-    """Draw an (H, W) scan in [0, 1], black at 0 and white at 1 whatever it holds."""
-    ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-    blank(ax)
-
-
-def blank(ax: Axes) -> None:
-    """Take ticks and frame off axes that hold an image."""
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)

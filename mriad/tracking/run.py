@@ -203,7 +203,8 @@ class Run:
         """Log figures as ``<folder>/<name>.png``."""
         for name, figure in figures.items():
             with self._artifact(f"{folder}/{name}.png") as file:
-                figure.savefig(file, dpi=150)
+                # as small as by default, in half the time
+                figure.savefig(file, dpi=150, pil_kwargs={"compress_level": 3})
 
     def log_table(self, table: pd.DataFrame, name: str) -> None:
         """Log a table as an artifact; ``name`` ends in .csv or .parquet."""

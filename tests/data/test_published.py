@@ -130,7 +130,7 @@ def test_published_medianomaly_counts_the_names_that_are_not_there(tmp_path, cap
     file, table = medianomaly(tmp_path, unknown=3)
     split = PublishedMedIAnomaly(file=file)(table)
     assert count(split, table, "train", 0) == 30
-    assert "3 of 33 for train" in caplog.text and "test" not in caplog.text.split("not there:")[1]
+    assert "3 of 33 for train" in caplog.text and "test" not in caplog.text.split("that is:")[1]
 
 
 @pytest.mark.parametrize("text", [None, "no json", "[]", '{"train": {"0": []}}'])

@@ -22,16 +22,19 @@ def scan(title="scan", *, strangest=1.0, lesion=False):
 
 
 def panels(figure):
-    return [ax for ax in figure.axes if ax.images]
+    return list(figure.axes[0].images)
+
+
+def outlines(figure):
+    return list(figure.axes[0].collections)
 
 
 def maps(figure):
-    images = [ax.images[0] for ax in panels(figure)]
-    return [image for image in images if image.get_cmap().name == "anomaly_map"]
+    return [image for image in panels(figure) if image.get_cmap().name == "anomaly_map"]
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def boxes_are_apart(boxes):
@@ -52,7 +55,7 @@ def test_every_map_is_drawn_on_the_one_scale_whatever_it_holds():
 def test_every_scan_is_gray_from_zero_to_one():
     dim = replace(scan(), image=np.full((16, 16), 0.2), reconstruction=np.full((16, 16), 0.3))
     figure = gallery({"True negatives": [dim]}, **SCALE)
-    gray = [ax.images[0] for ax in panels(figure) if ax.images[0].get_cmap().name == "gray"]
+    gray = [image for image in panels(figure) if image.get_cmap().name == "gray"]
     assert [image.get_clim() for image in gray] == [(0, 1), (0, 1)]
 
 
@@ -71,14 +74,17 @@ def test_scan_without_reconstruction_among_others_leaves_its_place_empty():
 
 def test_lesion_is_outlined_on_the_overlay_alone():
     figure = gallery({"True positives": [scan(lesion=True)], "True negatives": [scan()]}, **SCALE)
-    outlined = [ax for ax in panels(figure) if ax.collections]
-    assert len(outlined) == 1
-    assert outlined[0].images[0].get_array().shape == (16, 16, 3)
+    overlays = [image for image in panels(figure) if image.get_array().shape == (16, 16, 3)]
+    (outline,) = outlines(figure)
+    left, right, bottom, top = overlays[0].get_extent()
+    corners = np.concatenate([path.vertices for path in outline.get_paths()])
+    pixels = 16 * (corners - [left, top]) / [right - left, bottom - top]
+    np.testing.assert_allclose([pixels.min(axis=0), pixels.max(axis=0)], [[4, 4], [9, 9]])
 
 
 def test_mask_without_a_pixel_has_no_outline():
     figure = gallery({"True negatives": [replace(scan(), mask=np.zeros((16, 16), dtype=bool))]}, **SCALE)
-    assert not [ax for ax in panels(figure) if ax.collections]
+    assert not outlines(figure)
     assert len(figure.legends[0].get_texts()) == 1
 
 
@@ -96,8 +102,9 @@ def test_panels_and_texts_stand_apart_on_a_page_1200_pixels_wide(counts):
     figure = gallery(sections, **SCALE | {"title": "A LONG NAME OF A RUN " * 12})
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
-    boxes = [ax.get_tightbbox(renderer) for ax in figure.axes]
-    boxes += [text.get_window_extent(renderer) for text in figure.texts]
+    boxes = [image.get_window_extent(renderer) for image in panels(figure)]
+    boxes += [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+    boxes += [ax.get_tightbbox(renderer) for ax in figure.axes[1:]]
     boxes += [legend.get_window_extent(renderer) for legend in figure.legends]
     assert figure.bbox.width == 1200
     assert all(box.x0 >= 0 and box.x1 <= 1200 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
@@ -107,5 +114,5 @@ def test_panels_and_texts_stand_apart_on_a_page_1200_pixels_wide(counts):
 @pytest.mark.parametrize("threshold", [-1.0, 7.0])
 def test_threshold_off_the_scale_is_named_and_not_drawn_beside_the_bar(threshold):
     figure = gallery({"True negatives": [scan()]}, **SCALE | {"pixel_threshold": threshold})
-    assert not [line for ax in figure.axes for line in ax.lines]
+    assert len(figure.axes) == 2 and not figure.axes[1].lines
     assert figure.legends[0].get_texts()[0].get_text() == f"pixel threshold {threshold:.4g}"

@@ -12,7 +12,7 @@ class NoReconstruction(Detector):
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def titles_of(figure, outcome):
