@@ -40,7 +40,7 @@ def main() -> int:
             start = time.perf_counter()
             try:
                 found += [(name, row) for row in import_module(f"benchmarks.rows.{name}").measure(bench)]
-            except Exception:
+            except Exception:  # told at once and by the exit code; the other rows are measured all the same
                 failed = True
                 traceback.print_exc()
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)

@@ -84,7 +84,7 @@ class _Components:
         apart = np.pad(pixels, ((0, 0), (0, 1), (0, 0)))
         count, numbers = cv2.connectedComponents(apart.view(np.uint8).reshape(-1, apart.shape[2]), connectivity=8)
         labels = np.asarray(numbers, dtype=np.int32).reshape(apart.shape)
-        inside = np.flatnonzero(apart)  # five times as fast of booleans as of bytes
+        inside = np.flatnonzero(apart)  # of booleans, which takes a quarter of the time of bytes
         component = labels.ravel()[inside]
         scan = np.zeros(count, dtype=np.int64)
         scan[component] = inside // apart[0].size
