@@ -92,10 +92,8 @@ class SliceCache:
 
     def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
-        facts = self.facts.iloc[rows]
-        scan_pixels = facts["frame_height"] * facts["frame_width"] / facts["image_size"] ** 2
-        area = [np.nan if spacing is None else float(np.prod(spacing)) for spacing in facts["spacing"]]
-        return (scan_pixels * area).to_numpy(dtype=np.float32)
+        records = self.facts.iloc[rows][list(ScanGeometry.__dataclass_fields__)].to_dict("records")
+        return np.array([ScanGeometry(**record).pixel_area for record in records], dtype=np.float32)
 
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -91,6 +92,14 @@ class ScanGeometry:
         scan = np.full((self.height, self.width), fill, dtype=np.float32)
         scan[self.top : self.bottom, self.left : self.right] = frame[self._inside_frame]
         return scan
+
+    @property
+    def pixel_area(self) -> float:
+        """Area in mm2 that a pixel of the network's slice covers; NaN where the spacing is unknown."""
+        if self.spacing is None:
+            return math.nan
+        row, column = self.spacing
+        return self.frame_height * self.frame_width / self.image_size**2 * row * column
 
     def as_record(self) -> dict[str, object]:
         """The fields as plain values, for a table row."""
