@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mriad.data.catalog import Catalog, content_hash, spacing_of
 from mriad.data.decode import decode
 from mriad.data.fingerprint import THUMBNAIL_SIZE, Fingerprint, thumbnail
-from mriad.data.geometry import ScanGeometry
+from mriad.data.geometry import ScanGeometry, pixel_area
 from mriad.data.masks import OUTLINE_REFERENCE, read_mask
 from mriad.data.preprocess import Preprocess
 from mriad.errors import MriadError
@@ -92,8 +92,10 @@ class SliceCache:
 
     def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
-        records = self.facts.iloc[rows][list(ScanGeometry.__dataclass_fields__)].to_dict("records")
-        return np.array([ScanGeometry(**record).pixel_area for record in records], dtype=np.float32)
+        facts = self.facts.iloc[rows]
+        sizes = facts[["frame_height", "frame_width", "image_size"]].itertuples(index=False)
+        spacings = (None if np.ndim(spacing) == 0 else spacing for spacing in facts["spacing"])
+        return np.array([pixel_area(*size, spacing) for size, spacing in zip(sizes, spacings, strict=True)], np.float32)
 
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:

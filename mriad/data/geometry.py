@@ -96,10 +96,7 @@ class ScanGeometry:
     @property
     def pixel_area(self) -> float:
         """Area in mm2 that a pixel of the network's slice covers; NaN where the spacing is unknown."""
-        if self.spacing is None:
-            return math.nan
-        row, column = self.spacing
-        return self.frame_height * self.frame_width / self.image_size**2 * row * column
+        return pixel_area(self.frame_height, self.frame_width, self.image_size, self.spacing)
 
     def as_record(self) -> dict[str, object]:
         """The fields as plain values, for a table row."""
@@ -111,6 +108,14 @@ class ScanGeometry:
             slice(self.pad_top, self.pad_top + self.bottom - self.top),
             slice(self.pad_left, self.pad_left + self.right - self.left),
         )
+
+
+def pixel_area(frame_height: int, frame_width: int, image_size: int, spacing: tuple[float, float] | None) -> float:
+    """Area of a slice's pixel in mm2, of the fields of its ``ScanGeometry``; NaN where the spacing is unknown."""
+    if spacing is None:
+        return math.nan
+    row, column = spacing
+    return frame_height * frame_width / image_size**2 * row * column
 
 
 def _resize(image: NDArray[Level], shape: tuple[int, int]) -> NDArray[Level]:

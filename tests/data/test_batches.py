@@ -5,7 +5,6 @@ import torch
 
 from mriad.data.batches import SliceDataset, TrainDataset, loader, mixed
 from mriad.data.cache import SliceCache
-from mriad.data.geometry import ScanGeometry
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 SIDE = 8
@@ -18,7 +17,6 @@ def slices() -> SliceCache:
     masks[0, 0, 0] = masks[1, 0, -1] = 1
     facts = pd.DataFrame(
         {
-            **dict.fromkeys(ScanGeometry.__dataclass_fields__, 0),
             "mask_index": [-1, -1, -1, -1, 0, 1],
             "frame_height": 16,
             "frame_width": 24,
