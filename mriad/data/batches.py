@@ -36,19 +36,14 @@ class AnomalySource(Protocol):
         ...
 
 
-class Slices(TypedDict):
-    """What a detector scans: image (B, 1, S, S) float32 in [0, 1], pixel_area (B,) float32 in mm2, NaN where unknown.
+class ScanBatch(TypedDict):
+    """What a loader yields of scans as they are.
 
-    They are made by ``as_slices`` alone, for calibration, test, prediction and the served model.
+    image (B, 1, S, S) and pixel_area (B,), see ``as_slices``; label (B,) 0 or 1, row (B,) of the catalog.
     """
 
     image: Tensor
     pixel_area: Tensor
-
-
-class ScanBatch(Slices):
-    """What a loader yields of scans as they are: ``Slices``, label (B,) 0 or 1, row (B,) of the catalog."""
-
     label: Tensor
     row: Tensor
 
@@ -97,8 +92,13 @@ class SliceDataset(Dataset[ScanBatch]):
     def __getitems__(self, indices: list[int]) -> ScanBatch:
         rows = self._rows[indices]
         images = self._slices.images[rows] if self._kept is None else self._kept[indices]
-        seen = as_slices(images, self._pixel_area[indices])
-        return ScanBatch(**seen, label=torch.from_numpy(self._labels[rows]), row=torch.from_numpy(rows))
+        slices = as_slices(images, self._pixel_area[indices])
+        return ScanBatch(
+            image=slices["image"],
+            pixel_area=slices["pixel_area"],
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+        )
 
 
 class TrainDataset(Dataset[TrainBatch]):
@@ -228,15 +228,18 @@ def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -
     return kept
 
 
-def as_slices(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> Slices:
-    """Prepared slices as detectors scan them: the one way from preprocessing to a score.
+def as_slices(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Prepared slices as ``Detector.scan`` takes them: in calibration, test, prediction and the served model.
 
     Args:
         images: (B, S, S) uint8 slices.
         pixel_area: (B,) mm2 that a pixel of each covers (``ScanGeometry.pixel_area``), NaN where unknown.
+
+    Returns:
+        image (B, 1, S, S) float32 in [0, 1] and pixel_area (B,) float32, on the device of the images.
     """
     image = as_tensor(images)
-    return Slices(image=image, pixel_area=torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device))
+    return {"image": image, "pixel_area": torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device)}
 
 
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -21,7 +21,6 @@ from mriad.data.batches import (
     Batch,
     DeviceTrainDataset,
     SliceDataset,
-    Slices,
     TrainDataset,
     as_slices,
     loader,
@@ -261,8 +260,8 @@ class MRIDataModule(LightningDataModule):
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
         return self.slices(rows)["image"]
 
-    def slices(self, rows: NDArray[np.int64]) -> Slices:
-        """The given rows as a detector scans them, n at once."""
+    def slices(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The given rows as ``Detector.scan`` takes them, all at once."""
         return as_slices(self.cache.images[rows], self.cache.pixel_area(rows))
 
     def require(self, role: str, *, label: int | None = None) -> None:
