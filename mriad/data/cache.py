@@ -93,9 +93,12 @@ class SliceCache:
     def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
         facts = self.facts.iloc[rows]
-        sizes = facts[["frame_height", "frame_width", "image_size"]].itertuples(index=False)
-        spacings = (None if np.ndim(spacing) == 0 else spacing for spacing in facts["spacing"])
-        return np.array([pixel_area(*size, spacing) for size, spacing in zip(sizes, spacings, strict=True)], np.float32)
+        fields = zip(facts["frame_height"], facts["frame_width"], facts["image_size"], facts["spacing"], strict=True)
+        areas = [
+            pixel_area(height, width, size, None if np.ndim(spacing) == 0 else spacing)
+            for height, width, size, spacing in fields
+        ]
+        return np.array(areas, dtype=np.float32)
 
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:
