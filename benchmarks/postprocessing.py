@@ -61,13 +61,13 @@ def measured(checkpoint: Checkpoint, options: Sequence[str]) -> dict[str, dict[s
     rows = data.rows("val")
     rows = rows[data.cache.has_mask(rows)]
     rows = rows[data.cache.masks_of(rows).any(axis=(1, 2))]
-    batches = data.images(rows).split(32)
+    batches, areas = data.images(rows).split(32), torch.from_numpy(data.cache.pixel_area(rows))
     maps = torch.cat([detector.anomaly_map(x).float() for x in batches])
     inside = torch.cat([detector.score.mask(x) for x in batches])
 
     def metrics(step: dict[str, Any]) -> dict[str, float]:
         score: Score = instantiate(config.model.score, postprocess=[step] if step else [])
-        processed = score.postprocess(maps, inside).squeeze(1).numpy()
+        processed = score.postprocess(maps, inside, areas).squeeze(1).numpy()
         return pixel_metrics(processed, data.cache.masks_of(rows), threshold=0.5)
 
     return {name: metrics(step) for name, step in STEPS.items()}

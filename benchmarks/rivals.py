@@ -31,6 +31,7 @@ class BareLoop:
         """Take all train and val scans into memory."""
         self._batch_size = datamodule.batch_size
         self._train, self._val = (datamodule.images(datamodule.rows(role)) for role in ("train", "val"))
+        self._areas = torch.from_numpy(datamodule.cache.pixel_area(datamodule.rows("val")))
         self._labels = torch.from_numpy(datamodule.scans("val")["label"].to_numpy(dtype=np.int64, copy=True))
 
     def epoch(self) -> None:
@@ -43,10 +44,11 @@ class BareLoop:
         self._model.eval()
         losses, scores = [], []
         with torch.no_grad():
-            for x, labels in zip(self._val.split(self._batch_size), self._labels.split(self._batch_size), strict=True):
+            val = (part.split(self._batch_size) for part in (self._val, self._areas, self._labels))
+            for x, areas, labels in zip(*val, strict=True):
                 if (labels == 0).any():
                     losses.append(self._model.losses(x[labels == 0])["loss"].item())
-                scores.append(self._model.scan(x)[1])
+                scores.append(self._model.scan({"image": x, "pixel_area": areas})[1])
         roc_auc_score(self._labels.numpy(), torch.cat(scores).numpy())
 
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "ranks"),
-    ("anatomy", "errors", "geometry", "interrupts"),
+    ("anatomy", "disk", "errors", "geometry", "interrupts", "tables"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -19,6 +19,7 @@ from mriad.compare.scans import common_scans
 from mriad.compare.tables import as_markdown, print_comparison
 from mriad.errors import MriadError
 from mriad.metrics.bootstrap import RESAMPLES
+from mriad.tables import write_csv
 
 _FILES = {"Methods": "methods.csv", "Differences": "differences.csv", "Figure": "comparison.png"}
 _LEGEND = (
@@ -73,8 +74,8 @@ def _write(folder: Path, comparison: Comparison, table: pd.DataFrame) -> dict[st
     files = {name: folder / file for name, file in _FILES.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        table.to_csv(files["Methods"], index=False)
-        comparison.differences.to_csv(files["Differences"], index=False)
+        write_csv(table, files["Methods"])
+        write_csv(comparison.differences, files["Differences"])
         _figure(comparison).savefig(files["Figure"])
     except OSError as error:
         raise MriadError(

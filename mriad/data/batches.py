@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NotRequired, Protocol, TypedDict
+from typing import NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -36,21 +36,35 @@ class AnomalySource(Protocol):
         ...
 
 
-class Batch(TypedDict):
-    """What a loader yields.
+class ScanBatch(TypedDict):
+    """What a loader yields of scans as they are.
 
-    image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where scans are served as they
-    are, pixel_area (B,) float32 in mm2, NaN where unknown; where training has masks, mask (B, 1, S, S) float32 0 or 1.
+    image (B, 1, S, S) and pixel_area (B,), see ``as_slices``; label (B,) 0 or 1, row (B,) of the catalog.
+    """
+
+    image: Tensor
+    pixel_area: Tensor
+    label: Tensor
+    row: Tensor
+
+
+class TrainBatch(TypedDict):
+    """What a loader yields to train on.
+
+    image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where training has masks,
+    mask (B, 1, S, S) float32 0 or 1.
     """
 
     image: Tensor
     label: Tensor
     row: Tensor
-    pixel_area: NotRequired[Tensor]
     mask: NotRequired[Tensor]
 
 
-class SliceDataset(Dataset[Batch]):
+Batch: TypeAlias = ScanBatch | TrainBatch
+
+
+class SliceDataset(Dataset[ScanBatch]):
     """Slices of the given catalog rows as they are, fetched a batch at a time.
 
     Args:
@@ -75,17 +89,19 @@ class SliceDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def __getitems__(self, indices: list[int]) -> ScanBatch:
         rows = self._rows[indices]
-        return Batch(
-            image=as_tensor(self._slices.images[rows] if self._kept is None else self._kept[indices]),
+        images = self._slices.images[rows] if self._kept is None else self._kept[indices]
+        slices = as_slices(images, self._pixel_area[indices])
+        return ScanBatch(
+            image=slices["image"],
+            pixel_area=slices["pixel_area"],
             label=torch.from_numpy(self._labels[rows]),
             row=torch.from_numpy(rows),
-            pixel_area=torch.from_numpy(self._pixel_area[indices]),
         )
 
 
-class TrainDataset(Dataset[Batch]):
+class TrainDataset(Dataset[TrainBatch]):
     """Slices to train on: augmented, with masks where there is something to mask.
 
     Args:
@@ -115,7 +131,7 @@ class TrainDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def __getitems__(self, indices: list[int]) -> TrainBatch:
         rows = self._rows[indices]
         healthy = self._labels[rows] == 0
         images = self._slices.images[rows]
@@ -130,7 +146,8 @@ class TrainDataset(Dataset[Batch]):
             images = self._augment(images)
         if self._anomalies is not None:
             images[healthy], masks[healthy] = self._anomalies(images[healthy], masks[healthy])
-        batch = Batch(image=as_tensor(images), label=torch.from_numpy(self._labels[rows]), row=torch.from_numpy(rows))
+        label, row = torch.from_numpy(self._labels[rows]), torch.from_numpy(rows)
+        batch = TrainBatch(image=as_tensor(images), label=label, row=row)
         if self._has_masks:
             batch["mask"] = torch.from_numpy(masks).unsqueeze(1).float()
         return batch
@@ -158,7 +175,7 @@ class TrainDataset(Dataset[Batch]):
         return self._brains[row]
 
 
-class DeviceTrainDataset(Dataset[Batch]):
+class DeviceTrainDataset(Dataset[TrainBatch]):
     """Healthy slices to train on that are kept on a device, and augmented there.
 
     Args:
@@ -183,10 +200,10 @@ class DeviceTrainDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def __getitems__(self, indices: list[int]) -> TrainBatch:
         rows = self._rows[indices]
         images = as_tensor(self._kept[indices])
-        return Batch(
+        return TrainBatch(
             image=images if self._augment is None else self._augment.on_device(images),
             label=torch.from_numpy(self._labels[rows]),
             row=torch.from_numpy(rows),
@@ -209,6 +226,20 @@ def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -
     for start in range(0, len(rows), _COPIED):
         kept[start : start + _COPIED] = torch.from_numpy(slices.images[rows[start : start + _COPIED]])
     return kept
+
+
+def as_slices(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Prepared slices as ``Detector.scan`` takes them: in calibration, test, prediction and the served model.
+
+    Args:
+        images: (B, S, S) uint8 slices.
+        pixel_area: (B,) mm2 that a pixel of each covers (``ScanGeometry.pixel_area``), NaN where unknown.
+
+    Returns:
+        image (B, 1, S, S) float32 in [0, 1] and pixel_area (B,) float32, on the device of the images.
+    """
+    image = as_tensor(images)
+    return {"image": image, "pixel_area": torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device)}
 
 
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mriad.data.catalog import Catalog, content_hash, spacing_of
 from mriad.data.decode import decode
 from mriad.data.fingerprint import THUMBNAIL_SIZE, Fingerprint, thumbnail
-from mriad.data.geometry import ScanGeometry
+from mriad.data.geometry import ScanGeometry, pixel_area
 from mriad.data.masks import OUTLINE_REFERENCE, read_mask
 from mriad.data.preprocess import Preprocess
 from mriad.errors import MriadError
@@ -93,9 +93,12 @@ class SliceCache:
     def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
         facts = self.facts.iloc[rows]
-        scan_pixels = facts["frame_height"] * facts["frame_width"] / facts["image_size"] ** 2
-        area = [np.nan if spacing is None else float(np.prod(spacing)) for spacing in facts["spacing"]]
-        return (scan_pixels * area).to_numpy(dtype=np.float32)
+        fields = zip(facts["frame_height"], facts["frame_width"], facts["image_size"], facts["spacing"], strict=True)
+        areas = [
+            pixel_area(height, width, size, None if np.ndim(spacing) == 0 else spacing)
+            for height, width, size, spacing in fields
+        ]
+        return np.array(areas, dtype=np.float32)
 
 
 def _key(catalog: Catalog, preprocess: Preprocess) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from mriad.errors import MriadError
+from mriad.tables import printable
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Catalog:
         table["class"] = table["class"].where(table["class"] != "", natural_class)
 
         faults = {
+            "has a name that is no UTF-8; rename it": table["path"].map(printable) != table["path"],
             "has no path; name its file": table["path"] == "",
             "stands twice; list each scan once": table["path"].duplicated(),
             "has a label other than 0 (healthy) and 1 (anomalous); mend it": ~labels.isin([0, 1]),
@@ -89,7 +91,7 @@ class Catalog:
             faults[f"has an unknown {column}; use {words} or leave it empty"] = ~table[column].isin(legal)
         for fault, rows in faults.items():
             for row, path in table["path"][rows][:1].items():
-                raise MriadError(f"{path or f'Scan number {row}'} in {root} {fault}.")
+                raise MriadError(f"{printable(path) or f'Scan number {row}'} in {root} {fault}.")
         table = table.assign(label=labels.astype(int))[list(COLUMNS)]
         return cls(root=Path(root), table=table.sort_values("path", ignore_index=True))
 

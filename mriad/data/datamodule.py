@@ -22,7 +22,7 @@ from mriad.data.batches import (
     DeviceTrainDataset,
     SliceDataset,
     TrainDataset,
-    as_tensor,
+    as_slices,
     loader,
     mixed,
 )
@@ -258,7 +258,11 @@ class MRIDataModule(LightningDataModule):
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
-        return as_tensor(self.cache.images[rows])
+        return self.slices(rows)["image"]
+
+    def slices(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The given rows as ``Detector.scan`` takes them, all at once."""
+        return as_slices(self.cache.images[rows], self.cache.pixel_area(rows))
 
     def require(self, role: str, *, label: int | None = None) -> None:
         """Raise a MriadError if a role holds no scan (of ``label``), or train lacks labelled scans it shall have."""

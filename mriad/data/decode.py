@@ -48,7 +48,7 @@ def decode(file: Path) -> DecodedImage:
             if (frames := getattr(image, "n_frames", 1)) > 1:
                 raise MriadError(f"{file} holds {frames} frames; mriad reads single slices, split it first.")
             image.load()
-            return DecodedImage(levels=_grayscale(image), format=image.format or "", mode=image.mode)
+            return DecodedImage(levels=grayscale(image), format=image.format or "", mode=image.mode)
     except MriadError:
         raise
     except FileNotFoundError:
@@ -59,7 +59,8 @@ def decode(file: Path) -> DecodedImage:
         raise MriadError(f"{file} cannot be read ({error}); it may be truncated.") from None
 
 
-def _grayscale(image: Image.Image) -> Levels:
+def grayscale(image: Image.Image) -> Levels:
+    """(H, W) intensities of an image of any mode."""
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16, copy=False)
     if image.mode.startswith(("I", "F")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -92,6 +93,11 @@ class ScanGeometry:
         scan[self.top : self.bottom, self.left : self.right] = frame[self._inside_frame]
         return scan
 
+    @property
+    def pixel_area(self) -> float:
+        """Area in mm2 that a pixel of the network's slice covers; NaN where the spacing is unknown."""
+        return pixel_area(self.frame_height, self.frame_width, self.image_size, self.spacing)
+
     def as_record(self) -> dict[str, object]:
         """The fields as plain values, for a table row."""
         return asdict(self)
@@ -102,6 +108,14 @@ class ScanGeometry:
             slice(self.pad_top, self.pad_top + self.bottom - self.top),
             slice(self.pad_left, self.pad_left + self.right - self.left),
         )
+
+
+def pixel_area(frame_height: int, frame_width: int, image_size: int, spacing: tuple[float, float] | None) -> float:
+    """Area of a slice's pixel in mm2, of the fields of its ``ScanGeometry``; NaN where the spacing is unknown."""
+    if spacing is None:
+        return math.nan
+    row, column = spacing
+    return frame_height * frame_width / image_size**2 * row * column
 
 
 def _resize(image: NDArray[Level], shape: tuple[int, int]) -> NDArray[Level]:

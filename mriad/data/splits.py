@@ -14,6 +14,7 @@ from mriad.data.drawing import pool_groups, spread
 from mriad.data.grouping import BITS, MIRRORED, Grouping, View, groups
 from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
+from mriad.tables import unguarded
 
 HELD_OUT_BY = ("contrast", "plane")
 
@@ -171,7 +172,7 @@ class SplitFromCSV:
 
     def _read(self) -> pd.DataFrame:
         try:
-            listed = pd.read_csv(Path(self.file).expanduser(), dtype=str, keep_default_na=False)
+            listed = pd.read_csv(Path(self.file).expanduser(), dtype=str, keep_default_na=False).map(unguarded)
         except (OSError, ValueError) as error:  # pandas' and Unicode errors are ValueErrors
             reason = " ".join(str(getattr(error, "strerror", None) or error).split())
             raise MriadError(f"The split cannot be read from {self.file} ({reason}); set data.split.file.") from error

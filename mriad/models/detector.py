@@ -60,25 +60,25 @@ class Detector(LightningModule, ABC):
         """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count; all (B, 1, H, W)."""
         return self.score.pool(anomaly_map, mask)
 
-    def scan(self, x: Tensor, pixel_area: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def scan(self, slices: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Post-processed anomaly maps (B, 1, H, W) and anomaly scores (B,) of a batch, both float32.
 
         Args:
-            x: (B, 1, H, W) in [0, 1].
-            pixel_area: (B,) mm2 that a pixel of x covers, NaN where unknown; None if all are.
+            slices: what the scans were prepared to: 'image' (B, 1, H, W) in [0, 1] and 'pixel_area' (B,) mm2 that a
+                pixel of it covers, NaN where unknown.
         """
-        x = x.float()
+        x = slices["image"].float()
         mask = self.score.mask(x)
-        anomaly_map = self.masked_map(x, mask, pixel_area)
+        anomaly_map = self.masked_map(x, mask, slices["pixel_area"])
         return anomaly_map, self.image_score(x, anomaly_map, mask).float()
 
-    def masked_map(self, x: Tensor, mask: Tensor, pixel_area: Tensor | None = None) -> Tensor:
+    def masked_map(self, x: Tensor, mask: Tensor, pixel_area: Tensor) -> Tensor:
         """Post-processed anomaly maps of a batch, as ``scan`` gives them, inside a mask that is known already.
 
         Args:
             x: (B, 1, H, W) float32 in [0, 1].
             mask: (B, 1, H, W) what ``score.mask`` gives for x, which takes its time to find.
-            pixel_area: see ``scan``.
+            pixel_area: (B,) see ``scan``.
         """
         return self.score.postprocess(self._map(x, pixel_area).float(), mask, pixel_area)
 
@@ -91,7 +91,7 @@ class Detector(LightningModule, ABC):
         """Learn how strange healthy scans look, before scores are calibrated: fit the score's atlas, if it has one.
 
         Args:
-            healthy: batches of healthy val scans, as for a validation step, on the detector's device; it can be gone
+            healthy: batches of healthy val scans, as ``scan`` takes them, on the detector's device; it can be gone
                 through more than once.
 
         Raises:
@@ -106,9 +106,9 @@ class Detector(LightningModule, ABC):
         for batch in batches:
             x = batch["image"].float()
             mask = self.score.mask(x)
-            yield self.masked_map(x, mask, batch.get("pixel_area")), mask
+            yield self.masked_map(x, mask, batch["pixel_area"]), mask
 
-    def _map(self, x: Tensor, pixel_area: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, pixel_area: Tensor) -> Tensor:
         """``anomaly_map``, for a detector that has a use for the size of a pixel."""
         return self.anomaly_map(x)
 
@@ -128,7 +128,7 @@ class Detector(LightningModule, ABC):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
-        anomaly_map, score = self.scan(batch["image"], batch.get("pixel_area"))
+        anomaly_map, score = self.scan(batch)
         return Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -61,9 +61,9 @@ class Ensemble(FittedDetector):
 
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Mean rank of each pixel, (B, 1, H, W) in [0, 2], see ``HealthyRanks``."""
-        return self._map(x, None)
+        return self._map(x, x.new_full((len(x),), torch.nan))
 
-    def _map(self, x: Tensor, pixel_area: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, pixel_area: Tensor) -> Tensor:
         masks: dict[Any, Tensor] = {}  # members that ask for the same pixels share their mask
         ranked = []
         for member, ranks in self._members():

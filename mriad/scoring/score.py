@@ -97,7 +97,7 @@ class Score(nn.Module):
         """The pixels of x (B, 1, H, W) that count, likewise, boolean."""
         return erode(self._mask(x, self._foreground_level), self._erosion)
 
-    def postprocess(self, anomaly_map: Tensor, mask: Tensor, pixel_area: Tensor | None = None) -> Tensor:
+    def postprocess(self, anomaly_map: Tensor, mask: Tensor, pixel_area: Tensor) -> Tensor:
         """Set maps to 0 where no pixel counts, take all steps, and compare with the healthy atlas once it is fitted.
 
         Compared with the atlas, half of the healthy pixels are below 0. So that the air is not stranger than they are,
@@ -106,13 +106,11 @@ class Score(nn.Module):
         Args:
             anomaly_map: (B, 1, H, W).
             mask: (B, 1, H, W) boolean, the pixels that count.
-            pixel_area: (B,) mm2 that a pixel covers, NaN where unknown; None if all are.
+            pixel_area: (B,) mm2 that a pixel covers, NaN where unknown.
 
         Returns:
             (B, 1, H, W); outside the mask 0, or with a fitted atlas no more than anywhere inside.
         """
-        if pixel_area is None:
-            pixel_area = anomaly_map.new_full((len(anomaly_map),), torch.nan)
         anomaly_map = anomaly_map * mask
         for step in self._steps:
             anomaly_map = step(anomaly_map, mask, pixel_area) * mask

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from mriad.audit.audit import Audit
 from mriad.audit.terminal import print_audit
 from mriad.plots.audit import trivial_features
+from mriad.tables import write_csv
 from mriad.tasks.session import load_data, prepare
 
 
@@ -27,7 +28,7 @@ def audit(cfg: DictConfig) -> float | None:
     folder = prepare(cfg)
     found = Audit.of(load_data(cfg.data, roles=()))
     (folder / "audit.json").write_text(json.dumps(found.as_record(), indent=2))
-    found.features.to_csv(folder / "audit_features.csv", index=False)
+    write_csv(found.features, folder / "audit_features.csv")
     if not found.features.empty:
         trivial_features(found.features).savefig(folder / "audit.png")
     print_audit(found)

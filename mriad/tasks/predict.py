@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import glob
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import pandas as pd
 from joblib import cpu_count
-from omegaconf import DictConfig, ListConfig
-from PIL import Image
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from mriad.data.decode import IMAGE_SUFFIXES, DecodedImage, decode
-from mriad.data.layouts.files import image_files
-from mriad.data.levels import percentiles, rescaled
+from mriad.data.decode import DecodedImage, decode
 from mriad.errors import MriadError
-from mriad.plots import overlay
-from mriad.tasks.predictor import Prediction, Predictor, Prepared
+from mriad.tables import printable
+from mriad.tasks.inputs import ScanFile, find_scans
+from mriad.tasks.predictions import MapFolder, PredictionTable
+from mriad.tasks.predictor import Predictor, Prepared
 from mriad.tasks.session import prepare, trained
 
 log = logging.getLogger(__name__)
 
+Row: TypeAlias = dict[str, Any]
+
 
 def predict(cfg: DictConfig) -> None:
     """Write ``predictions.csv``: path, score, threshold, decision, error; and maps where asked.
+
+    A scan that cannot be read has an error and no score, one whose map cannot be written has both.
 
     Args:
         cfg: the composed ``conf/predict.yaml``.
@@ -38,109 +39,69 @@ def predict(cfg: DictConfig) -> None:
         MriadError: on bad input, or if not one scan could be read.
     """
     folder = prepare(cfg)
-    files = find_scans(cfg.input)
+    scans = find_scans(cfg.input)
     output = Path(cfg.output).expanduser()
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MriadError(f"The folder {output} cannot be made ({error.strerror}); choose another output.") from error
-    if not os.access(output, os.W_OK):
-        raise MriadError(f"The folder {output} cannot be written; choose another output.")
-    files = [file for file in files if output.absolute() not in file.absolute().parents]  # of an earlier prediction
     checkpoint, _ = trained(cfg, None, folder)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
-    base = Path(os.path.commonpath([file.absolute().parent for file in files]))
+    files = [scan.path for scan in scans]
+    maps = MapFolder(output, scans=files, predictor=predictor) if cfg.maps else None
 
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     console = Console()
-    with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
-        starts = range(0, len(files), cfg.batch_size)
+    with PredictionTable(output, scans=files) as table, ThreadPoolExecutor(max_workers=cpu_count()) as pool:
+        starts = range(0, len(scans), cfg.batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
-            batch = files[start : start + cfg.batch_size]
+            batch = scans[start : start + cfg.batch_size]
             read = list(pool.map(partial(_read, predictor=predictor), batch))
-            prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
-            predictions = iter(predictor(prepared) if prepared else [])
-            for file, scan in zip(batch, read, strict=True):
-                if isinstance(scan, MriadError):
-                    rows.append({"path": str(file), "error": str(scan)})
-                    continue
-                found = next(predictions)
-                rows.append({"path": str(file), "score": found.score, "decision": found.decision, "error": ""})
-                if cfg.maps:
-                    _write_map(output / "maps" / file.absolute().relative_to(base), scan[0], found, predictor)
-    table = pd.DataFrame(rows, columns=["path", "score", "threshold", "decision", "error"])
-    table["threshold"] = predictor.calibration.threshold
-    table["decision"] = table["decision"].astype("Int64")
-    table.to_csv(output / "predictions.csv", index=False)
-    _summarise(table, output, console)
+            found = _rows(batch, read, predictor, maps)
+            table.add(found)
+            rows += found
+    _summarise(rows, table.file, console)
 
 
-def find_scans(wanted: str | Sequence[str]) -> list[Path]:
-    """Image files that an input names.
-
-    Args:
-        wanted: a file, a folder (read with its sub-folders), a glob, or a list of these. A name that exists is taken
-            as it is, even if it holds brackets or stars.
-
-    Raises:
-        MriadError: if an entry matches nothing.
-    """
-    files: list[Path] = []
-    for entry in wanted if isinstance(wanted, list | tuple | ListConfig) else [wanted]:
-        if not str(entry).strip():
-            raise MriadError("input is empty; give a file, a folder or a glob.")
-        path = Path(str(entry)).expanduser()
-        if path.is_file():
-            files.append(path)
-        elif path.is_dir():
-            inside = image_files(path)
-            if not inside:
-                raise MriadError(
-                    f"There is no image in {path}; give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files."
-                )
-            files += inside
-        else:
-            matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-            images = [match for match in matches if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
-            if not images:
-                raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
-            files += images
-    if not files:
-        raise MriadError("The list input=[] names no scan; give a file, a folder, a glob or a list of them.")
-    return list(dict.fromkeys(files))
-
-
-def _read(file: Path, predictor: Predictor) -> tuple[DecodedImage, Prepared] | MriadError:
+def _read(scan: ScanFile, predictor: Predictor) -> tuple[DecodedImage, Prepared] | MriadError:
     try:
-        decoded = decode(file)
-        return decoded, predictor.prepare(decoded.levels)
+        decoded = decode(scan.path)
+        return decoded, predictor.prepare(decoded.levels, spacing=scan.spacing)
     except MriadError as error:
         return error
 
 
-def _write_map(target: Path, scan: DecodedImage, found: Prediction, predictor: Predictor) -> None:
-    """``<target>.map.tiff`` (float32) and ``<target>.overlay.png``, both at the scan's size."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    anomaly_map = found.map
-    Image.fromarray(anomaly_map).save(f"{target}.map.tiff")
-    low, high = percentiles(scan.levels, [0.5, 99.5])  # a 12-bit scan in a 16-bit file would be black
-    picture = overlay(
-        rescaled(scan.levels, low, high) / 255,
-        anomaly_map,
-        map_scale=predictor.calibration.map_scale,
-        pixel_threshold=predictor.calibration.pixel_threshold,
-    )
-    Image.fromarray(picture).save(f"{target}.overlay.png")
+def _rows(
+    batch: Sequence[ScanFile],
+    read: Sequence[tuple[DecodedImage, Prepared] | MriadError],
+    predictor: Predictor,
+    maps: MapFolder | None,
+) -> list[Row]:
+    """Rows of the table for a batch of scans, in its order; writes their maps where there is a folder for them."""
+    prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
+    predictions = iter(predictor(prepared) if prepared else [])
+    rows = []
+    for file, scan in zip(batch, read, strict=True):
+        row: Row = {"path": str(file.path), "threshold": predictor.calibration.threshold, "error": ""}
+        if isinstance(scan, MriadError):
+            row["error"] = str(scan)
+        else:
+            found = next(predictions)
+            row |= {"score": found.score, "decision": found.decision}
+            if maps is not None:
+                row["error"] = maps.write(file.path, scan[0].levels, found)
+        rows.append(row)
+    return rows
 
 
-def _summarise(table: pd.DataFrame, output: Path, console: Console) -> None:
-    broken = table[table["error"] != ""]
-    if len(broken) == len(table):
-        raise MriadError(f"None of {len(table)} scans could be read; the first: {broken['error'].iloc[0]}")
-    if len(broken):
-        log.warning("%d of %d scans could not be read:\n  %s", len(broken), len(table), "\n  ".join(broken["error"]))
+def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
+    scored = [row for row in rows if "score" in row]
+    broken = [printable(str(row["error"])) for row in rows if "score" not in row]
+    mapless = [printable(f"{row['path']}: {row['error']}") for row in scored if row["error"]]
+    if not scored:
+        raise MriadError(f"None of {len(rows)} scans could be read; the first: {broken[0]}")
+    if broken:
+        log.warning("%d of %d scans could not be read:\n  %s", len(broken), len(rows), "\n  ".join(broken))
+    if mapless:
+        log.warning("%d of %d scans are scored without a map:\n  %s", len(mapless), len(rows), "\n  ".join(mapless))
     console.print(
-        f"{len(table) - len(broken)} scans scored, {int(table['decision'].sum())} called anomalous "
-        f"(score above {table['threshold'].iloc[0]:.5g})."
+        f"{len(scored)} scans scored, {sum(row['decision'] == 1 for row in scored)} called anomalous "
+        f"(score above {scored[0]['threshold']:.5g})."
     )
-    console.print(f"[bold]Predictions[/bold] {output / 'predictions.csv'}", soft_wrap=True, highlight=False)
+    console.print(f"[bold]Predictions[/bold] {file}", soft_wrap=True, highlight=False)

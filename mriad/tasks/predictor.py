@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriad.data.batches import as_slices
 from mriad.data.geometry import ScanGeometry
 from mriad.data.levels import Levels
 from mriad.errors import MriadError
@@ -71,17 +72,21 @@ class Predictor:
             raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
         self._preprocess = checkpoint.preprocess()
 
-    def prepare(self, scan: Levels) -> Prepared:
-        """Crop, scale and resize one scan (H, W) of any size; may be called in several threads."""
+    def prepare(self, scan: Levels, *, spacing: tuple[float, float] | None) -> Prepared:
+        """Crop, scale and resize one scan (H, W) of any size; may be called in several threads.
+
+        Args:
+            spacing: millimetres per pixel of the scan, (row, column); None where unknown.
+        """
         image, geometry = self._preprocess(scan)
-        return Prepared(image=image, geometry=geometry)
+        return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
 
     @torch.inference_mode()
     def __call__(self, scans: Sequence[Prepared]) -> list[Prediction]:
         """Predict a batch of scans."""
-        slices = np.stack([scan.image for scan in scans])
-        x = torch.from_numpy(slices).unsqueeze(1).float().div_(255.0).to(self._detector.device)
-        maps, scores = (part.cpu().numpy() for part in self._detector.scan(x))
+        areas = np.array([scan.geometry.pixel_area for scan in scans], dtype=np.float32)
+        images = torch.from_numpy(np.stack([scan.image for scan in scans])).to(self._detector.device)
+        maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_slices(images, areas)))
         decisions = self.calibration.decide(scores)
         return [
             Prediction(score=float(score), decision=int(decision), slice_map=anomaly_map[0], geometry=scan.geometry)

@@ -30,7 +30,8 @@ _REQUIREMENTS = (
 def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> None:
     """Log the pyfunc model 'model' of a run.
 
-    It takes images (n, H, W) uint8 and returns ``score`` (n,), ``decision`` (n,) and ``map`` (n, H, W).
+    It takes images (n, H, W) and returns ``score`` (n,), ``decision`` (n,) and ``map`` (n, H, W). Its signature leaves
+    the type of the images open: MLflow would cast or refuse what ``mriad.data.arrays`` understands.
 
     Args:
         run: the run.
@@ -40,13 +41,12 @@ def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> 
     """
     import mlflow
     from mlflow.models.signature import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
     def tensor(dtype: Any, *shape: int, name: str | None = None) -> TensorSpec:
         return TensorSpec(np.dtype(dtype), (-1, *shape), name)
 
     signature = ModelSignature(
-        inputs=Schema([tensor(np.uint8, -1, -1)]),
         outputs=Schema(
             [
                 tensor(np.float64, name="score"),
@@ -54,6 +54,7 @@ def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> 
                 tensor(np.float32, -1, -1, name="map"),
             ]
         ),
+        params=ParamSchema([ParamSpec("spacing", "string", [], (-1,)), ParamSpec("dtype", "string", "")]),
     )
     source: dict[str, Any] = (
         {"artifacts": {"checkpoint": str(checkpoint)}}

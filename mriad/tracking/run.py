@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from mriad.errors import MriadError, told
+from mriad.tables import write_csv
 from mriad.tracking.spool import Sender, Spool
 from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away
 from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
@@ -210,7 +211,7 @@ class Run:
         """Log a table as an artifact; ``name`` ends in .csv or .parquet."""
         with self._artifact(name) as file:
             if file.suffix == ".csv":
-                table.to_csv(file, index=False)
+                write_csv(table, file)
             else:
                 table.to_parquet(file, index=False)
 

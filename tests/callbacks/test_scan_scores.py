@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from lightning import Trainer
+from slices import of_unknown_size
 from torch.utils.data import DataLoader
 
 from mriad.callbacks import ScanScores
@@ -33,7 +34,7 @@ def detector():
 def loader(rows, scale=10.0):
     def batch(part):
         image = torch.tensor(part).view(-1, 1, 1, 1).expand(-1, 1, 2, 2) / scale
-        return {"image": image, "label": torch.tensor([row % 2 for row in part]), "row": torch.tensor(part)}
+        return of_unknown_size(image) | {"label": torch.tensor([row % 2 for row in part]), "row": torch.tensor(part)}
 
     return DataLoader([batch(rows[:2]), batch(rows[2:])], batch_size=None)
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from lightning import LightningDataModule, Trainer
+from slices import of_unknown_size
 from torch.utils.data import DataLoader
 
 from mriad.callbacks import ScanScores, ThresholdCalibration
@@ -32,11 +33,12 @@ class Val(LightningDataModule):
         super().__init__()
         self.images, self.labels = images, labels
         self.groups = [f"p{row}" for row in range(len(labels))]
-        self.more = {}
+        self.pixel_area = torch.full((len(labels),), torch.nan)
 
     def _loader(self):
         rows = torch.arange(len(self.labels))
-        columns = {"image": self.images, "label": torch.tensor(self.labels), "row": rows, **self.more}
+        known = {"image": self.images, "pixel_area": self.pixel_area}
+        columns = known | {"label": torch.tensor(self.labels), "row": rows}
         parts = rows.split(3)
         return DataLoader([{name: values[part] for name, values in columns.items()} for part in parts], batch_size=None)
 
@@ -172,7 +174,7 @@ def test_calibration_with_an_atlas_is_on_what_a_test_and_a_prediction_give(many,
     assert found.pixel_threshold == pytest.approx(np.quantile(scores.maps[:32], 0.995), rel=1e-6)
 
     with torch.inference_mode():
-        maps, predicted = loaded.eval().scan(many.images)
+        maps, predicted = loaded.eval().scan(of_unknown_size(many.images))
     np.testing.assert_allclose(predicted.numpy(), calibrating.scores, rtol=1e-5)
     np.testing.assert_allclose(maps[:, 0].numpy(), calibrating.maps, rtol=1e-4, atol=1e-5)
 
@@ -209,7 +211,7 @@ def test_where_the_area_of_a_pixel_is_known_steps_get_it_in_both_passes(val):
     """Of the pixels above 0.25 those are kept whose scan has large pixels; the atlas sees no other."""
     val.images[:] = 0.0
     val.images[..., 2:4, 2:4] = 0.5
-    val.more = {"pixel_area": torch.tensor([2.0, torch.nan, 0.1, 2.0, 0.1, 2.0, 2.0, torch.nan])}
+    val.pixel_area = torch.tensor([2.0, torch.nan, 0.1, 2.0, 0.1, 2.0, 2.0, torch.nan])
     model = detector(atlas=True, postprocess=[SmallestComponent(area=3.5, threshold=0.25)])
     calibrating = ThresholdCalibration(rule=Youden())
     trainer(calibrating).validate(model, val, verbose=False)

@@ -18,7 +18,7 @@ def test_the_table_of_steps_has_the_val_metrics_of_each(ae: TrainedRun, capsys: 
     data = load_data(checkpoint.config.data, roles=("val",), split=checkpoint.roles())
     val = data.rows("val", 1)
     with torch.inference_mode():
-        maps = checkpoint.detector().scan(data.images(val))[0].squeeze(1).numpy()
+        maps = checkpoint.detector().scan(data.slices(val))[0].squeeze(1).numpy()
     found = pixel_metrics(maps, data.cache.masks_of(val), threshold=0.5)
     assert rows["none"] == [f"{found[name]:.3f}" for name in ("pixel_ap", "dice_oracle", "pointing")]
     assert rows["`Gaussian` of 2 pixels"] != rows["none"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning import Trainer, seed_everything
 from sklearn.metrics import roc_auc_score
+from slices import of_unknown_size
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -53,6 +54,7 @@ class MeanScan(FittedDetector, ReconstructionDetector):
 def scans(labels, brightness, first=0):
     return {
         "image": torch.tensor(brightness, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).clone(),
+        "pixel_area": torch.full((len(labels),), torch.nan),
         "label": torch.tensor(labels),
         "row": torch.arange(first, first + len(labels)),
     }
@@ -184,7 +186,7 @@ def test_the_score_is_pooled_from_the_map_after_post_processing():
     x = torch.zeros(1, 1, 4, 4)
     x[..., 0, 0] = 0.9
     x[..., 1, 1] = 0.01
-    anomaly_map, score = Brightness(score=Score(mask="foreground", pooling="mean")).scan(x)
+    anomaly_map, score = Brightness(score=Score(mask="foreground", pooling="mean")).scan(of_unknown_size(x))
     assert score.item() == pytest.approx(0.9)
     assert anomaly_map[0, 0, 1, 1] == 0
 
@@ -192,7 +194,7 @@ def test_the_score_is_pooled_from_the_map_after_post_processing():
 def test_a_residual_is_taken_in_float32():
     x = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     detector = Blur(score=Score(residual="l1"))
-    anomaly_map, score = detector.scan(x)
+    anomaly_map, score = detector.scan(of_unknown_size(x))
     assert anomaly_map.dtype == score.dtype == torch.float32
     torch.testing.assert_close(anomaly_map, (x - x.mean(dim=(2, 3), keepdim=True).bfloat16().float()).abs())
 
@@ -200,8 +202,8 @@ def test_a_residual_is_taken_in_float32():
 def test_scores_do_not_depend_on_batch_mates():
     detector = Blur(score=Score(residual="mse", blur=1.0))
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    together = detector.scan(x)[1]
-    torch.testing.assert_close(torch.cat([detector.scan(x[i : i + 1])[1] for i in range(3)]), together)
+    together = detector.scan(of_unknown_size(x))[1]
+    torch.testing.assert_close(torch.cat([detector.scan(of_unknown_size(x[i : i + 1]))[1] for i in range(3)]), together)
 
 
 def test_the_optimizer_gets_all_parameters_and_the_schedule_watches_val_loss():
@@ -293,7 +295,7 @@ def test_what_counts_of_a_scan_is_found_once(monkeypatch):
     detector, batches = Brightness(score=Score(mask="foreground")), [scans([0, 0], [0.0, 0.4])] * 3
     maps = list(detector.maps(batches))
     assert len(found) == 3
-    detector.scan(batches[0]["image"])
+    detector.scan(batches[0])
     assert len(found) == 4
     for anomaly_map, mask in maps:
         assert torch.equal(anomaly_map, batches[0]["image"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from slices import of_unknown_size
 
 from mriad.errors import MriadError
 from mriad.models import Ensemble, FittedDetector, Intensity
@@ -40,7 +41,9 @@ def ranks_of(values):
 
 def fitted(*members, healthy=None, **score):
     ensemble = Ensemble(members=list(members), score=Score(**score))
-    ensemble.fit_scale([{"image": part} for part in (random_scans(20, 0) if healthy is None else healthy).split(6)])
+    ensemble.fit_scale(
+        [of_unknown_size(part) for part in (random_scans(20, 0) if healthy is None else healthy).split(6)]
+    )
     return ensemble
 
 
@@ -108,10 +111,10 @@ def test_members_on_any_scale_have_an_equal_say():
 
 def test_ranks_do_not_depend_on_batch_mates():
     ensemble, x = fitted(Scaled(torch.exp), Scaled(torch.sqrt), pooling="max"), random_scans(5, 1)
-    together = ensemble.scan(x)
+    together = ensemble.scan(of_unknown_size(x))
     x[1:] *= 100
-    assert torch.equal(ensemble.scan(x)[0][:1], together[0][:1])
-    assert torch.equal(ensemble.scan(x[:1])[1], together[1][:1])
+    assert torch.equal(ensemble.scan(of_unknown_size(x))[0][:1], together[0][:1])
+    assert torch.equal(ensemble.scan(of_unknown_size(x[:1]))[1], together[1][:1])
 
 
 def test_only_pixels_that_count_for_a_member_are_ranked():
@@ -134,7 +137,7 @@ def test_a_member_keeps_its_own_post_processing_and_the_ensemble_has_its_own_sco
     )
     x = torch.full((2, 1, 32, 32), 0.1)
     x[..., 8:10, 8:10] = 1.0
-    maps, scores = ensemble.scan(x, torch.tensor([1.0, 100.0]))
+    maps, scores = ensemble.scan({"image": x, "pixel_area": torch.tensor([1.0, 100.0])})
     assert torch.equal(scores, maps.amax(dim=(1, 2, 3)))
     assert scores[0] < scores[1]
     assert torch.equal(maps[0, 0, 20:], maps[1, 0, 20:])
@@ -144,13 +147,13 @@ def test_the_strangest_pixel_is_found_though_all_members_are_beyond_what_they_kn
     ensemble = fitted(Scaled(lambda x: x), Scaled(torch.exp))
     x = torch.full((1, 1, 32, 32), 2.0)
     x[0, 0, 5, 7] = 2.5
-    assert int(ensemble.scan(x)[0].argmax()) == 5 * 32 + 7
+    assert int(ensemble.scan(of_unknown_size(x))[0].argmax()) == 5 * 32 + 7
 
 
 def test_an_atlas_of_the_ensemble_is_fitted_on_its_ranks():
     ensemble = fitted(Scaled(torch.exp), Scaled(torch.sqrt), atlas=True)
     assert ensemble.score.atlas.mean.mean().item() == pytest.approx(0.5, abs=0.01)
-    maps, _ = ensemble.scan(random_scans(20, 0))
+    maps, _ = ensemble.scan(of_unknown_size(random_scans(20, 0)))
     assert maps.mean().abs() < 0.05
 
 
@@ -159,7 +162,7 @@ def test_members_are_not_fitted_again_and_a_scan_asks_each_once():
     ensemble = fitted(*members)
     ensemble.fit_healthy(iter([]))
     before = [member.calls for member in members]
-    ensemble.scan(random_scans(4, 1))
+    ensemble.scan(of_unknown_size(random_scans(4, 1)))
     assert [member.calls for member in members] == [calls + 1 for calls in before]
 
 
@@ -168,11 +171,11 @@ def test_its_state_holds_all_that_it_needs():
         return Intensity(score=Score()), Intensity(polarity="dark", score=Score(atlas=True))
 
     bright, dark = members()
-    dark.fit_scale([{"image": random_scans(9, 3)}])
+    dark.fit_scale([of_unknown_size(random_scans(9, 3))])
     ensemble, x = fitted(bright, dark, pooling="max"), random_scans(4, 1)
     loaded = Ensemble(members=members(), score=Score(pooling="max"))
     loaded.load_state_dict(ensemble.state_dict())
-    for found, expected in zip(loaded.scan(x), ensemble.scan(x), strict=True):
+    for found, expected in zip(loaded.scan(of_unknown_size(x)), ensemble.scan(of_unknown_size(x)), strict=True):
         assert torch.equal(found, expected)
 
 
@@ -190,9 +193,9 @@ def test_members_that_ask_for_the_same_pixels_share_their_mask(monkeypatch):
     members = [Scaled(torch.exp, **options) for options in (same, same, other)]
     ensemble = fitted(*members)
     found.clear()
-    maps = ensemble.scan(random_scans(2, 1))[0]
+    maps = ensemble.scan(of_unknown_size(random_scans(2, 1)))[0]
     assert found == [ensemble.score, members[0].score, members[2].score]
-    alone = [fitted(member, member).scan(random_scans(2, 1))[0] for member in members]
+    alone = [fitted(member, member).scan(of_unknown_size(random_scans(2, 1)))[0] for member in members]
     torch.testing.assert_close(maps, torch.stack(alone).mean(dim=0))
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning import Trainer
+from slices import of_unknown_size
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -153,7 +154,7 @@ def test_weights_are_fetched_when_training_begins_and_never_again(hub, make):
     loaded = make(encoder(pretrained=True))
     loaded.load_state_dict(detector.state_dict())
     loaded.eval()
-    assert torch.equal(loaded.scan(x)[0], detector.eval().scan(x)[0])
+    assert torch.equal(loaded.scan(of_unknown_size(x))[0], detector.eval().scan(of_unknown_size(x))[0])
     if make is feature_ae:
         fit(loaded, x)  # goes on with what it has
     assert hub == ["pyramid"]
@@ -166,12 +167,12 @@ def test_without_pretraining_nothing_is_fetched(hub):
 
 def test_patchcore_points_at_a_planted_patch(hub):
     detector = patchcore()
-    detector.fit_healthy([{"image": part} for part in healthy_scans(24, 0).split(7)])
+    detector.fit_healthy([of_unknown_size(part) for part in healthy_scans(24, 0).split(7)])
     detector.eval()
     healthy, x = healthy_scans(6, 1), with_patch(healthy_scans(6, 1))
-    maps, scores = detector.scan(x)
+    maps, scores = detector.scan(of_unknown_size(x))
     assert all(points_at_the_patch(anomaly_map) for anomaly_map in maps)
-    assert scores.min() > 2 * detector.scan(healthy)[1].max()
+    assert scores.min() > 2 * detector.scan(of_unknown_size(healthy))[1].max()
 
 
 def test_patchcore_knows_the_patches_that_it_keeps(hub):
@@ -188,14 +189,14 @@ def test_patchcore_keeps_no_more_than_asked_and_loads_what_it_kept(hub):
     assert detector.memory.shape == (13, 24)
     loaded = patchcore(memory=13)
     loaded.load_state_dict(detector.state_dict())
-    assert torch.equal(loaded.scan(x)[0], detector.scan(x)[0])
+    assert torch.equal(loaded.scan(of_unknown_size(x))[0], detector.scan(of_unknown_size(x))[0])
 
 
 def test_patchcore_scores_do_not_depend_on_batch_mates(hub):
     detector, x = patchcore(), with_patch(healthy_scans(4, 1))
     detector.fit_healthy([{"image": healthy_scans(8, 0)}])
-    alone = torch.cat([detector.scan(one)[1] for one in x.split(1)])
-    torch.testing.assert_close(detector.scan(x)[1], alone)
+    alone = torch.cat([detector.scan(of_unknown_size(one))[1] for one in x.split(1)])
+    torch.testing.assert_close(detector.scan(of_unknown_size(x))[1], alone)
 
 
 def test_a_core_set_leaves_no_cluster_out():
@@ -212,8 +213,8 @@ def test_a_core_set_holds_each_point_once():
 
 def test_the_feature_autoencoder_points_at_a_planted_patch(hub):
     detector = fit(feature_ae(encoder(layers=[0])), healthy_scans(200, 0))
-    healthy, _ = detector.scan(healthy_scans(6, 1))
-    maps, _ = detector.scan(with_patch(healthy_scans(6, 1)))
+    healthy, _ = detector.scan(of_unknown_size(healthy_scans(6, 1)))
+    maps, _ = detector.scan(of_unknown_size(with_patch(healthy_scans(6, 1))))
     assert all(points_at_the_patch(anomaly_map, margin=4) for anomaly_map in maps)  # the window's reach
     assert maps.amax() > 1.5 * healthy.amax()
 
@@ -229,8 +230,8 @@ def test_any_size_of_scan_will_do(hub, size):
     x = healthy_scans(3, 0, size=size)
     detector = patchcore(encoder(layers=[1, 2]))
     detector.fit_healthy([{"image": x}])
-    assert detector.scan(x)[0].shape == x.shape
-    assert feature_ae(encoder(layers=[1])).eval().scan(x)[0].shape == x.shape
+    assert detector.scan(of_unknown_size(x))[0].shape == x.shape
+    assert feature_ae(encoder(layers=[1])).eval().scan(of_unknown_size(x))[0].shape == x.shape
 
 
 def test_an_unknown_network_is_told_in_a_sentence(hub):
@@ -270,7 +271,9 @@ def test_a_network_of_timm_serves_both():
     assert resnet.channels == [64, 64, 128]
     detector = patchcore(resnet, memory=1000)
     detector.fit_healthy([{"image": healthy_scans(16, 0)}])
-    assert all(points_at_the_patch(one) for one in detector.eval().scan(with_patch(healthy_scans(3, 1)))[0])
+    assert all(
+        points_at_the_patch(one) for one in detector.eval().scan(of_unknown_size(with_patch(healthy_scans(3, 1))))[0]
+    )
     assert feature_ae(resnet).losses(healthy_scans(3, 0))["loss"].isfinite()
 
 

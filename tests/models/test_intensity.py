@@ -1,5 +1,6 @@
 import pytest
 import torch
+from slices import of_unknown_size
 
 from mriad.errors import MriadError
 from mriad.models import FittedDetector, Intensity, ReconstructionDetector
@@ -21,7 +22,7 @@ def test_dark_polarity_turns_the_map_round(x):
 
 def test_the_score_is_pooled_over_the_mask_alone():
     x = torch.tensor([0.0, 0.2, 0.6, 0.0]).view(1, 1, 2, 2)
-    anomaly_map, score = Intensity(polarity="dark", score=Score(mask="foreground")).scan(x)
+    anomaly_map, score = Intensity(polarity="dark", score=Score(mask="foreground")).scan(of_unknown_size(x))
     torch.testing.assert_close(anomaly_map.flatten(), torch.tensor([0.0, 0.8, 0.4, 0.0]))
     assert score.item() == pytest.approx(0.6)
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from slices import of_unknown_size
 from torch.nn import functional as F
 
 from mriad.errors import MriadError
@@ -13,7 +14,7 @@ def random_scans(count, seed, *, size=16):
 
 def fitted(x, *, thumbnail=4, batch_size=3, **score):
     detector = Nearest(thumbnail=thumbnail, score=Score(**score))
-    detector.fit_healthy([{"image": part} for part in x.split(batch_size)])
+    detector.fit_healthy([of_unknown_size(part) for part in x.split(batch_size)])
     return detector
 
 
@@ -21,12 +22,12 @@ def test_the_score_is_the_euclidean_distance_to_the_nearest_thumbnail():
     train, x = random_scans(7, 0), random_scans(5, 1)
     small = [F.avg_pool2d(part, 4).flatten(1).double() for part in (train, x)]
     expected = (small[1][:, None] - small[0][None]).square().sum(dim=2).sqrt().amin(dim=1)
-    torch.testing.assert_close(fitted(train).scan(x)[1].double(), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(fitted(train).scan(of_unknown_size(x))[1].double(), expected, atol=1e-6, rtol=0)
 
 
 def test_a_train_scan_is_at_distance_0_exactly():
     train = random_scans(50, 0, size=64)
-    anomaly_map, score = fitted(train, thumbnail=16).scan(train)
+    anomaly_map, score = fitted(train, thumbnail=16).scan(of_unknown_size(train))
     assert score.max() == 0.0
     assert anomaly_map.max() == 0.0
 
@@ -66,20 +67,22 @@ def test_fine_edges_are_no_anomaly():
 
 def test_mask_and_pooling_have_no_part_in_the_score():
     train, x = random_scans(6, 0), random_scans(4, 1)
-    plain = fitted(train).scan(x)[1]
-    assert torch.equal(fitted(train, mask="foreground", pooling="max", foreground_level=0.9).scan(x)[1], plain)
+    plain = fitted(train).scan(of_unknown_size(x))[1]
+    assert torch.equal(
+        fitted(train, mask="foreground", pooling="max", foreground_level=0.9).scan(of_unknown_size(x))[1], plain
+    )
 
 
 def test_scores_do_not_depend_on_batch_mates():
     train, x = random_scans(60, 0), random_scans(5, 1)
     detector = fitted(train)
-    alone = torch.cat([detector.scan(x[i : i + 1])[1] for i in range(5)])
-    assert torch.equal(alone, detector.scan(x)[1])
+    alone = torch.cat([detector.scan(of_unknown_size(x[i : i + 1]))[1] for i in range(5)])
+    assert torch.equal(alone, detector.scan(of_unknown_size(x))[1])
 
 
 @pytest.mark.parametrize("size", [16, 23, 40])
 def test_any_size_of_scan_will_do(size):
-    anomaly_map, score = fitted(random_scans(4, 0, size=size)).scan(random_scans(2, 1, size=size))
+    anomaly_map, score = fitted(random_scans(4, 0, size=size)).scan(of_unknown_size(random_scans(2, 1, size=size)))
     assert anomaly_map.shape == (2, 1, size, size)
     assert (score > 0).all()
 
@@ -90,8 +93,8 @@ def test_a_saved_one_loads_whatever_the_number_of_train_scans(count):
     loaded = Nearest(thumbnail=4, score=Score())
     loaded.load_state_dict(detector.state_dict())
     assert loaded.thumbnails.shape == (count, 16)
-    assert torch.equal(loaded.scan(x)[0], detector.scan(x)[0])
-    assert torch.equal(loaded.scan(x)[1], detector.scan(x)[1])
+    assert torch.equal(loaded.scan(of_unknown_size(x))[0], detector.scan(of_unknown_size(x))[0])
+    assert torch.equal(loaded.scan(of_unknown_size(x))[1], detector.scan(of_unknown_size(x))[1])
 
 
 def test_thumbnails_of_another_side_do_not_load():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import decomposition
+from slices import of_unknown_size
 
 from mriad.errors import MriadError
 from mriad.models import PCA
@@ -18,7 +19,7 @@ def scans(count, *, seed=0, rank=3):
 
 
 def batches(x, size):
-    return [{"image": part} for part in x.split(size)]
+    return [of_unknown_size(part) for part in x.split(size)]
 
 
 def fitted(x, *, n_components=3, batch_size=8, **score):
@@ -84,7 +85,7 @@ def test_a_saved_one_scores_as_before():
     detector = fitted(scans(40))
     loaded = PCA(n_components=3, score=Score())
     loaded.load_state_dict(detector.state_dict())
-    assert torch.equal(loaded.scan(x)[0], detector.scan(x)[0])
+    assert torch.equal(loaded.scan(of_unknown_size(x))[0], detector.scan(of_unknown_size(x))[0])
 
 
 def test_another_number_of_components_does_not_load():

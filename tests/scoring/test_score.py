@@ -24,6 +24,9 @@ def test_a_fraction_must_be_a_share(fraction):
         Score(fraction=fraction)
 
 
+UNKNOWN = torch.tensor([torch.nan])  # area of a pixel, of any scan
+
+
 def test_a_blur_must_not_be_negative():
     with pytest.raises(MriadError, match=r"score\.blur"):
         Score(blur=-0.5)
@@ -80,14 +83,14 @@ def test_without_a_mask_the_map_stays_as_it_is():
     x = torch.rand(2, 1, 6, 6)
     raw = torch.rand(2, 1, 6, 6)
     score = Score(blur=3.0)
-    assert torch.equal(score.postprocess(raw, score.mask(x)), raw)
+    assert torch.equal(score.postprocess(raw, score.mask(x), UNKNOWN), raw)
 
 
 def test_outside_the_mask_the_map_is_0():
     x = torch.zeros(1, 1, 6, 6)
     x[..., :3] = 0.5
     score = Score(mask="foreground")
-    assert torch.equal(score.postprocess(torch.ones(1, 1, 6, 6), score.mask(x)), (x > 0.05).float())
+    assert torch.equal(score.postprocess(torch.ones(1, 1, 6, 6), score.mask(x), UNKNOWN), (x > 0.05).float())
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -115,13 +118,13 @@ def test_maps_and_scores_do_not_depend_on_batch_mates(mask, pooling):
     x, raw = torch.rand(3, 1, 8, 8, generator=generator), torch.rand(3, 1, 8, 8, generator=generator)
     x[1] = 0.0
     mask_of_all = score.mask(x)
-    maps = score.postprocess(raw, mask_of_all)
+    maps = score.postprocess(raw, mask_of_all, UNKNOWN)
     scores = score.pool(maps, mask_of_all)
     for index in range(3):
         one = slice(index, index + 1)
         mask_of_one = score.mask(x[one])
         assert torch.equal(mask_of_one, mask_of_all[one])
-        alone = score.postprocess(raw[one], mask_of_one)
+        alone = score.postprocess(raw[one], mask_of_one, UNKNOWN)
         torch.testing.assert_close(alone, maps[one])
         torch.testing.assert_close(score.pool(alone, mask_of_one), scores[one])
 
@@ -140,7 +143,7 @@ def lesion_and_specks():
 def test_steps_are_taken_one_after_the_other_inside_the_mask():
     x, raw = lesion_and_specks()
     score = Score(mask="foreground", postprocess=[Median(size=3), SmallestComponent(area=20, threshold=0.5)])
-    found = score.postprocess(raw, score.mask(x))
+    found = score.postprocess(raw, score.mask(x), UNKNOWN)
     assert found[..., 9:13, 9:13].min() == 1
     assert found[..., 20, 20] == 0  # the median
     assert found[..., 13:19, 26].unique().tolist() == [0.5]  # two columns are inside: less than 20 pixels
@@ -150,15 +153,15 @@ def test_steps_are_taken_one_after_the_other_inside_the_mask():
 def test_what_a_step_does_outside_the_mask_is_dropped():
     x, raw = lesion_and_specks()
     score = Score(mask="foreground", postprocess=[lambda maps, masks, pixel_area: maps + 1])
-    assert torch.equal(score.postprocess(raw, score.mask(x)) > 0, x > 0.05)
+    assert torch.equal(score.postprocess(raw, score.mask(x), UNKNOWN) > 0, x > 0.05)
 
 
 def test_steps_know_the_area_of_a_pixel():
     x, raw = lesion_and_specks()
     score = Score(mask="foreground", postprocess=[SmallestComponent(area=30, threshold=0.5)])
-    areas = (None, torch.tensor([torch.nan]), torch.tensor([0.5]), torch.tensor([30.0]))
+    areas = (torch.tensor([torch.nan]), torch.tensor([0.5]), torch.tensor([30.0]))
     kept = [int((score.postprocess(raw, score.mask(x), area) > 0.5).sum()) for area in areas]
-    assert kept == [36, 36, 0, 36 + 1 + 16]
+    assert kept == [36, 0, 36 + 1 + 16]
 
 
 def test_erosion_takes_the_edge_off_map_and_score():
@@ -166,7 +169,7 @@ def test_erosion_takes_the_edge_off_map_and_score():
     score = Score(mask="foreground", erosion=2, pooling="mean")
     mask = score.mask(x)
     assert mask.sum() == 20 * 20
-    found = score.postprocess(raw, mask)
+    found = score.postprocess(raw, mask, UNKNOWN)
     assert found[..., 26:].max() == 0
     assert score.pool(found, mask).item() == pytest.approx(37 / 400)
 
@@ -174,7 +177,7 @@ def test_erosion_takes_the_edge_off_map_and_score():
 def test_an_atlas_that_is_not_fitted_changes_nothing():
     x, raw = lesion_and_specks()
     plain, score = Score(mask="foreground"), Score(mask="foreground", atlas=True)
-    assert torch.equal(score.postprocess(raw, score.mask(x)), plain.postprocess(raw, plain.mask(x)))
+    assert torch.equal(score.postprocess(raw, score.mask(x), UNKNOWN), plain.postprocess(raw, plain.mask(x), UNKNOWN))
 
 
 def test_a_fitted_atlas_gives_standard_deviations_inside_the_mask_after_all_steps():
@@ -183,8 +186,8 @@ def test_a_fitted_atlas_gives_standard_deviations_inside_the_mask_after_all_step
     mask = score.mask(x)
     healthy = 0.2 + 0.1 * torch.randn(50, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     score.atlas.fit([(healthy, torch.ones_like(healthy, dtype=torch.bool))])
-    found = score.postprocess(raw, mask)
-    plain = Score(mask="foreground", postprocess=[Median(size=3)]).postprocess(raw, mask)
+    found = score.postprocess(raw, mask, UNKNOWN)
+    plain = Score(mask="foreground", postprocess=[Median(size=3)]).postprocess(raw, mask, UNKNOWN)
     assert torch.equal(found[mask], score.atlas(plain)[mask])
     assert found[..., 9:13, 9:13].mean().item() == pytest.approx(8, rel=0.1)
     assert found[..., 20, 20].item() == pytest.approx(-2, rel=0.3)
@@ -199,12 +202,12 @@ def test_with_an_atlas_the_air_is_never_stranger_than_a_calm_brain():
     x[2] = 0.0  # nothing counts
     raw = torch.stack([torch.full((1, 8, 8), value) for value in (0.2, -5.0, 0.2)])
     mask = score.mask(x)
-    found = score.postprocess(raw, mask)
+    found = score.postprocess(raw, mask, UNKNOWN)
     outside = [scan[~inside].unique() for scan, inside in zip(found, mask, strict=True)]
     assert [len(values) for values in outside] == [1, 1, 1]
     assert outside[0] == outside[2] < found[0][mask[0]].min() < 0  # as in other scans
     assert outside[1] == found[1][mask[1]].min() < outside[0]
-    assert torch.equal(score.postprocess(raw[:1], mask[:1]), found[:1])
+    assert torch.equal(score.postprocess(raw[:1], mask[:1], UNKNOWN), found[:1])
 
 
 def test_only_a_score_with_an_atlas_has_something_to_save():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
-from mriad.data.catalog import COLUMNS, Catalog
+from mriad.data.catalog import COLUMNS, Catalog, spacing_of
 from mriad.data.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
 
@@ -27,10 +28,28 @@ def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
 
 
 def read_manifest(file: Path, *, root: str | Path | None = None) -> Catalog:
-    """Catalog of the scans in a CSV file: UTF-8, commas, one header line with names out of ``COLUMNS``.
+    """Catalog of the scans in a CSV file, see ``listed_scans``; ``path`` and ``label`` are required.
 
-    ``path`` and ``label`` are required. Files are absolute, or relative to ``root`` or to the folder of
-    the CSV file: whichever holds the first one. Spaces around an entry and empty lines do not count.
+    Raises:
+        MriadError: naming the line, if the header or a row is wrong or a file it names does not exist.
+    """
+    folder, records = listed_scans(file, root=root)
+    return Catalog.from_records(records, root=folder)
+
+
+def listed_scans(
+    file: Path, *, root: str | Path | None = None, required: Sequence[str] = ("path", "label")
+) -> tuple[Path, list[dict[str, str]]]:
+    """The scans in a CSV file: UTF-8, commas, one header line with names out of ``COLUMNS``.
+
+    Files are absolute, or relative to ``root`` or to the folder of the CSV file: whichever holds the first one.
+    Spaces around an entry and empty lines do not count.
+
+    Args:
+        required: columns that there must be; a label that is not required may be anything.
+
+    Returns:
+        The folder that paths start from, and for each scan its entries by column, in the order of the file.
 
     Raises:
         MriadError: naming the line, if the header or a row is wrong or a file it names does not exist.
@@ -42,7 +61,7 @@ def read_manifest(file: Path, *, root: str | Path | None = None) -> Catalog:
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MriadError(f"The manifest {file} cannot be read ({error}); save it as CSV in UTF-8.") from error
-    _check_header(header, file)
+    _check_header(header, file, required)
 
     folder = _folder_of(rows, header, file, root)
     records: list[dict[str, str]] = []
@@ -53,14 +72,14 @@ def read_manifest(file: Path, *, root: str | Path | None = None) -> Catalog:
             raise MriadError(f"{where} has {len(row)} entries but the header has {len(header)}; mend it.")
         record = dict(zip(header, row, strict=True))
         record["path"] = record["path"].replace("\\", "/")
-        _check_row(record, where, folder=folder)
+        _check_row(record, where, folder=folder, labelled="label" in required)
         if record["path"] in first_line:
             raise MriadError(f"{where} lists {record['path']} again, after line {first_line[record['path']]}.")
         first_line[record["path"]] = line
         records.append(record)
     if not records:
         raise MriadError(f"The manifest {file} lists no scans; add a row for each.")
-    return Catalog.from_records(records, root=folder)
+    return folder, records
 
 
 def _folder_of(rows: list[tuple[int, list[str]]], header: list[str], file: Path, root: str | Path | None) -> Path:
@@ -72,7 +91,7 @@ def _folder_of(rows: list[tuple[int, list[str]]], header: list[str], file: Path,
     return start if first and (start / first).is_file() else file.parent
 
 
-def _check_header(header: list[str], file: Path) -> None:
+def _check_header(header: list[str], file: Path, required: Sequence[str]) -> None:
     legal = ", ".join(COLUMNS)
     for number, name in enumerate(header, start=1):
         if not name:
@@ -82,18 +101,21 @@ def _check_header(header: list[str], file: Path) -> None:
             raise MriadError(f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}.")
         if header.count(name) > 1:
             raise MriadError(f"{file} has the column '{name}' twice; remove one.")
-    for name in ("path", "label"):
+    for name in required:
         if name not in header:
-            raise MriadError(f"{file} has no column '{name}'; it needs path and label, and may have: {legal}.")
+            needed = " and ".join(required)
+            raise MriadError(f"{file} has no column '{name}'; it needs {needed}, and may have: {legal}.")
 
 
-def _check_row(record: dict[str, str], where: str, *, folder: Path) -> None:
+def _check_row(record: dict[str, str], where: str, *, folder: Path, labelled: bool) -> None:
     if not record["path"]:
         raise MriadError(f"{where} has no path; name the file of the scan.")
-    if record["label"] not in {"0", "1"}:
+    if labelled and record["label"] not in {"0", "1"}:
         raise MriadError(f"{where} has the label '{record['label']}'; use 0 (healthy) or 1 (anomalous).")
     if not (folder / record["path"]).is_file():
         raise MriadError(f"{where} names the scan {folder / record['path']}, which does not exist; mend the path.")
+    if (spacing := record.get("spacing", "")) and spacing_of(spacing) is None:
+        raise MriadError(f"{where} has the spacing '{spacing}'; use millimetres per pixel, as in 0.5 or 0.5 x 0.6.")
     if mask := record.get("mask", ""):
         outlined = OUTLINE_REFERENCE.fullmatch(mask)
         target = folder / (outlined["file"] if outlined else mask)
