@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mriad.anatomy import reach
 from mriad.data.levels import Levels, as_pixels
@@ -16,7 +16,7 @@ from mriad.data.picture import Picture, read_picture
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
 
-_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def _grayscale(picture: Picture) -> Levels:
     gray, opacity = picture.samples, picture.opacity
     kind = gray.dtype
     if gray.ndim == 3:
-        gray = np.asarray(Image.fromarray(gray).convert("L")) if kind == np.uint8 else gray @ np.array(_LUMINANCE)
+        gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY) if kind in (np.uint8, np.uint16) else gray @ _LUMINANCE
     if opacity is not None:
         full = np.iinfo(opacity.dtype).max if opacity.dtype.kind == "u" else 1.0
         gray = gray * (opacity / full)
