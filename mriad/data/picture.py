@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from mriad.data.deep import Stored, read_deep_tiff, read_with_opencv, require_one_slice
-from mriad.errors import MriadError
+from mriad.errors import MriadError, ReadFailure
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF")  # AVIF: the web hands it out as .jpg
 _MOST_BYTES = 2**30
@@ -30,10 +30,6 @@ _TURNS: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {  # EXIF's n
 }
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's limit names no file; require_one_slice asks before anything is decoded
-
-
-class ReadFailure(MriadError):
-    """A file could not be read this time, which says nothing of what it holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +89,11 @@ def _content(file: Path) -> bytes:
         if (size := file.stat().st_size) > _MOST_BYTES:
             raise MriadError(f"{file} holds {size / 2**30:.1f} GiB, which is no single slice; split it first.")
         return file.read_bytes()
-    except FileNotFoundError:
-        raise ReadFailure(f"{file} does not exist.") from None
+    except FileNotFoundError as error:
+        raise ReadFailure(f"{file} does not exist.") from error
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or _in_a_line(error)
-        raise ReadFailure(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from None
+        raise ReadFailure(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from error
 
 
 def _read_with_pillow(data: bytes) -> Stored:
