@@ -15,6 +15,7 @@ _LONGEST_SIDE = 128  # the mask is found on a small copy: speed, and thin text d
 _FAINT = 0.1  # share of the contrast that is no structure yet: above JPEG noise, below dark grey matter
 _STRAY = 0.02  # share of a line's pixels, at either end of the range, that may stray and leave it uniform
 _GAP = 2  # half the widest break in the scalp that is bridged, in pixels of the small copy
+_WILD = 2  # times the range of all others: what lies further off is a fault of the file
 
 # Shares of the radius of the largest circle inside the head:
 _RING = 0.02  # width of the rings at one depth that are looked at from the outside inwards
@@ -43,7 +44,23 @@ def head_mask(image: NDArray[np.uint8 | np.uint16 | np.float32]) -> NDArray[np.b
     Returns:
         (H, W) boolean mask; all True where no head stands out from the background.
     """
-    return _on_small_copy(image, _small_head_mask)
+    return _on_small_copy(image, lambda small: _small_head_mask(np.clip(small, *reach(small))))
+
+
+def reach(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Smallest and largest value, wild ones left out.
+
+    Up to a thousandth of the values at either end, at least one, is wild where it lies further off the others than twice
+    their range: a dead detector element, a marker, a number that means nothing.
+
+    Args:
+        values: of any shape, at least one, all finite.
+    """
+    stray = min(max(1, values.size // 1000), (values.size - 1) // 2)
+    ordered = np.sort(values, axis=None)  # faster than NumPy's partition
+    low, lower, upper, high = (float(ordered[place]) for place in (0, stray, -1 - stray, -1))
+    allowed = _WILD * (upper - lower) if upper > lower else float("inf")
+    return low if lower - low <= allowed else lower, high if high - upper <= allowed else upper
 
 
 def brain_mask(image: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -14,6 +14,10 @@ class MriadError(Exception):
     """
 
 
+class ReadFailure(MriadError):
+    """A file could not be read this time, which says nothing of what it holds: nobody may remember it of its content."""
+
+
 def told(error: BaseException) -> MriadError | None:
     """The MriadError that an exception is or was raised from, for Hydra wraps what a constructor raises; else None."""
     cause: BaseException | None = error

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mriad.data.decode import grayscale
 from mriad.data.levels import Levels
+from mriad.data.picture import Picture
 from mriad.errors import MriadError
 
 KINDS = ("bool", "uint8", "uint16", "int8", "int16", "int32", "uint32", "float16", "float32", "float64")
@@ -90,10 +90,8 @@ def _own_kind(stack: NDArray[Any]) -> NDArray[Any]:
 
 
 def _levels(scan: NDArray[Any]) -> Levels:
-    if scan.ndim == 2 and scan.dtype in (np.uint8, np.uint16):
-        return scan
-    wide = {"i": np.int32, "f": np.float32, "u": np.uint8 if scan.dtype == np.uint8 else np.int64}.get(scan.dtype.kind)
-    pixels = scan if wide is None else scan.astype(wide)
-    if pixels.dtype == np.int64:  # uint32
-        pixels = pixels.astype(np.float32 if pixels.max() > np.iinfo(np.int32).max else np.int32)
-    return grayscale(Image.fromarray(np.ascontiguousarray(pixels)))
+    samples, opacity = scan.astype(np.uint8) * 255 if scan.dtype == bool else scan, None
+    if scan.ndim == 3:
+        opacity = samples[..., -1] if samples.shape[2] in (2, 4) else None
+        samples = samples[..., 0] if samples.shape[2] == 2 else np.ascontiguousarray(samples[..., :3])
+    return grayscale(Picture(samples=samples, opacity=opacity, format="", mode=""))

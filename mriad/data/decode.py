@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from mriad.anatomy import reach
 from mriad.data.levels import Levels, as_pixels
-from mriad.errors import MriadError
+from mriad.data.picture import Picture, read_picture
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
+
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedImage:
-    """One decoded scan.
+    """One decoded scan, upright.
 
     Args:
         levels: (H, W) intensities as the file keeps them, see ``mriad.data.levels.Levels``.
@@ -36,40 +40,48 @@ class DecodedImage:
 
 
 def decode(file: Path) -> DecodedImage:
-    """Read an image file as grayscale.
+    """Read an image file as grayscale, as ``mriad.data.picture`` sees it.
 
     Palette and colour become luminance, transparency shows black, 16-bit keeps its depth.
 
     Raises:
-        MriadError: if the file is missing, unreadable, truncated, or holds more than one frame.
+        ReadFailure: if the file cannot be read now.
+        MriadError: if what it holds cannot: no image, damaged, too large, or more than one frame.
     """
-    try:
-        with Image.open(file) as image:
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise MriadError(f"{file} holds {frames} frames; mriad reads single slices, split it first.")
-            image.load()
-            return DecodedImage(levels=grayscale(image), format=image.format or "", mode=image.mode)
-    except MriadError:
-        raise
-    except FileNotFoundError:
-        raise MriadError(f"{file} does not exist.") from None
-    except UnidentifiedImageError:
-        raise MriadError(f"{file} is not an image that can be read.") from None
-    except Exception as error:  # on damaged bytes each decoder fails in its own way
-        raise MriadError(f"{file} cannot be read ({error}); it may be truncated.") from None
+    picture = read_picture(file)
+    return DecodedImage(levels=grayscale(picture), format=picture.format, mode=picture.mode)
 
 
-def grayscale(image: Image.Image) -> Levels:
-    """(H, W) intensities of an image of any mode."""
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16, copy=False)
-    if image.mode.startswith(("I", "F")):
-        pixels = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = min(float(pixels.min()), 0.0), float(pixels.max())
-        # a float image has no nominal range: one within [0, 1] is kept, any other is divided by its own
-        full = 65535.0 if image.mode.startswith("I") and high - low <= 65535 else max(high - low, 1.0)
-        return (pixels - low) / full
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
-    return np.asarray(image.convert("L"))
+def grayscale(picture: Picture) -> Levels:
+    """(H, W) intensities of a picture: colour becomes luminance, transparency black."""
+    gray, opacity = picture.samples, picture.opacity
+    kind = gray.dtype
+    if gray.ndim == 3:
+        gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY) if kind in (np.uint8, np.uint16) else gray @ _LUMINANCE
+    if opacity is not None:
+        full = np.iinfo(opacity.dtype).max if opacity.dtype.kind == "u" else 1.0
+        gray = gray * (opacity / full)
+    if kind in (np.uint8, np.uint16):
+        return gray if gray.dtype == kind else np.rint(gray).astype(kind)
+    return _scaled(gray, kind)
+
+
+def _scaled(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[np.float32]:
+    """Values of a type without a range that scans fill, brought into [0, 1]; what is no number becomes 0.
+
+    A value that lies far off all others does not set the range, see ``mriad.anatomy.reach``.
+    """
+    values = values.astype(np.float64)
+    known = np.abs(values) <= np.finfo(np.float32).max
+    if not known.any():
+        return np.zeros(values.shape, dtype=np.float32)
+    low, high = reach(values[known])
+    low = min(low, 0.0)
+    span = high - low
+    if kind.kind in "iu":
+        nominal = 2.0 ** min(8 * kind.itemsize, 16) - 1
+        full = nominal if span <= nominal else span
+    else:  # floats have no nominal range: within [0, 1] they are kept, unless they would fill less than a gray level
+        full = 1.0 if 1 / 255 <= span <= 1 else span
+    scaled = (np.clip(values, low, high) - low) / (full or 1.0)
+    return np.where(known, scaled, 0.0).astype(np.float32)

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mriad.data.outlines import rasterise, read_outlines
-from mriad.errors import MriadError
+from mriad.data.picture import Picture, read_picture
+from mriad.errors import MriadError, ReadFailure
 
-LOSSY_FORMATS = {"JPEG", "MPO", "WEBP"}
+LOSSY_FORMATS = {"JPEG", "MPO", "WEBP", "AVIF"}
 
 OUTLINE_REFERENCE = re.compile(r"(?P<file>.+?\.json)#(?P<name>.+)", re.IGNORECASE)
 
@@ -22,7 +22,8 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
     Args:
         root: folder that the reference starts from (the catalog's root).
         reference: an image file, or ``file.json#name`` for outlines of the image ``name`` (see ``outlines``).
-        size: (height, width) of the scan as stored on disk, in pixels.
+        size: (height, width) of the scan in pixels, upright as its EXIF or TIFF orientation says. A mask is turned by
+            its own orientation alone, and outlines are drawn upon the upright scan.
 
     Returns:
         Bool array (height, width), True on the lesion. In an image file that is every pixel that is neither
@@ -30,7 +31,8 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
         compression spreads faint noise around an edge.
 
     Raises:
-        MriadError: if the mask is missing, unreadable, of another size than the scan, or without such a name.
+        ReadFailure: if the mask cannot be read now, or is missing.
+        MriadError: if the mask is unreadable, of another size than the scan, or without such a name.
     """
     outlined = OUTLINE_REFERENCE.fullmatch(reference)
     if outlined is None:
@@ -46,25 +48,26 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
 
 
 def _read_image(file: Path, size: tuple[int, int]) -> np.ndarray:
-    if not file.is_file():
-        raise MriadError(f"The mask {file} does not exist; add it or empty the mask entry of its scan.")
     try:
-        with Image.open(file) as image:
-            lossy = image.format in LOSSY_FORMATS
-            values = _values(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MriadError(f"The mask {file} cannot be read ({error}); replace it.") from error
-    if values.shape != size:
+        picture = read_picture(file)
+    except ReadFailure as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ReadFailure(f"The mask {file} does not exist; add it or empty the mask entry of its scan.") from error
+        raise ReadFailure(f"The mask {error}") from error
+    except MriadError as error:
+        raise MriadError(f"The mask {error}") from error
+    strength = _strength(picture)
+    if strength.shape != size:
+        turned = " (is the scan turned by its EXIF orientation, and the mask is not?)" if strength.T.shape == size else ""
         raise MriadError(
-            f"The mask {file} is {values.shape[0]} x {values.shape[1]} pixels (height x width) but its scan "
-            f"is {size[0]} x {size[1]}; save the mask at the size of the scan."
+            f"The mask {file} is {strength.shape[0]} x {strength.shape[1]} pixels (height x width) but its scan "
+            f"is {size[0]} x {size[1]}{turned}; save the mask at the size of the scan."
         )
-    return values > (values.max(initial=0) / 2 if lossy else 0)
+    return strength > (strength.max(initial=0) / 2 if picture.format in LOSSY_FORMATS else 0)
 
 
-def _values(image: Image.Image) -> np.ndarray:
-    # Strength of each pixel, 0 for background: the brightest channel, whatever the mode.
-    if image.mode in {"1", "L", "I", "F"} or image.mode.startswith("I;16"):
-        return np.abs(np.asarray(image).astype(np.float64))
-    rgba = np.asarray(image.convert("RGBA"))
-    return np.where(rgba[..., 3] > 0, rgba[..., :3].max(axis=2), 0)
+def _strength(picture: Picture) -> np.ndarray:
+    # of each pixel, 0 for background: the brightest channel, whatever the mode
+    strength = np.abs(picture.samples.astype(np.float64))
+    strength = strength.max(axis=2) if strength.ndim == 3 else strength
+    return strength if picture.opacity is None else np.where(picture.opacity > 0, strength, 0)

@@ -5,17 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mriad.anatomy import head_mask
 from mriad.data.geometry import ScanGeometry
-from mriad.data.levels import Levels, percentiles, rescaled
+from mriad.data.levels import Levels, full_scale, percentiles, rescaled
 from mriad.errors import MriadError
 
 Crop = Literal["head", "none"]
 Region = Literal["head", "all"]
 Shape = Literal["pad", "stretch"]
+
+# A scan that has less is blank. The faintest of 5637 public scans differ in 39 % of the slice and by 100 of 256 levels,
+# the smallest of their heads is 79 pixels wide.
+_SIDE = 8  # pixels of the head's box
+_WINDOW = 4  # levels of an integer type between the two percentiles
+_FLOAT_WINDOW = 1e-5  # the same of a float scan, as a share of its largest value
+_DIFFERENT = 0.02  # share of the scaled pixels that are off the commonest level and its two neighbours
+
+
+class BlankScan(MriadError):
+    """A scan in which nothing is to be seen; the text follows the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +84,9 @@ class Preprocess:
 
         Returns:
             (image_size, image_size) uint8 slice, and the geometry that leads back to (H, W).
+
+        Raises:
+            BlankScan: if nothing is to be seen: all pixels are alike, or a few wild ones leave the others no contrast.
         """
         needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
         head = head_mask(levels) if needs_head else None
@@ -79,13 +94,33 @@ class Preprocess:
         geometry = ScanGeometry.plan(
             (levels.shape[0], levels.shape[1]), box, square=self.shape == "pad", image_size=self.image_size
         )
+        inside = slice(box[0], box[2]), slice(box[1], box[3])
         low, high = 0.0, 1.0
         if self.low is not None and self.high is not None:
-            inside = slice(box[0], box[2]), slice(box[1], box[3])
             over = head[inside] if head is not None and self.over == "head" else None
             low, high = percentiles(levels[inside], [self.low, self.high], where=over)
         scaled = rescaled(levels, low, high)
+        _require_content(levels[inside], scaled[inside], low, high)
         return geometry.to_network(scaled, fill=int(scaled.min())), geometry
+
+
+def _require_content(levels: Levels, scaled: NDArray[np.uint8], low: float, high: float) -> None:
+    height, width = levels.shape
+    if min(height, width) < _SIDE:
+        raise BlankScan(f"is blank: what it shows is {width} x {height} pixels; replace it or leave it out.")
+    if levels.dtype.kind == "u":
+        least = _WINDOW / full_scale(levels)
+    else:
+        least = _FLOAT_WINDOW * float(levels.max())
+    if high - low <= least:
+        raise BlankScan("is blank: its pixels are all but equal; replace it or leave it out.")
+    counts = cv2.calcHist([scaled], [0], None, [256], [0, 256]).ravel()
+    alike = float(np.convolve(counts, [1, 1, 1]).max()) / scaled.size
+    if alike > 1 - _DIFFERENT:
+        raise BlankScan(
+            f"is blank: {alike:.2%} of its pixels are alike in the range of intensities from its darkest to its brightest; "
+            "replace it or leave it out."
+        )
 
 
 def _bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -181,7 +181,7 @@ def test_damaged_bytes_decode_or_are_a_mriad_error_but_nothing_else(tmp_path, fo
 def test_a_decoder_that_fails_in_its_own_way_is_a_mriad_error(tmp_path, monkeypatch):
     file = saved(Image.fromarray(RAMP), tmp_path / "a.tif")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise TypeError("Missing dimensions")
 
     monkeypatch.setattr(Image, "open", fail)

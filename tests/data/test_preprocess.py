@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mriad.data.preprocess import Preprocess
+from mriad.data.preprocess import BlankScan, Preprocess
 from mriad.errors import MriadError
 
 
@@ -35,8 +35,6 @@ def test_crop_none_keeps_the_whole_image():
 
 
 def test_pad_keeps_proportions_and_stretch_fills_the_slice():
-    padded, _ = Preprocess(image_size=64, shape="pad", crop="none")(np.full((100, 50), 0.5, dtype=np.float32))
-    assert padded.shape == (64, 64)
     image = head_scan()[30:170]
     padded, planned = Preprocess(image_size=64, shape="pad", low=None, high=None)(image)
     stretched, _ = Preprocess(image_size=64, shape="stretch", low=None, high=None)(image)
@@ -89,15 +87,56 @@ def test_percentiles_ignore_what_lies_outside_the_crop():
     np.testing.assert_allclose(with_bar.astype(int), without.astype(int), atol=3)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("crop", ["head", "none"])
-def test_a_flat_image_becomes_black(value, crop):
-    image, _ = Preprocess(image_size=16, crop=crop)(np.full((20, 30), value, dtype=np.float32))
-    assert (image == 0).all()
+def spiked(level: float, *, count: int = 1) -> np.ndarray:
+    """A head in 12 of 16 bits with wild values at its middle."""
+    pixels = np.rint(head_scan() * 4095).astype(np.uint16)
+    pixels[100, 70 : 70 + count] = level
+    return pixels
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 7), (3, 300)])
-def test_tiny_images_are_prepared_too(shape):
+NOISE = np.random.default_rng(0).random((300, 300), dtype=np.float32)
+LABELLED = np.zeros((200, 160), dtype=np.uint8)
+LABELLED[5:10, 5:25] = 255
+BLANK = {
+    "black": np.zeros((20, 30), dtype=np.float32),
+    "gray": np.full((20, 30), 0.5, dtype=np.float32),
+    "white": np.full((20, 30), 255, dtype=np.uint8),
+    "one pixel": NOISE[:1, :1],
+    "a line": NOISE[:3],
+    "a few pixels": NOISE[:5, :7],
+    "black with a label": LABELLED,
+    "noise of one level": (NOISE > 0.5).astype(np.uint8) + 7,
+    "float noise": (0.5 + NOISE * 1e-7).astype(np.float32),
+    "one wild value": np.where(NOISE == NOISE.max(), 1.0, NOISE * 1e-5).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": "none"}, {"over": "all"}, {"low": 0, "high": 100}], ids=str)
+@pytest.mark.parametrize("levels", BLANK.values(), ids=BLANK)
+def test_a_scan_with_nothing_in_it_is_no_scan(levels, options):
+    if levels is BLANK["one wild value"] and options.get("high") != 100:
+        pytest.skip("percentiles save it")
+    with pytest.raises(BlankScan, match=r"^is blank: .*\.$"):
+        Preprocess(image_size=32, **options)(levels)
+
+
+def test_what_the_files_own_range_leaves_dark_is_blank_too():
+    dim = (head_scan() * 250).astype(np.uint16)
+    Preprocess(image_size=32)(dim)
+    with pytest.raises(BlankScan, match="are alike"):
+        Preprocess(image_size=32, low=None, high=None)(dim)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_wild_values_move_neither_head_nor_window(count):
+    plain, planned = Preprocess(image_size=64)(spiked(1800, count=count))
+    image, geometry = Preprocess(image_size=64)(spiked(65535, count=count))
+    assert geometry == planned
+    assert np.percentile(np.abs(image.astype(int) - plain), 99) <= 1
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 300)])
+def test_small_images_are_prepared_too(shape):
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     image, geometry = Preprocess(image_size=32)(pixels)
     assert image.shape == (32, 32)
