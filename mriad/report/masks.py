@@ -79,17 +79,24 @@ class MaskCounts:
         """What is left out of the pixel and lesion numbers; None where nothing is, or no scan has a mask."""
         if self.without == self.scans or (self.measured == self.scans and not (self.outside or self.merged)):
             return None
-        whose = {
-            "have no mask": self.without,
-            "have one that holds nothing": self.empty,
-            "have one that covers too much of the head and is not used": self.doubtful,
-            "have their lesions outside the crop": self.cut,
-        }
-        left = [f"{count:,} {what}" for what, count in whose.items() if count]
+        whose = (
+            (self.without, "has no mask", "have no mask"),
+            (self.empty, "has one that holds nothing", "have one that holds nothing"),
+            (
+                self.doubtful,
+                "has one that covers too much of the head and is not used",
+                "have one that covers too much of the head and is not used",
+            ),
+            (self.cut, "has its lesions outside the crop", "have their lesions outside the crop"),
+        )
+        left = [f"{count:,} {one if count == 1 else many}" for count, one, many in whose if count]
         scope = f"Pixel numbers are of {self.measured:,} of {self.scans:,} anomalous test scans"
         told = [f"{scope}: {', '.join(left)}" if left else scope]
         if self.outside:
-            told.append(f"{self.outside:,} of {self.lesions:,} lesions lie outside the crop and count as missed")
+            what = "lies outside the crop and counts" if self.outside == 1 else "lie outside the crop and count"
+            told.append(f"{self.outside:,} of {self.lesions:,} lesions {what} as missed")
         if self.merged:
-            told.append(f"{self.merged:,} of {self.lesions:,} lesions touch another at network size and count with it")
+            what = "touches another" if self.merged == 1 else "touch another"
+            count = "counts" if self.merged == 1 else "count"
+            told.append(f"{self.merged:,} of {self.lesions:,} lesions {what} at network size and {count} with it")
         return f"{'; '.join(told)}."

@@ -4,7 +4,8 @@ from scipy.ndimage import gaussian_filter
 
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.components import ComponentCounts, sweep_levels
-from mriad.metrics.lesions import LesionCounts, lesion_intervals, lesion_metrics
+from mriad.metrics import lesions as module
+from mriad.metrics.lesions import LesionCounts, healthy_level, lesion_intervals, lesion_metrics
 
 THRESHOLD = 0.6
 
@@ -62,6 +63,76 @@ def test_recall_and_false_components_are_those_of_the_pixel_threshold(seed):
     assert metrics["false_components_small"] == pytest.approx(counts.false[third].mean())
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_found_at_the_level_of_val_stands_beside_its_false_components(seed):
+    maps, masks, healthy = scans(seed)
+    third, level = np.array([0, 4, 5]), 0.9
+    metrics = lesion_metrics(
+        LesionCounts.of(maps, masks, threshold=THRESHOLD, level=level, healthy_maps=healthy), {"small": third}
+    )
+    counts = ComponentCounts.of(maps, masks, np.array([level]))
+    beside = ComponentCounts.of(healthy, healthy > np.inf, np.array([level])).false.sum()
+    assert metrics["lesion_sensitivity"] == pytest.approx(counts.hits.sum() / counts.lesions.sum())
+    assert metrics["lesion_false_positives"] == pytest.approx(counts.false.mean())
+    assert metrics["lesion_false_positives_all"] == pytest.approx((counts.false.sum() + beside) / 18)
+    assert metrics["lesion_sensitivity_small"] == pytest.approx(counts.hits[third].sum() / counts.lesions[third].sum())
+    assert metrics["lesion_false_positives_small"] == pytest.approx(counts.false[third].mean())
+    without = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy), {"small": third})
+    assert without.items() == {name: metrics[name] for name in without}.items()
+    assert {name for name in metrics if name not in without} == {
+        f"lesion_{name}" for name in ("sensitivity", "sensitivity_small", "false_positives", "false_positives_small")
+    } | {"lesion_false_positives_all"}
+
+
+def spots(*values, size=20):
+    """A healthy scan with a spot of each of these values, every one of them a component of its own."""
+    image = np.zeros((size, size), dtype=np.float32)
+    image[1 : 2 * len(values) : 2, 5] = values
+    return image
+
+
+def test_the_level_of_val_is_the_last_before_healthy_scans_have_more_than_one_component():
+    maps = np.stack([spots(9, 7, 5), spots(8, 6, 4), spots(99, 99, 99)])
+    assert healthy_level(maps, scans=np.array([0, 1])) == 7  # above it lie 9 and 8, above 6 three spots
+    assert healthy_level(maps, scans=np.array([1])) == 6
+    assert healthy_level(maps, scans=np.array([2])) == 99
+
+
+def test_components_that_have_grown_together_again_set_no_level():
+    flooded = spots(9, 8, 7)
+    flooded[:10, 5] = np.maximum(flooded[:10, 5], 1)  # above 0 all three are one
+    assert healthy_level(flooded[None], scans=np.array([0])) == 8
+
+
+def test_scans_that_never_have_more_than_one_component_set_the_lowest_level():
+    assert healthy_level(np.stack([spots(9), spots(3)]), scans=np.arange(2)) == 0
+    assert healthy_level(np.ones((2, 4, 4), dtype=np.float32), scans=np.arange(2)) == 1
+
+
+def test_levels_of_some_scans_are_counted_on_all(monkeypatch):
+    monkeypatch.setattr(module, "LEVEL_SCANS", 2)
+    monkeypatch.setattr(module, "SCANS_AT_ONCE", 2)
+    maps = np.stack([spots(9, 2), *[spots(20, 19, 18)] * 3, spots(8, 3)])
+    assert healthy_level(maps, scans=np.arange(5)) == 20
+
+
+def test_a_lesion_outside_the_crop_counts_as_missed():
+    maps, masks, _ = scans(0)
+    missed = np.zeros(len(maps), dtype=np.int64)
+    missed[[0, 3]] = 2, 1
+    third = {"small": np.array([0, 4])}
+    whole, lost = (
+        lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, level=0.9, missed=some), third)
+        for some in (None, missed)
+    )
+    lesions = ComponentCounts.of(maps, masks, np.array([0.0])).lesions
+    for name in ("lesion_recall", "lesion_sensitivity", "lesion_sensitivity_oracle"):
+        assert lost[name] == pytest.approx(whole[name] * lesions.sum() / (lesions.sum() + 3)), name
+        small = lesions[[0, 4]].sum()
+        assert lost[f"{name}_small"] == pytest.approx(whole[f"{name}_small"] * small / (small + 2)), name
+    assert lost["false_components"] == whole["false_components"]
+
+
 def test_the_pixel_threshold_does_not_take_part_in_the_sweep():
     maps, masks, _ = scans(0)
     sensitivities = {
@@ -101,8 +172,8 @@ def test_the_brain_or_the_whole_image_as_map_finds_no_lesion_below_a_quarter_of_
 def test_components_that_have_grown_together_do_not_set_the_threshold():
     # one component hits the lesion and another is false; below 1 both are a single one, which is allowed too
     counts = LesionCounts.of(*strip(0, 0, 0, 1, 1, 1, 5, 1, 1, 9, 1, 1, 1, 0, lesion=[9]), threshold=0)
-    assert counts.diseased.false[0].tolist() == [0, 0, 1, 1, 1]
-    assert counts.diseased.hits[0].tolist() == [0, 1, 1, 0, 0]
+    assert counts.diseased.false[0, :-2].tolist() == [0, 0, 1, 1]
+    assert counts.diseased.hits[0, :-2].tolist() == [0, 1, 1, 0]
     assert lesion_metrics(counts)["lesion_sensitivity_oracle"] == 1
 
 
