@@ -56,8 +56,8 @@ class Catalog:
 
         Raises:
             MriadError: if there is no scan, or one has no path, a path that another one has, a label other
-                than 0 and 1, a class that contradicts its label, a mask that another one has or that is a scan itself, a
-                spacing that is none, or an unknown plane or pool.
+                than 0 and 1, a class that contradicts its label, a mask that another one has or that is a scan itself,
+                a spacing that is none, or an unknown plane or pool.
         """
         table = pd.DataFrame(list(records))
         if table.empty:

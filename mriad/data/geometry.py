@@ -141,9 +141,7 @@ class ScanGeometry:
         )
 
 
-def _fullest(
-    lesion: NDArray[np.int64], pixel: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _fullest(lesion: NDArray[np.int64], pixel: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The lesions among (n,) numbers, rising, and for each the network pixel that holds most of its pixels."""
     pairs, counts = np.unique(np.stack([lesion, pixel]), axis=1, return_counts=True)
     order = np.lexsort((-counts, pairs[0]))

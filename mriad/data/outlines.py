@@ -54,8 +54,8 @@ def _parse(file: Path, modified_ns: int) -> dict[str, list[Shape]]:
         name = image["filename"]
         if shapes and outlines.get(name) and outlines[name] != shapes:
             raise MriadError(
-                f"{file} outlines two images that are called '{name}', and it cannot be told which is which; rename one "
-                "of them, or keep one entry."
+                f"{file} outlines two images that are called '{name}', and it cannot be told which is which; "
+                "rename one of them, or keep one entry."
             )
         outlines[name] = outlines.get(name) or shapes
     return outlines

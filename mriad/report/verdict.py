@@ -149,7 +149,7 @@ def false_component_sentence(result: Result) -> str | None:
     beside = (
         f"at the level that leaves healthy val scans at most 1 (1 FP/scan): {at_level}"
         if at_level
-        else "the checkpoint is from before a level for 1 FP/scan was chosen on val: train or calibrate again to have it"
+        else "the checkpoint is from before a level for 1 FP/scan was chosen on val: train or calibrate again"
     )
     return f"False components at the pixel threshold: {at_threshold}; {beside}."
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from mriad.metrics import lesions as module
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.components import ComponentCounts, sweep_levels
-from mriad.metrics import lesions as module
 from mriad.metrics.lesions import LesionCounts, healthy_level, lesion_intervals, lesion_metrics
 
 THRESHOLD = 0.6
@@ -196,7 +196,9 @@ def strip(*values, lesion):
 def test_one_false_component_is_allowed_and_two_are_not():
     one = strip(0, 9, 0, 5, 0, 3, 0, lesion=[3])
     two = strip(0, 9, 0, 5, 0, 8, 0, lesion=[3])
-    sensitivity = [lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity_oracle"] for scan in (one, two)]
+    sensitivity = [
+        lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity_oracle"] for scan in (one, two)
+    ]
     assert sensitivity == [1, 0]
 
 
@@ -244,7 +246,9 @@ def test_a_perfect_map_is_not_certain():
     )
     assert found["lesion_sensitivity_oracle"] == pytest.approx((0.025 ** (1 / 5), 1))
     assert found["lesion_sensitivity_oracle_all"] == pytest.approx((0.025 ** (1 / 4), 1))
-    assert found["lesion_sensitivity_oracle_small"] == pytest.approx((0.025 ** (1 / 2), 1))  # rows 0 and 5 are of one group
+    assert found["lesion_sensitivity_oracle_small"] == pytest.approx(
+        (0.025 ** (1 / 2), 1)
+    )  # rows 0 and 5 are of one group
     assert found["false_components"] == pytest.approx((0, -np.log(0.025) / 5))
     assert found["lesion_recall_small"] == pytest.approx((0.025 ** (1 / 2), 1))
     assert found["false_components_small"] == pytest.approx((0, -np.log(0.025) / 2))
@@ -262,4 +266,6 @@ def test_without_healthy_scans_nothing_counts_them():
     counts = LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy[:0])
     bootstrap, beside = drawn(maps, healthy[:0])
     bounds = lesion_intervals(counts, bootstrap=bootstrap, healthy_bootstrap=beside)
-    assert set(bounds) == set(lesion_metrics(counts)) == {"lesion_sensitivity_oracle", "lesion_recall", "false_components"}
+    assert (
+        set(bounds) == set(lesion_metrics(counts)) == {"lesion_sensitivity_oracle", "lesion_recall", "false_components"}
+    )

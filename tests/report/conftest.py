@@ -43,8 +43,8 @@ def measure():
 
         ``masked``: classes that have lesion masks; ``lost``: rows whose lesion the crop has cut away; ``empty``: rows
         whose mask holds nothing; ``doubtful``: rows whose mask is not used; ``merged``: lesions by row that touch
-        another; ``level``: the one for lesions; ``paths`` of the scans, ``size`` of a slice, ``heights`` of the lesions by row and ``promised`` false positive rate, where they
-        matter.
+        another; ``level``: the one for lesions; ``paths`` of the scans, ``size`` of a slice, ``heights`` of the lesions
+        by row and ``promised`` false positive rate, where they matter.
         """
         rng = np.random.default_rng(0)
         count, size = len(classes), more.get("size", SIZE)
@@ -77,9 +77,7 @@ def measure():
             name=data,
             split=SimpleNamespace(published=published),
             table=table.assign(mask=np.where(has_mask, "mask.png", "")),
-            cache=SimpleNamespace(
-                facts=facts, has_mask=lambda rows: used[rows], masks_of=lambda rows: lesions[rows]
-            ),
+            cache=SimpleNamespace(facts=facts, has_mask=lambda rows: used[rows], masks_of=lambda rows: lesions[rows]),
             images=lambda rows: images[rows],
         )
         val_scores = pd.DataFrame({"group": [*"abcde"], "label": [0, 0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.6, 0.9]})

@@ -98,8 +98,8 @@ def test_what_is_left_out_of_the_pixel_numbers_is_counted_beside_them(measure):
     words = " ".join(printed(measure(classes, [0.1] + [0.9] * 7, **options)).split())
     assert (
         "Pixel numbers are of 3 of 7 anomalous test scans: 1 has no mask, 1 has one that holds nothing, 1 has one that "
-        "covers too much of the head and is not used, 1 has its lesions outside the crop; 1 of 6 lesions lies outside the "
-        "crop and counts as missed; 2 of 6 lesions touch another at network size and count with it."
+        "covers too much of the head and is not used, 1 has its lesions outside the crop; 1 of 6 lesions lies outside "
+        "the crop and counts as missed; 2 of 6 lesions touch another at network size and count with it."
     ) in words
 
 

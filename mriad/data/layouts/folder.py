@@ -68,8 +68,8 @@ def folder(
     names = healthy_names + anomaly_names
     images = [PurePosixPath(file.relative_to(start).as_posix()) for file in image_files(start)]
     scans = [image for image in images if image.parts[0] in names and len(image.parts) > 1 and not is_marked(image)]
-    masks = _masks(images, names, mask_names, others=[other.name for other in subfolders(start)])
-    mask_of = pair_masks(scans, masks)
+    found = _masks(images, names, mask_names, others=[other.name for other in subfolders(start)])
+    mask_of = pair_masks(scans, found)
     records = [
         {
             "path": str(scan),
@@ -82,11 +82,11 @@ def folder(
     if not records:
         raise MriadError(f"No scans found in {start}: expected images in {healthy}/ and in a folder for each anomaly.")
     used = set(mask_of.values())
-    if stray := [mask for mask in masks if str(mask) not in used]:
+    if stray := [mask for mask in found if str(mask) not in used]:
         log.warning(
             "%d of %d masks in %s belong to no scan, for example %s; a mask is called as its scan is.",
             len(stray),
-            len(masks),
+            len(found),
             start,
             stray[0],
         )

@@ -49,10 +49,12 @@ def pair_masks(scans: Iterable[PurePosixPath], masks: Mapping[PurePosixPath, Pur
                 f"The mask {mask} may belong to {one} or to {other}: begin its name with the whole name of its scan, "
                 f"as in {one.name}.png."
             )
-        for scan in map(str, meant):
-            if scan in found:
-                raise MriadError(f"{scan} has two masks, {found[scan]} and {mask}: keep one, or rename the other's.")
-            found[scan] = str(mask)
+        if not meant:
+            continue
+        name = str(meant[0])
+        if name in found:
+            raise MriadError(f"{name} has two masks, {found[name]} and {mask}: keep one, or rename the other's.")
+        found[name] = str(mask)
     return found
 
 
