@@ -22,14 +22,15 @@ from mriad.data.catalog import Catalog, content_hash, spacing_of
 from mriad.data.decode import decode
 from mriad.data.fingerprint import THUMBNAIL_SIZE, Fingerprint, thumbnail
 from mriad.data.geometry import ScanGeometry, pixel_area
+from mriad.data.lesions import VALUES, LesionFacts
 from mriad.data.masks import OUTLINE_REFERENCE, read_mask
 from mriad.data.preprocess import Preprocess
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 4  # raise it when a slice or fact of the same file and settings comes out different
-_FACTS = (*Fingerprint.__dataclass_fields__, *ScanGeometry.__dataclass_fields__)
+_VERSION = 5  # raise it when a slice or fact of the same file and settings comes out different
+_FACTS = tuple(name for facts in (Fingerprint, ScanGeometry, LesionFacts) for name in facts.__dataclass_fields__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class SliceCache:
         masks: (M, S, S) uint8 lesion masks, 0 or 1.
         thumbnails: (N, 16, 16) uint8 copies of the whole original scans, before any scaling.
         facts: N rows: ``error`` ('' if the scan could be read), ``mask_index`` (row of ``masks`` or -1), and the
-            fields of ``Fingerprint`` and ``ScanGeometry``.
+            fields of ``Fingerprint``, ``ScanGeometry`` and ``LesionFacts``.
     """
 
     images: NDArray[np.uint8]
@@ -90,6 +91,12 @@ class SliceCache:
         """(n, S, S) lesion masks of rows that have one."""
         return self.masks[self.facts["mask_index"].to_numpy()[rows]].astype(bool)
 
+    def without_masks(self, rows: NDArray[np.int64]) -> SliceCache:
+        """The same cache, in which these rows have no mask."""
+        index = self.facts["mask_index"].to_numpy().copy()
+        index[rows] = -1
+        return replace(self, facts=self.facts.assign(mask_index=index))
+
     def pixel_area(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) areas of a slice's pixel in mm2, NaN where the spacing of the scan is unknown."""
         facts = self.facts.iloc[rows]
@@ -111,10 +118,10 @@ def _key(catalog: Catalog, preprocess: Preprocess) -> str:
             hashes[file] = content_hash(catalog.root / file)
         return hashes[file], name
 
-    contents, masks, spacings = (catalog.table[column] for column in ("content", "mask", "spacing"))
+    columns = (catalog.table[column] for column in ("content", "mask", "spacing", "label"))
     scans = [
-        (content, *identity_of(mask), *([spacing] if spacing else []))
-        for content, mask, spacing in zip(contents, masks, spacings, strict=True)
+        (content, *identity_of(mask), *([spacing] if spacing else []), *(["healthy"] if mask and not label else []))
+        for content, mask, spacing, label in zip(*columns, strict=True)
     ]
     identity = json.dumps([_VERSION, asdict(preprocess), scans])
     return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
@@ -125,7 +132,8 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
     log.info("Preparing %d scans at %d px (once; kept in %s).", len(catalog), size, home)
     work = Path(tempfile.mkdtemp(prefix=f"{home.name}-", dir=home.parent))
     try:
-        with_mask = np.flatnonzero(catalog.table["mask"] != "")
+        healthy = catalog.table["label"].to_numpy() == 0
+        with_mask = np.flatnonzero((catalog.table["mask"] != "") & ~healthy)
         mask_index = np.full(len(catalog), -1)
         mask_index[with_mask] = np.arange(len(with_mask))
         images = _new_array(work / "images.npy", (len(catalog), size, size))
@@ -139,16 +147,24 @@ def _build(catalog: Catalog, preprocess: Preprocess, home: Path) -> None:
                 decoded = decode(file)
                 images[row], geometry = preprocess(decoded.levels)
                 geometry = replace(geometry, spacing=spacing_of(catalog.table["spacing"].iat[row]))
+                lesions = LesionFacts()
                 if reference:
                     mask = read_mask(catalog.root, reference, size=decoded.levels.shape)
-                    masks[mask_index[row]] = geometry.mask_to_network(mask)
+                    if healthy[row] and mask.any():
+                        raise MriadError(
+                            f"{file} is labelled healthy but its mask {reference} is not empty ({VALUES}); "
+                            "mend one of the two."
+                        )
+                    if not healthy[row]:
+                        masks[mask_index[row]] = geometry.mask_to_network(mask)
+                        lesions = LesionFacts.of(mask, decoded.levels, geometry)
             except MriadError as error:
                 return {"error": str(error)}
             thumbnails[row] = thumbnail(decoded.levels)
             # finding the head takes time, and a slice that is cut to it has its box
             box = (geometry.top, geometry.left, geometry.bottom, geometry.right)
             fingerprint = Fingerprint.of(decoded, head=box if preprocess.crop == "head" else None)
-            return {"error": "", **fingerprint.as_record(), **geometry.as_record()}
+            return {"error": "", **fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
 
         with ThreadPoolExecutor(max_workers=min(8, cpu_count())) as pool:
             facts = pd.DataFrame(pool.map(prepare, range(len(catalog))))

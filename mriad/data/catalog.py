@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ COLUMNS = {
     "path": "file of the scan, relative to the catalog's root or absolute, with forward slashes",
     "label": "0 healthy, 1 anomalous",
     "class": "'healthy', or the kind of anomaly",
-    "mask": "file of the lesion mask, like path, or 'file.json#name' for outlines, '' for none",
+    "mask": "file of the lesion mask, like path, or 'file.json#name' for outlines, '' for none; empty if healthy",
     "patient": "patient id, '' where unknown",
     "plane": "axial, coronal, sagittal, or ''",
     "contrast": "T1, T1c, T2, FLAIR, ..., or ''",
@@ -56,8 +57,8 @@ class Catalog:
 
         Raises:
             MriadError: if there is no scan, or one has no path, a path that another one has, a label other
-                than 0 and 1, a class that contradicts its label, a mask though healthy, a spacing that is none, or an
-                unknown plane or pool.
+                than 0 and 1, a class that contradicts its label, a mask that another one has or that is a scan itself,
+                a spacing that is none, or an unknown plane or pool.
         """
         table = pd.DataFrame(list(records))
         if table.empty:
@@ -74,6 +75,10 @@ class Catalog:
         natural_class = labels.map({0: HEALTHY, 1: "anomaly"})
         table["class"] = table["class"].where(table["class"] != "", natural_class)
 
+        def place(file: str) -> str:
+            return os.path.normpath(root / file)
+
+        masks = table["mask"][table["mask"] != ""].map(place)
         faults = {
             "has a name that is no UTF-8; rename it": table["path"].map(printable) != table["path"],
             "has no path; name its file": table["path"] == "",
@@ -82,7 +87,7 @@ class Catalog:
             "is healthy by its label or by its class but not by both; mend one of the two": (
                 (labels == 0) != (table["class"] == HEALTHY)
             ),
-            "is labelled healthy but has a lesion mask; mend one of the two": ((labels == 0) & (table["mask"] != "")),
+            "stands as a mask too; give that scan a mask of its own": table["path"].map(place).isin(masks),
         }
         no_spacing = (table["spacing"] != "") & table["spacing"].map(spacing_of).isna()
         faults["has a spacing that is none; use millimetres per pixel, as in 0.5 or 0.5 x 0.6"] = no_spacing
@@ -92,6 +97,13 @@ class Catalog:
         for fault, rows in faults.items():
             for row, path in table["path"][rows][:1].items():
                 raise MriadError(f"{printable(path) or f'Scan number {row}'} in {root} {fault}.")
+        if (shared := masks.duplicated(keep=False)).any():
+            first = masks[shared].index[0]
+            one, other = table["path"][masks.index[masks == masks[first]][:2]]
+            raise MriadError(
+                f"{one} and {other} in {root} have one mask, {table['mask'][first]}; a mask serves one scan: give each "
+                "its own, or a copy where both are meant."
+            )
         table = table.assign(label=labels.astype(int))[list(COLUMNS)]
         return cls(root=Path(root), table=table.sort_values("path", ignore_index=True))
 

@@ -30,6 +30,7 @@ from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.grouping import in_group_of
 from mriad.data.leakage import leaks, told
+from mriad.data.lesions import doubtful
 from mriad.data.preprocess import Preprocess
 from mriad.data.splits import Split, check
 from mriad.errors import MriadError
@@ -68,6 +69,8 @@ class MRIDataModule(LightningDataModule):
             read it, this module does not.
         drop_identical: count files of identical content once.
         max_broken: largest share of unreadable scans that are skipped with a warning instead of ending the run.
+        max_lesion: largest share of the head that a lesion mask may cover. Larger ones are not used, with a warning,
+            where their share of all masks is at most ``max_broken``; more of them end the run. 1 takes any.
         batch_size: scans per batch.
         num_workers: loader processes of train; None for none. What is served as it is, is only read from the cache.
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
@@ -96,6 +99,7 @@ class MRIDataModule(LightningDataModule):
         labelled_pool: int = 0,
         drop_identical: bool = True,
         max_broken: float = 0.05,
+        max_lesion: float = 0.5,
         batch_size: int = 32,
         num_workers: int | None = None,
         on_device: bool | None = None,
@@ -106,6 +110,8 @@ class MRIDataModule(LightningDataModule):
                 f"data.image_size={image_size} and data.preprocess.image_size={preprocess.image_size} differ; "
                 "set data.image_size alone."
             )
+        if isinstance(max_lesion, bool) or not isinstance(max_lesion, int | float) or not 0 < max_lesion <= 1:
+            raise MriadError(f"data.max_lesion={max_lesion} is no share; choose one above 0 and at most 1.")
         if not isinstance(labelled_train, int) or labelled_train < 0:
             raise MriadError(f"data.labelled_train={labelled_train} is no number of scans; give 0 or more.")
         if not 0 < labelled_share < 1:
@@ -131,6 +137,7 @@ class MRIDataModule(LightningDataModule):
         self._epoch_scans = epoch_scans
         self._drop_identical = drop_identical
         self._max_broken = max_broken
+        self._max_lesion = max_lesion
         self._num_workers = num_workers or 0
         self._on_device = bool(on_device)
         self._ready = False
@@ -161,6 +168,7 @@ class MRIDataModule(LightningDataModule):
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = self._readable(catalog)
+        self.cache = self.cache.without_masks(self._doubtful_masks(catalog))
         split = self.split(self._with_hashes(np.flatnonzero(readable)).reset_index(drop=True))
         self.split_table = split.assign(row=np.flatnonzero(readable)[split["row"]])
         if not self.split.published:
@@ -180,6 +188,10 @@ class MRIDataModule(LightningDataModule):
         if len(broken):
             log.warning("Skipped %d of %d scans:\n  %s", len(broken), len(catalog), "\n  ".join(broken))
         return (errors == "").to_numpy()
+
+    def _doubtful_masks(self, catalog: Catalog) -> NDArray[np.int64]:
+        limits = {"most": self._max_lesion, "tolerated": self._max_broken}
+        return doubtful(catalog.table, self.cache.facts, root=catalog.root, **limits)
 
     def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
         """Catalog rows of a role, ascending; only those of one label if given."""

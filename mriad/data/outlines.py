@@ -30,7 +30,7 @@ def read_outlines(file: Path) -> dict[str, list[Shape]]:
 
     Raises:
         ReadFailure: if the file cannot be read now.
-        MriadError: if the file cannot be read or is no VIA export.
+        MriadError: if the file cannot be read, is no VIA export, or outlines two images of one name differently.
     """
     try:
         return _parse(file, file.stat().st_mtime_ns)
@@ -52,7 +52,13 @@ def _parse(file: Path, modified_ns: int) -> dict[str, list[Shape]]:
         shapes = [
             region["shape_attributes"] for region in (regions.values() if isinstance(regions, Mapping) else regions)
         ]
-        outlines.setdefault(image["filename"], []).extend(shapes)
+        name = image["filename"]
+        if shapes and outlines.get(name) and outlines[name] != shapes:
+            raise MriadError(
+                f"{file} outlines two images that are called '{name}', and it cannot be told which is which; "
+                "rename one of them, or keep one entry."
+            )
+        outlines[name] = outlines.get(name) or shapes
     return outlines
 
 

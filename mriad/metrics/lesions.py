@@ -8,46 +8,96 @@ what a hit is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mriad.metrics.bootstrap import Draws, GroupBootstrap, Interval, Weights, count_interval, interval, ratio, totals
-from mriad.metrics.components import ComponentCounts, Maps, Masks, sweep_levels
+from mriad.metrics.components import SCANS_AT_ONCE, ComponentCounts, Maps, Masks, sweep_levels
 
 FALSE_PER_SCAN = 1
-LESION_BY_SIZE = ("lesion_sensitivity", "lesion_recall", "false_components")
+LESION_BY_SIZE = (
+    "lesion_sensitivity",
+    "lesion_false_positives",
+    "lesion_sensitivity_oracle",
+    "lesion_recall",
+    "false_components",
+)
+LEVEL_SCANS = 512  # from the maps of so many scans the levels are drawn at which all are counted
 
 Rows = NDArray[np.int64]
 
 
+def healthy_level(maps: Maps, *, scans: Rows) -> float:
+    """The level of a map that leaves healthy scans few enough components, all of which are false.
+
+    From the highest value downwards it is the last level before they have on average more than ``FALSE_PER_SCAN`` of
+    them. It is no lower one at which these have grown together to a few again.
+
+    Args:
+        maps: (N, H, W) finite float32 anomaly maps, higher = stranger; they may be mapped from a file.
+        scans: (n,) which of them, at least one.
+    """
+    some = scans[np.linspace(0, len(scans) - 1, min(len(scans), LEVEL_SCANS)).astype(np.int64)]
+    highest = max(maps[part].max() for part in _parts(scans))
+    levels = sweep_levels(maps[some])
+    levels = np.append(highest, levels[levels < highest])
+    counts = np.zeros(len(levels), dtype=np.int64)
+    for part in _parts(scans):
+        values = maps[part]
+        counts += ComponentCounts.of(values, np.zeros(values.shape, dtype=bool), levels).false.sum(axis=0)
+    too_many = np.append(counts > FALSE_PER_SCAN * len(scans), True)
+    return float(levels[np.argmax(too_many) - 1])  # nothing lies above the highest value
+
+
 @dataclass(frozen=True)
 class LesionCounts:
-    """Components of N scans with a lesion and M healthy scans; the last level is the pixel threshold."""
+    """Components of N scans with a lesion and M healthy scans.
+
+    The last two levels are the one that was calibrated for lesions and the pixel threshold; they take no part in the
+    sweep.
+    """
 
     diseased: ComponentCounts
     healthy: ComponentCounts | None
+    calibrated: bool  # whether the level for lesions is known
 
     @classmethod
-    def of(cls, maps: Maps, masks: Masks, *, threshold: float, healthy_maps: Maps | None = None) -> Self:
+    def of(
+        cls,
+        maps: Maps,
+        masks: Masks,
+        *,
+        threshold: float,
+        level: float | None = None,
+        missed: Rows | None = None,
+        healthy_maps: Maps | None = None,
+    ) -> Self:
         """Count maps that ``pixel_metrics`` takes.
 
         Args:
             maps: (N, H, W) finite anomaly maps, taken as float32, higher = stranger, on one scale.
-            masks: (N, H, W) true where the lesion is, at least one pixel a scan.
+            masks: (N, H, W) true where the lesion is; a scan has a pixel there or a lesion that is missed.
             threshold: a pixel is called anomalous where its map value is greater.
+            level: the same for lesions, chosen on val, see ``healthy_level``; None where none was.
+            missed: (N,) lesions of each scan that no map can point at, because they lie outside the crop; None for
+                none.
             healthy_maps: (M, H, W) anomaly maps of healthy scans, or None.
         """
         maps = np.asarray(maps, dtype=np.float32)
-        levels = np.append(sweep_levels(maps).astype(np.float64), threshold)
+        calibrated = np.nan if level is None else level
+        levels = np.append(sweep_levels(maps).astype(np.float64), [calibrated, threshold])
+        diseased = ComponentCounts.of(maps, np.asarray(masks, dtype=bool), levels)
+        if missed is not None:
+            diseased = replace(diseased, lesions=diseased.lesions + missed)
         healthy = None
         if healthy_maps is not None and len(healthy_maps):
             empty = np.zeros(healthy_maps.shape, dtype=bool)
             healthy = ComponentCounts.of(np.asarray(healthy_maps, dtype=np.float32), empty, levels)
-        return cls(ComponentCounts.of(maps, np.asarray(masks, dtype=bool), levels), healthy)
+        return cls(diseased, healthy, level is not None)
 
     def measure(
         self, weights: Weights, healthy_weights: Weights | None = None, thirds: Mapping[str, Rows] | None = None
@@ -59,37 +109,41 @@ class LesionCounts:
             healthy_weights: (R, M) the same of the healthy scans.
             thirds: rows of the scans of each third by lesion size.
         """
-        lesions, hits = totals(self.diseased.lesions[:, None], weights)[:, 0], totals(self.diseased.hits, weights)
-        scans, false = weights.sum(axis=1, dtype=np.float64), totals(self.diseased.false, weights)
-        level = _operating_level(hits, false, scans)
-        draws = {
-            "lesion_sensitivity": ratio(_at(hits, level), lesions),
-            "lesion_recall": ratio(hits[:, -1], lesions),
-            "false_components": ratio(false[:, -1], scans),
-        }
+        hits, false = totals(self.diseased.hits, weights), totals(self.diseased.false, weights)
+        scans = weights.sum(axis=1, dtype=np.float64)
+        oracle = _operating_level(hits, false, scans)
+        draws = self._found(slice(None), weights, oracle)
         for name, rows in (thirds or {}).items():
-            draws |= {f"{metric}_{name}": value for metric, value in self._third(rows, weights[:, rows], level).items()}
+            third = self._found(rows, weights[:, rows], oracle)
+            draws |= {f"{metric}_{name}": value for metric, value in third.items()}
         if self.healthy is None or healthy_weights is None:
             return draws
         scans = scans + healthy_weights.sum(axis=1, dtype=np.float64)
         false = false + totals(self.healthy.false, healthy_weights)
-        return draws | {
-            "lesion_sensitivity_all": ratio(_at(hits, _operating_level(hits, false, scans)), lesions),
+        oracle = _operating_level(hits, false, scans)
+        lesions = totals(self.diseased.lesions[:, None], weights)[:, 0]
+        draws |= {
+            "lesion_sensitivity_oracle_all": ratio(_at(hits, oracle), lesions),
             "false_components_all": ratio(false[:, -1], scans),
         }
+        return draws | ({"lesion_false_positives_all": ratio(false[:, -2], scans)} if self.calibrated else {})
 
-    def _third(self, rows: Rows, weights: Weights, level: NDArray[np.int64]) -> dict[str, Draws]:
-        """(R,) values of one third of the scans, at the (R,) level of all; its weights are (R, n)."""
-        lesions, hits = (
-            totals(self.diseased.lesions[rows, None], weights)[:, 0],
-            totals(self.diseased.hits[rows], weights),
-        )
-        false = totals(self.diseased.false[rows, -1:], weights)[:, 0]
-        return {
-            "lesion_sensitivity": ratio(_at(hits, level), lesions),
+    def _found(self, rows: Rows | slice, weights: Weights, oracle: NDArray[np.int64]) -> dict[str, Draws]:
+        """(R,) values of some of the scans, by their weights (R, n) and the (R,) level of all that the oracle chose."""
+        hits, false = totals(self.diseased.hits[rows], weights), totals(self.diseased.false[rows], weights)
+        lesions = totals(self.diseased.lesions[rows, None], weights)[:, 0]
+        scans = weights.sum(axis=1, dtype=np.float64)
+        draws = {
+            "lesion_sensitivity_oracle": ratio(_at(hits, oracle), lesions),
             "lesion_recall": ratio(hits[:, -1], lesions),
-            "false_components": ratio(false, weights.sum(axis=1, dtype=np.float64)),
+            "false_components": ratio(false[:, -1], scans),
         }
+        if not self.calibrated:
+            return draws
+        return {
+            "lesion_sensitivity": ratio(hits[:, -2], lesions),
+            "lesion_false_positives": ratio(false[:, -2], scans),
+        } | draws
 
 
 def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = None) -> dict[str, float]:
@@ -98,16 +152,19 @@ def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = Non
     ``lesion_recall`` is the share of lesions that are hit at the pixel threshold, pooled over scans, and
     ``false_components`` the false components per scan there: what a user of the calibrated detector gets.
 
-    ``lesion_sensitivity`` is the point of the free-response ROC curve at one false component per scan: the most lesions
-    that any threshold hits with on average at most ``FALSE_PER_SCAN`` false components per scan. What is called too
-    widely hits nothing and is false (``ComponentCounts``), so a map that floods the brain gains nothing by it. Like any
-    point or area of a curve, AUPRO among them, it is read off the test set: it says what the maps can do, not what a
-    threshold that was fitted elsewhere makes of them.
+    ``lesion_sensitivity`` is the same share at the level that was chosen on val to leave healthy scans on average at
+    most ``FALSE_PER_SCAN`` false components (``healthy_level``), and ``lesion_false_positives`` the false components
+    per scan that it leaves here. Both are missing where no level was chosen.
 
-    With ``thirds``, ``lesion_recall_<name>`` and ``false_components_<name>`` are those of these scans, and
-    ``lesion_sensitivity_<name>`` is the share of their lesions hit at the threshold of ``lesion_sensitivity``. With
-    healthy scans, ``lesion_sensitivity_all`` and ``false_components_all`` count the components of these scans too,
-    each of them one scan more.
+    ``lesion_sensitivity_oracle`` is the point of the free-response ROC curve at one false component per scan: the most
+    lesions that any threshold hits with on average at most ``FALSE_PER_SCAN`` false components per scan. What is called
+    too widely hits nothing and is false (``ComponentCounts``), so a map that floods the brain gains nothing by it. The
+    threshold is chosen with the masks of these scans: it says what the maps can do, not what a threshold that was
+    fitted elsewhere makes of them.
+
+    With ``thirds``, ``<name>_<third>`` are those of these scans, the oracle's at the threshold that it chose for all.
+    With healthy scans, ``lesion_sensitivity_oracle_all``, ``false_components_all`` and ``lesion_false_positives_all``
+    count the components of these scans too, each of them one scan more.
 
     Args:
         counts: of N scans with a lesion and of healthy ones.
@@ -147,25 +204,31 @@ def lesion_intervals(
     }
     if beside is not None:
         both = min(bootstrap.n_groups, beside.n_groups)
-        groups |= {"lesion_sensitivity_all": both, "false_components_all": both}
+        groups |= dict.fromkeys(
+            ("lesion_sensitivity_oracle_all", "false_components_all", "lesion_false_positives_all"), both
+        )
     found = {}
     for name, draws in counts.measure(bootstrap.weights, beside.weights if beside else None, thirds).items():
-        told = (count_interval if name.startswith("false") else interval)(draws, groups.get(name, bootstrap.n_groups))
+        told = (count_interval if "false" in name else interval)(draws, groups.get(name, bootstrap.n_groups))
         if told is not None:
             found[name] = told
     return found
+
+
+def _parts(scans: Rows) -> Iterator[Rows]:
+    return (scans[start : start + SCANS_AT_ONCE] for start in range(0, len(scans), SCANS_AT_ONCE))
 
 
 def _operating_level(hits: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:
     """(R,) the level, the highest if several, that hits most lesions while few enough components are false.
 
     Args:
-        hits: (R, L + 1) lesions hit, at the last level those of the pixel threshold, which is no candidate.
-        false: (R, L + 1) false components.
+        hits: (R, L + 2) lesions hit, at the last levels those of calibrated thresholds, which are no candidates.
+        false: (R, L + 2) false components.
         scans: (R,) number of scans.
     """
-    allowed = false[:, :-1] <= FALSE_PER_SCAN * scans[:, None]
-    return np.argmax(np.where(allowed, hits[:, :-1], -1), axis=1)
+    allowed = false[:, :-2] <= FALSE_PER_SCAN * scans[:, None]
+    return np.argmax(np.where(allowed, hits[:, :-2], -1), axis=1)
 
 
 def _at(values: Draws, level: NDArray[np.int64]) -> Draws:

@@ -74,6 +74,7 @@ def report_html(
         threshold=verdict.threshold_sentence(result),
         metrics=_metrics(result),
         false_components=verdict.false_component_sentence(result),
+        left_out=result.mask_counts.sentence(),
         p_value=names.p_value,
         features=_features(result, audit),
         figures=_figures(result),

@@ -25,12 +25,15 @@ PIXEL = (
 )
 LESION = (
     ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+    ("lesion_sensitivity_oracle", "lesions hit, oracle"),
     ("lesion_recall", "lesion recall"),
 )
 BY_SIZE = (
     ("recall", "recall of scans"),
     ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+    ("lesion_sensitivity_oracle", "lesions hit, oracle"),
     ("lesion_recall", "lesion recall"),
+    ("lesion_false_positives", "false components, 1 FP/scan"),
     ("false_components", "false components per scan"),
     ("pixel_ap", "pixel AP"),
     ("lesion_share", "pixel AP by chance"),
@@ -45,7 +48,7 @@ PIXEL_WITH_HEALTHY = (
     ("pixel_auroc_all", "pixel AUROC"),
     ("dice_all", "Dice"),
     ("dice_oracle_all", "Dice, oracle threshold"),
-    ("lesion_sensitivity_all", "lesions hit, 1 FP/scan"),
+    ("lesion_sensitivity_oracle_all", "lesions hit, oracle"),
 )
 LABELS = dict(IMAGE + PIXEL) | {"support": "scans"}
 

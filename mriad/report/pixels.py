@@ -32,6 +32,8 @@ def measure_pixels(
     *,
     threshold: float,
     bootstrap: GroupBootstrap,
+    level: float | None = None,
+    outside: NDArray[np.int64] | None = None,
 ) -> PixelFindings:
     """Measure the scans that have a lesion in their mask, beside the healthy ones; nothing where no scan has one.
 
@@ -41,32 +43,71 @@ def measure_pixels(
         masks: lesion mask (S, S) of each scan, None where there is none.
         threshold: a pixel is called anomalous where its map value is greater.
         bootstrap: resamples of these n scans.
+        level: a component above it is called a lesion; None where none was chosen on val.
+        outside: (n,) lesions of each scan that the crop has cut away, which count as missed; None for none.
     """
-    # a crop may cut a lesion away
-    rows = np.array([row for row, mask in enumerate(masks) if mask is not None and mask.any()], dtype=np.int64)
+    missed = np.zeros(len(table), dtype=np.int64) if outside is None else outside
+    seen = np.array([mask is not None and bool(mask.any()) for mask in masks], dtype=bool)
+    healthy = table["label"].to_numpy() == 0
+    diseased = np.flatnonzero(seen | (missed > 0))
+    if not len(diseased):
+        return PixelFindings()
+    beside, resamples = maps[healthy], bootstrap.of(healthy)
+    pixels = _measure_seen(table, maps, masks, np.flatnonzero(seen), threshold, bootstrap, beside, resamples)
+    place = np.cumsum(seen | (missed > 0)) - 1  # of a row of the table among the diseased
+    thirds = {third.name: place[third.rows] for third in pixels.thirds}
+    counts = LesionCounts.of(
+        maps[diseased],
+        _stacked(masks, diseased, maps.shape[1:]),
+        threshold=threshold,
+        level=level,
+        missed=missed[diseased],
+        healthy_maps=beside,
+    )
+    bounds = lesion_intervals(counts, bootstrap=bootstrap.of(diseased), healthy_bootstrap=resamples, thirds=thirds)
+    return replace(
+        pixels,
+        metrics=pixels.metrics | lesion_metrics(counts, thirds),
+        intervals=pixels.intervals | bounds,
+    )
+
+
+def _measure_seen(
+    table: pd.DataFrame,
+    maps: NDArray[np.float32],
+    masks: Sequence[NDArray[np.bool_] | None],
+    rows: NDArray[np.int64],
+    threshold: float,
+    bootstrap: GroupBootstrap,
+    healthy_maps: NDArray[np.float32],
+    healthy_bootstrap: GroupBootstrap,
+) -> PixelFindings:
+    """What is measured by pixels, of the rows that have a pixel of a lesion."""
     if not len(rows):
         return PixelFindings()
-    healthy = table["label"].to_numpy() == 0
-    diseased = maps[rows], np.stack([mask for row in rows if (mask := masks[row]) is not None])
-    beside, resamples = maps[healthy], bootstrap.of(rows)
-    pixels = pixel_metrics(*diseased, threshold=threshold, healthy_maps=beside)
-    pixel_bounds = pixel_intervals(
+    diseased = maps[rows], _stacked(masks, rows, maps.shape[1:])
+    resamples = bootstrap.of(rows)
+    pixels = pixel_metrics(*diseased, threshold=threshold, healthy_maps=healthy_maps)
+    bounds = pixel_intervals(
         pixels,
         *diseased,
         threshold=threshold,
         bootstrap=resamples,
-        healthy_maps=beside,
-        healthy_bootstrap=bootstrap.of(healthy),
+        healthy_maps=healthy_maps,
+        healthy_bootstrap=healthy_bootstrap,
     )
     thirds = size_thirds(diseased[1])
-    members = {third.name: third.rows for third in thirds}
-    counts = LesionCounts.of(*diseased, threshold=threshold, healthy_maps=beside)
-    lesion_bounds = lesion_intervals(
-        counts, bootstrap=resamples, healthy_bootstrap=bootstrap.of(healthy), thirds=members
-    )
     by_third = thirds, *diseased, table["decision"].to_numpy()[rows]
     return PixelFindings(
-        metrics=pixels | lesion_metrics(counts, members) | metrics_by_size(*by_third, threshold=threshold),
-        intervals=pixel_bounds | lesion_bounds | intervals_by_size(*by_third, threshold=threshold, bootstrap=resamples),
+        metrics=pixels | metrics_by_size(*by_third, threshold=threshold),
+        intervals=bounds | intervals_by_size(*by_third, threshold=threshold, bootstrap=resamples),
         thirds=[replace(third, rows=rows[third.rows]) for third in thirds],
     )
+
+
+def _stacked(
+    masks: Sequence[NDArray[np.bool_] | None], rows: NDArray[np.int64], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(n, S, S) masks of some rows, empty where a scan has none."""
+    nothing = np.zeros(shape, dtype=bool)
+    return np.stack([nothing if (mask := masks[row]) is None else mask for row in rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from mriad.metrics.bootstrap import GroupBootstrap, Interval
 from mriad.metrics.image import class_report, confusion, image_metrics, metrics_by_class
 from mriad.metrics.intervals import image_intervals, intervals_by_class, report_intervals
 from mriad.metrics.sizes import SizeThird
+from mriad.report.masks import MaskCounts
 from mriad.report.pixels import measure_pixels
 from mriad.thresholds import Calibration
 
@@ -42,6 +43,7 @@ class Result:
             'test/': ``<name>``, ``healthy/<name>``, ``anomalous/<name>``, and ``<class>/<name>`` with the class as
             ``class_names`` writes it.
         thirds: scans that have a lesion mask, by its size, as rows of the table; empty where they are too few.
+        mask_counts: what of the masks is left out of the pixel numbers.
         labelled_train: number of anomalous scans that trained with their masks.
         scaled_on_val: whether the healthy val scans that the threshold was fitted on also shaped what maps are compared
             with.
@@ -60,6 +62,7 @@ class Result:
     confusion: NDArray[np.int64]
     intervals: dict[str, Interval]
     thirds: list[SizeThird]
+    mask_counts: MaskCounts = field(default_factory=MaskCounts)
     labelled_train: int = 0
     scaled_on_val: bool = False
 
@@ -101,7 +104,19 @@ class Result:
         if has_mask.any():
             for index, lesion in zip(np.flatnonzero(has_mask), datamodule.cache.masks_of(rows[has_mask]), strict=True):
                 masks[index] = lesion
-        pixels = measure_pixels(table, maps, masks, threshold=calibration.pixel_threshold, bootstrap=bootstrap)
+        facts = datamodule.cache.facts.iloc[rows]
+        pixels = measure_pixels(
+            table,
+            maps,
+            masks,
+            threshold=calibration.pixel_threshold,
+            bootstrap=bootstrap,
+            level=calibration.lesion_level,
+            outside=np.where(has_mask, facts["lesions_outside"], 0).astype(np.int64),
+        )
+        anomalous = table["label"].to_numpy() == 1
+        reference = datamodule.table["mask"].to_numpy()[rows]
+        mask_counts = MaskCounts.of(reference[anomalous], has_mask[anomalous], facts[anomalous])
         return cls(
             data=str(datamodule.name),
             published=datamodule.split.published,
@@ -110,12 +125,13 @@ class Result:
             images=datamodule.images(rows).squeeze(1).numpy(),
             maps=maps,
             masks=masks,
-            metrics=image_metrics(table) | pixels.metrics,
+            metrics=image_metrics(table) | pixels.metrics | mask_counts.numbers(),
             by_class=by_class,
             report=class_report(table),
             confusion=confusion(table),
             intervals=intervals | pixels.intervals,
             thirds=pixels.thirds,
+            mask_counts=mask_counts,
             labelled_train=labelled_train,
             scaled_on_val=scaled_on_val,
         )

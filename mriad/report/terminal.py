@@ -41,7 +41,7 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
             "[bold red]Published protocol, flawed on purpose:[/bold red] test scans, or copies of them, "
             "took part in training or calibration. Do not believe these numbers."
         )
-    pixels = _numbers("Pixels", PIXEL + LESION, result) if "pixel_ap" in result.metrics else None
+    pixels = _numbers("Pixels", PIXEL + LESION, result) if "lesion_recall" in result.metrics else None
     _side_by_side(console, _numbers("Scans", IMAGE, result), pixels)
     _side_by_side(console, _confusion(result), _classes(result))
     if result.thirds:
@@ -53,6 +53,8 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
         console.print(rates, highlight=False)
     if components := false_component_sentence(result):
         console.print(components, highlight=False)
+    if left_out := result.mask_counts.sentence():
+        console.print(left_out, highlight=False)
     for what, where in places:
         console.print(f"[bold]{what:<11}[/bold] {escape(where)}", soft_wrap=True, highlight=False)
 
@@ -113,5 +115,6 @@ def _sizes(result: Result) -> Table:
         names = ("recall", "lesion_sensitivity", "pixel_ap", "lesion_share", "dice")
         shown = (f"{name}_{third.name}" for name in names)
         area = f"{third.least:,}-{third.most:,}"
-        table.add_row(third.name, str(len(third.rows)), area, *(f"{result.metrics[name]:.3f}" for name in shown))
+        numbers = (f"{result.metrics[name]:.3f}" if name in result.metrics else "-" for name in shown)
+        table.add_row(third.name, str(len(third.rows)), area, *numbers)
     return table

@@ -141,13 +141,26 @@ def false_positive_sentence(result: Result) -> str | None:
 
 
 def false_component_sentence(result: Result) -> str | None:
-    """How many false alarms the pixel threshold leaves on a scan; None where no scan has a lesion mask."""
+    """How many false alarms calibrated maps leave on a scan; None where no scan has a lesion mask."""
+    at_threshold = _per_scan(result, "false_components")
+    if not at_threshold:
+        return None
+    at_level = _per_scan(result, "lesion_false_positives")
+    beside = (
+        f"at the level that leaves healthy val scans at most 1 (1 FP/scan): {at_level}"
+        if at_level
+        else "the checkpoint is from before a level for 1 FP/scan was chosen on val: train or calibrate again"
+    )
+    return f"False components at the pixel threshold: {at_threshold}; {beside}."
+
+
+def _per_scan(result: Result, name: str) -> str:
     told = [
-        f"{result.metrics[name]:.2f} per scan{whose}{_between(result.intervals.get(name), digits=2)}"
-        for name, whose in (("false_components", ""), ("false_components_all", " with the healthy scans"))
-        if name in result.metrics
+        f"{result.metrics[whole]:.2f} per scan{whose}{_between(result.intervals.get(whole), digits=2)}"
+        for whole, whose in ((name, ""), (f"{name}_all", " with the healthy scans"))
+        if whole in result.metrics
     ]
-    return f"False components at the pixel threshold: {', '.join(told)}." if told else None
+    return ", ".join(told)
 
 
 def threshold_sentence(result: Result) -> str:

@@ -22,6 +22,8 @@ class Calibration:
         pixel_threshold: a pixel is anomalous if its map value is above it.
         val_scores: the val scans with the columns path, group, class, label, role, score.
         promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
+        lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
+            in a record from before it was chosen.
     """
 
     rule: str
@@ -29,9 +31,12 @@ class Calibration:
     pixel_threshold: float
     val_scores: pd.DataFrame
     promised_fpr: float | None = None
+    lesion_level: float | None = None
 
     @classmethod
-    def fit(cls, rule: Threshold, val_scores: pd.DataFrame, *, pixel_threshold: float) -> Self:
+    def fit(
+        cls, rule: Threshold, val_scores: pd.DataFrame, *, pixel_threshold: float, lesion_level: float | None = None
+    ) -> Self:
         """Fit a rule on val scores; ``rule`` is fitted in place."""
         rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
         return cls(
@@ -40,11 +45,14 @@ class Calibration:
             pixel_threshold=pixel_threshold,
             val_scores=val_scores,
             promised_fpr=rule.promised_fpr,
+            lesion_level=lesion_level,
         )
 
     def refit(self, rule: Threshold) -> Calibration:
         """The same calibration under another rule, fitted on the same val scores."""
-        return Calibration.fit(rule, self.val_scores, pixel_threshold=self.pixel_threshold)
+        return Calibration.fit(
+            rule, self.val_scores, pixel_threshold=self.pixel_threshold, lesion_level=self.lesion_level
+        )
 
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
         """(n,) decisions: 1 where the score is above the threshold, else 0."""

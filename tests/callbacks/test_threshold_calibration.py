@@ -107,6 +107,15 @@ def test_the_pixel_threshold_is_a_quantile_of_the_healthy_maps_all_pixels_togeth
     assert found.pixel_threshold == pytest.approx(np.quantile(healthy, quantile), rel=1e-6)
 
 
+def test_the_level_for_lesions_leaves_healthy_val_scans_one_component_each(val):
+    val.images[:] = 0.1
+    val.images[..., 0, 0] = torch.linspace(0.2, 0.27, 8)[:, None]
+    val.images[torch.tensor(val.labels) == 0, ..., 3, 3] = 0.15
+    val.images[torch.tensor(val.labels) == 1, ..., ::2, ::2] = 0.9
+    found = calibrated(val, ThresholdCalibration(rule=Youden()))
+    assert found.lesion_level == pytest.approx(0.15)
+
+
 def test_the_groups_of_the_val_scans_are_counted_and_the_promise_is_kept(val):
     found = calibrated(val, ThresholdCalibration(rule=Conformal(alpha=0.2)))
     assert (found.promised_fpr, found.val_fpr) == (0.2, 0.0)

@@ -135,6 +135,35 @@ def test_masks_go_the_way_of_their_scans(root, tmp_path):
     np.testing.assert_array_equal(masks[0], geometry.mask_to_network(lesion))
 
 
+def test_facts_of_the_masks_are_kept_and_rows_can_go_without_theirs(root, tmp_path):
+    cache = open_cache(root, tmp_path / "cache")
+    assert cache.facts["lesions"].tolist() == [0, 0, 0, 1, 1, 0]
+    assert cache.facts["lesions_outside"].tolist() == [0] * 6
+    assert (cache.facts["lesion_share"] > 0.05).tolist() == [False, False, False, True, True, False]
+    less = cache.without_masks(np.array([3]))
+    np.testing.assert_array_equal(less.has_mask(np.arange(6)), [False, False, False, False, True, False])
+    np.testing.assert_array_equal(less.masks_of(np.array([4])), cache.masks_of(np.array([4])))
+
+
+def test_a_healthy_scan_may_have_an_empty_mask_and_no_other(root, tmp_path):
+    catalog = catalog_of(root)
+    catalog.table.loc[:1, "mask"] = ["masks/empty.png", "masks/2.png"]
+    Image.fromarray(np.zeros((60, 48), dtype=np.uint8)).save(root / "masks/empty.png")
+    write_mask(root / "masks/2.png")
+    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    np.testing.assert_array_equal(cache.has_mask(np.arange(6)), [False, False, False, True, True, False])
+    assert [bool(error) for error in cache.facts["error"]] == [False, True, False, False, False, False]
+    assert "no/1.png is labelled healthy but its mask masks/2.png is not empty" in cache.facts["error"].iat[1]
+
+
+def test_the_same_files_under_the_other_label_do_not_meet_the_old_facts(root, tmp_path):
+    catalog = catalog_of(root)
+    assert (SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache").facts["error"] == "").all()
+    catalog.table.loc[3, ["label", "class"]] = 0, "healthy"
+    relabelled = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert "labelled healthy" in relabelled.facts["error"].iat[3]
+
+
 def test_a_data_set_without_any_mask_works(root, tmp_path):
     cache = open_cache(root, tmp_path / "cache", masks=False)
     assert not cache.has_mask(np.arange(6)).any()

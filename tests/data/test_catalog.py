@@ -62,7 +62,7 @@ def test_absolute_paths_stay_where_they_are():
         ({"path": "", "label": 0}, "Scan number 1 in /scans has no path"),
         ({"path": None, "label": 0}, "Scan number 1 in /scans has no path"),
         ({"path": "a", "label": 0}, "a in /scans stands twice"),
-        ({"path": "b", "label": 0, "mask": "m.png"}, "b in /scans is labelled healthy but has a lesion mask"),
+        ({"path": "b", "label": 1, "mask": "./a"}, "a in /scans stands as a mask too"),
         ({"path": "b", "label": 0, "class": "glioma"}, "b in /scans is healthy by its label or by its class"),
         (
             {"path": "b", "label": 1, "class": "healthy"},

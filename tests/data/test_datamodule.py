@@ -99,6 +99,32 @@ class White:
         return white if masks is None else (white, masks)
 
 
+def write_mask(file: Path, *, inverted: bool = False) -> None:
+    lesion = np.zeros((40, 32), dtype=bool)
+    lesion[15:20, 12:18] = True
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((lesion ^ inverted).astype(np.uint8) * 255).save(file)
+
+
+def test_a_mask_that_covers_the_head_is_questioned(root, module, caplog):
+    for n in range(16):
+        write_mask(root / f"masks/{('glioma', 'meningioma')[n % 2]}/{n:02}.png", inverted=n == 3)
+    with pytest.raises(MriadError, match=r"1 of 16 lesion masks in .* for example masks/meningioma/03\.png \(9\d % of"):
+        module()
+    tolerant, told = module(max_broken=0.1), module(max_lesion=1)
+    (row,) = np.flatnonzero(tolerant.table["path"] == "meningioma/03.png")
+    for datamodule, used in ((tolerant, False), (told, True)):
+        assert datamodule.cache.has_mask(np.array([row])).tolist() == [used]
+        assert datamodule.cache.has_mask(np.arange(len(datamodule.table))).sum() == 15 + used
+    assert caplog.text.count("These masks are not used") == 1
+
+
+@pytest.mark.parametrize("share", [0, 1.5, True, "half"])
+def test_the_largest_share_of_a_lesion_is_a_share(module, share):
+    with pytest.raises(MriadError, match=f"data.max_lesion={share} is no share"):
+        module(max_lesion=share)
+
+
 def test_batches_have_their_shapes_types_and_ranges(module):
     datamodule = module()
     for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):

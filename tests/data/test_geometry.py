@@ -126,6 +126,34 @@ def test_a_small_lesion_does_not_vanish_beside_a_large_one():
     np.testing.assert_array_equal(both[:40], alone[:40])
 
 
+@pytest.mark.parametrize("gap", [1, 4, 9])
+@pytest.mark.parametrize("image_size", [32, 64, 128])
+def test_a_satellite_next_to_a_large_lesion_does_not_vanish_in_its_blur(image_size, gap):
+    geometry = ScanGeometry.plan((512, 512), (0, 0, 512, 512), square=True, image_size=image_size)
+    large = np.zeros((512, 512), dtype=bool)
+    large[100:200, 100:200] = True
+    for row, column in [(150, 200 + gap), (150, 99 - gap), (200 + gap, 140), (99 - gap, 163)]:
+        both = large.copy()
+        both[row, column] = True
+        alone, network = geometry.mask_to_network(large), geometry.mask_to_network(both)
+        place = tuple(np.floor(in_network(geometry, (row, column)) + 0.5).astype(int))
+        assert network[place]
+        network[place] = alone[place]
+        assert (network != alone).sum() <= 3  # where it stands apart, as wide as it would be alone
+        assert geometry.count_lesions(both)[:2] == (2, 2)
+
+
+def test_lesions_are_counted_by_where_the_network_sees_them():
+    geometry = ScanGeometry.plan((256, 256), (20, 20, 256, 256), square=True, image_size=32)
+    mask = np.zeros((256, 256), dtype=bool)
+    mask[60:80, 60:80] = mask[60:70, 82:90] = True  # a network pixel is 7 wide: they touch there
+    mask[150:170, 150:170] = mask[220:222, 220:222] = True
+    mask[5:8, 100:120] = mask[100:120, 3:9] = True  # outside the crop
+    mask[10:40, 200:230] = True  # across its edge
+    assert geometry.count_lesions(mask) == (7, 5, 4)
+    assert geometry.count_lesions(mask & False) == (0, 0, 0)
+
+
 def test_an_empty_mask_stays_empty_and_a_full_one_full():
     geometry = ScanGeometry.plan((120, 120), (10, 10, 100, 100), square=True, image_size=48)
     assert not geometry.mask_to_network(np.zeros((120, 120), dtype=bool)).any()

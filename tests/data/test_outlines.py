@@ -154,3 +154,15 @@ def test_another_kind_of_file_is_an_error(tmp_path, text):
     (tmp_path / "via.json").write_text(text)
     with pytest.raises(MriadError, match="no export of the VGG Image Annotator"):
         read_outlines(tmp_path / "via.json")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_two_images_of_one_name_are_told_apart_by_nothing(tmp_path, same):
+    regions = [[{"shape_attributes": ellipse(cx=x)}] for x in (30.0, 30.0 if same else 31.0)]
+    images = {f"a.jpg{number}": {"filename": "a.jpg", "regions": part} for number, part in enumerate([*regions, []])}
+    (tmp_path / "via.json").write_text(json.dumps(images))
+    if same:
+        assert read_outlines(tmp_path / "via.json") == {"a.jpg": [ellipse()]}
+    else:
+        with pytest.raises(MriadError, match=r"via\.json outlines two images that are called 'a\.jpg'.*rename one"):
+            read_outlines(tmp_path / "via.json")

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from mriad.metrics import lesions as module
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.components import ComponentCounts, sweep_levels
-from mriad.metrics.lesions import LesionCounts, lesion_intervals, lesion_metrics
+from mriad.metrics.lesions import LesionCounts, healthy_level, lesion_intervals, lesion_metrics
 
 THRESHOLD = 0.6
 
@@ -40,11 +41,11 @@ def test_the_point_has_most_hits_at_no_more_than_one_false_component_per_scan(se
     maps, masks, healthy = scans(seed)
     thirds = {"small": np.array([0, 4, 5]), "large": np.array([1, 2, 7])}
     metrics = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy), thirds)
-    assert 0 < metrics["lesion_sensitivity"] < 1
-    assert metrics["lesion_sensitivity"] == pytest.approx(point_by_hand(maps, masks))
-    assert metrics["lesion_sensitivity_all"] == pytest.approx(point_by_hand(maps, masks, healthy))
+    assert 0 < metrics["lesion_sensitivity_oracle"] < 1
+    assert metrics["lesion_sensitivity_oracle"] == pytest.approx(point_by_hand(maps, masks))
+    assert metrics["lesion_sensitivity_oracle_all"] == pytest.approx(point_by_hand(maps, masks, healthy))
     for name, rows in thirds.items():
-        assert metrics[f"lesion_sensitivity_{name}"] == pytest.approx(point_by_hand(maps, masks, some=rows))
+        assert metrics[f"lesion_sensitivity_oracle_{name}"] == pytest.approx(point_by_hand(maps, masks, some=rows))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -62,10 +63,80 @@ def test_recall_and_false_components_are_those_of_the_pixel_threshold(seed):
     assert metrics["false_components_small"] == pytest.approx(counts.false[third].mean())
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_found_at_the_level_of_val_stands_beside_its_false_components(seed):
+    maps, masks, healthy = scans(seed)
+    third, level = np.array([0, 4, 5]), 0.9
+    metrics = lesion_metrics(
+        LesionCounts.of(maps, masks, threshold=THRESHOLD, level=level, healthy_maps=healthy), {"small": third}
+    )
+    counts = ComponentCounts.of(maps, masks, np.array([level]))
+    beside = ComponentCounts.of(healthy, healthy > np.inf, np.array([level])).false.sum()
+    assert metrics["lesion_sensitivity"] == pytest.approx(counts.hits.sum() / counts.lesions.sum())
+    assert metrics["lesion_false_positives"] == pytest.approx(counts.false.mean())
+    assert metrics["lesion_false_positives_all"] == pytest.approx((counts.false.sum() + beside) / 18)
+    assert metrics["lesion_sensitivity_small"] == pytest.approx(counts.hits[third].sum() / counts.lesions[third].sum())
+    assert metrics["lesion_false_positives_small"] == pytest.approx(counts.false[third].mean())
+    without = lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy), {"small": third})
+    assert without.items() == {name: metrics[name] for name in without}.items()
+    assert {name for name in metrics if name not in without} == {
+        f"lesion_{name}" for name in ("sensitivity", "sensitivity_small", "false_positives", "false_positives_small")
+    } | {"lesion_false_positives_all"}
+
+
+def spots(*values, size=20):
+    """A healthy scan with a spot of each of these values, every one of them a component of its own."""
+    image = np.zeros((size, size), dtype=np.float32)
+    image[1 : 2 * len(values) : 2, 5] = values
+    return image
+
+
+def test_the_level_of_val_is_the_last_before_healthy_scans_have_more_than_one_component():
+    maps = np.stack([spots(9, 7, 5), spots(8, 6, 4), spots(99, 99, 99)])
+    assert healthy_level(maps, scans=np.array([0, 1])) == 7  # above it lie 9 and 8, above 6 three spots
+    assert healthy_level(maps, scans=np.array([1])) == 6
+    assert healthy_level(maps, scans=np.array([2])) == 99
+
+
+def test_components_that_have_grown_together_again_set_no_level():
+    flooded = spots(9, 8, 7)
+    flooded[:10, 5] = np.maximum(flooded[:10, 5], 1)  # above 0 all three are one
+    assert healthy_level(flooded[None], scans=np.array([0])) == 8
+
+
+def test_scans_that_never_have_more_than_one_component_set_the_lowest_level():
+    assert healthy_level(np.stack([spots(9), spots(3)]), scans=np.arange(2)) == 0
+    assert healthy_level(np.ones((2, 4, 4), dtype=np.float32), scans=np.arange(2)) == 1
+
+
+def test_levels_of_some_scans_are_counted_on_all(monkeypatch):
+    monkeypatch.setattr(module, "LEVEL_SCANS", 2)
+    monkeypatch.setattr(module, "SCANS_AT_ONCE", 2)
+    maps = np.stack([spots(9, 2), *[spots(20, 19, 18)] * 3, spots(8, 3)])
+    assert healthy_level(maps, scans=np.arange(5)) == 20
+
+
+def test_a_lesion_outside_the_crop_counts_as_missed():
+    maps, masks, _ = scans(0)
+    missed = np.zeros(len(maps), dtype=np.int64)
+    missed[[0, 3]] = 2, 1
+    third = {"small": np.array([0, 4])}
+    whole, lost = (
+        lesion_metrics(LesionCounts.of(maps, masks, threshold=THRESHOLD, level=0.9, missed=some), third)
+        for some in (None, missed)
+    )
+    lesions = ComponentCounts.of(maps, masks, np.array([0.0])).lesions
+    for name in ("lesion_recall", "lesion_sensitivity", "lesion_sensitivity_oracle"):
+        assert lost[name] == pytest.approx(whole[name] * lesions.sum() / (lesions.sum() + 3)), name
+        small = lesions[[0, 4]].sum()
+        assert lost[f"{name}_small"] == pytest.approx(whole[f"{name}_small"] * small / (small + 2)), name
+    assert lost["false_components"] == whole["false_components"]
+
+
 def test_the_pixel_threshold_does_not_take_part_in_the_sweep():
     maps, masks, _ = scans(0)
     sensitivities = {
-        lesion_metrics(LesionCounts.of(maps, masks, threshold=threshold))["lesion_sensitivity"]
+        lesion_metrics(LesionCounts.of(maps, masks, threshold=threshold))["lesion_sensitivity_oracle"]
         for threshold in (-100, 0.3, THRESHOLD, 100)
     }
     assert len(sensitivities) == 1
@@ -74,13 +145,13 @@ def test_the_pixel_threshold_does_not_take_part_in_the_sweep():
 def test_a_map_equal_to_its_mask_finds_all_at_no_false_alarm():
     _, masks, _ = scans(0)
     metrics = lesion_metrics(LesionCounts.of(masks.astype(np.float32), masks, threshold=0.5))
-    assert metrics == {"lesion_sensitivity": 1.0, "lesion_recall": 1.0, "false_components": 0.0}
+    assert metrics == {"lesion_sensitivity_oracle": 1.0, "lesion_recall": 1.0, "false_components": 0.0}
 
 
 def test_a_constant_map_finds_nothing():
     _, masks, _ = scans(0)
     metrics = lesion_metrics(LesionCounts.of(np.ones(masks.shape), masks, threshold=1))
-    assert metrics == {"lesion_sensitivity": 0.0, "lesion_recall": 0.0, "false_components": 0.0}
+    assert metrics == {"lesion_sensitivity_oracle": 0.0, "lesion_recall": 0.0, "false_components": 0.0}
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -94,16 +165,16 @@ def test_the_brain_or_the_whole_image_as_map_finds_no_lesion_below_a_quarter_of_
     # a constant map calls nothing above its maximum, so leave one scan in the dark
     maps = np.where(np.arange(len(masks))[:, None, None] > 0, called, 0.0)
     metrics = lesion_metrics(LesionCounts.of(maps, masks, threshold=0.5))
-    assert metrics["lesion_sensitivity"] == metrics["lesion_recall"] == 0
+    assert metrics["lesion_sensitivity_oracle"] == metrics["lesion_recall"] == 0
     assert metrics["false_components"] == pytest.approx((len(masks) - 1) / len(masks))
 
 
 def test_components_that_have_grown_together_do_not_set_the_threshold():
     # one component hits the lesion and another is false; below 1 both are a single one, which is allowed too
     counts = LesionCounts.of(*strip(0, 0, 0, 1, 1, 1, 5, 1, 1, 9, 1, 1, 1, 0, lesion=[9]), threshold=0)
-    assert counts.diseased.false[0].tolist() == [0, 0, 1, 1, 1]
-    assert counts.diseased.hits[0].tolist() == [0, 1, 1, 0, 0]
-    assert lesion_metrics(counts)["lesion_sensitivity"] == 1
+    assert counts.diseased.false[0, :-2].tolist() == [0, 0, 1, 1]
+    assert counts.diseased.hits[0, :-2].tolist() == [0, 1, 1, 0]
+    assert lesion_metrics(counts)["lesion_sensitivity_oracle"] == 1
 
 
 def test_smooth_maps_that_never_call_too_many_components_keep_their_point():
@@ -113,7 +184,7 @@ def test_smooth_maps_that_never_call_too_many_components_keep_their_point():
     maps = np.stack(
         [gaussian_filter(mask.astype(float), 3) + 0.05 * np.exp(-np.hypot(rows, columns) / 60) for mask in masks]
     )
-    assert lesion_metrics(LesionCounts.of(maps, masks, threshold=0.5))["lesion_sensitivity"] == 1
+    assert lesion_metrics(LesionCounts.of(maps, masks, threshold=0.5))["lesion_sensitivity_oracle"] == 1
 
 
 def strip(*values, lesion):
@@ -125,7 +196,9 @@ def strip(*values, lesion):
 def test_one_false_component_is_allowed_and_two_are_not():
     one = strip(0, 9, 0, 5, 0, 3, 0, lesion=[3])
     two = strip(0, 9, 0, 5, 0, 8, 0, lesion=[3])
-    sensitivity = [lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity"] for scan in (one, two)]
+    sensitivity = [
+        lesion_metrics(LesionCounts.of(*scan, threshold=0))["lesion_sensitivity_oracle"] for scan in (one, two)
+    ]
     assert sensitivity == [1, 0]
 
 
@@ -148,13 +221,13 @@ def test_intervals_are_percentiles_of_the_metrics_of_each_resample():
         rows, others = (np.repeat(np.arange(len(w)), w) for w in (weights, healthy_weights))
         given = maps[rows], masks[rows]
         metrics = lesion_metrics(LesionCounts.of(*given, threshold=THRESHOLD, healthy_maps=healthy[others]))
-        metrics["lesion_sensitivity"] = point_by_hand(*given, levels=levels)
-        metrics["lesion_sensitivity_all"] = point_by_hand(*given, healthy[others], levels=levels)
+        metrics["lesion_sensitivity_oracle"] = point_by_hand(*given, levels=levels)
+        metrics["lesion_sensitivity_oracle_all"] = point_by_hand(*given, healthy[others], levels=levels)
         small = np.flatnonzero(np.isin(rows, third))
         here = ComponentCounts.of(given[0][small], given[1][small], np.array([THRESHOLD]))
         metrics["lesion_recall_small"] = here.hits.sum() / here.lesions.sum() if len(small) else np.nan
         metrics["false_components_small"] = here.false.mean() if len(small) else np.nan
-        metrics["lesion_sensitivity_small"] = point_by_hand(*given, some=np.isin(rows, third), levels=levels)
+        metrics["lesion_sensitivity_oracle_small"] = point_by_hand(*given, some=np.isin(rows, third), levels=levels)
         resampled.append(metrics)
     assert set(found) == set(resampled[0])
     for name, bounds in found.items():
@@ -171,9 +244,11 @@ def test_a_perfect_map_is_not_certain():
     found = lesion_intervals(
         counts, bootstrap=bootstrap, healthy_bootstrap=beside, thirds={"small": np.array([0, 1, 5])}
     )
-    assert found["lesion_sensitivity"] == pytest.approx((0.025 ** (1 / 5), 1))
-    assert found["lesion_sensitivity_all"] == pytest.approx((0.025 ** (1 / 4), 1))
-    assert found["lesion_sensitivity_small"] == pytest.approx((0.025 ** (1 / 2), 1))  # rows 0 and 5 are of one group
+    assert found["lesion_sensitivity_oracle"] == pytest.approx((0.025 ** (1 / 5), 1))
+    assert found["lesion_sensitivity_oracle_all"] == pytest.approx((0.025 ** (1 / 4), 1))
+    assert found["lesion_sensitivity_oracle_small"] == pytest.approx(
+        (0.025 ** (1 / 2), 1)
+    )  # rows 0 and 5 are of one group
     assert found["false_components"] == pytest.approx((0, -np.log(0.025) / 5))
     assert found["lesion_recall_small"] == pytest.approx((0.025 ** (1 / 2), 1))
     assert found["false_components_small"] == pytest.approx((0, -np.log(0.025) / 2))
@@ -183,7 +258,7 @@ def test_false_components_of_one_group_have_no_interval():
     maps, masks, healthy = scans(0)
     bootstrap, _ = drawn(maps, healthy[:0], groups=1)
     found = lesion_intervals(LesionCounts.of(maps, masks, threshold=THRESHOLD), bootstrap=bootstrap)
-    assert found == {"lesion_sensitivity": (0, 1), "lesion_recall": (0, 1)}
+    assert found == {"lesion_sensitivity_oracle": (0, 1), "lesion_recall": (0, 1)}
 
 
 def test_without_healthy_scans_nothing_counts_them():
@@ -191,4 +266,6 @@ def test_without_healthy_scans_nothing_counts_them():
     counts = LesionCounts.of(maps, masks, threshold=THRESHOLD, healthy_maps=healthy[:0])
     bootstrap, beside = drawn(maps, healthy[:0])
     bounds = lesion_intervals(counts, bootstrap=bootstrap, healthy_bootstrap=beside)
-    assert set(bounds) == set(lesion_metrics(counts)) == {"lesion_sensitivity", "lesion_recall", "false_components"}
+    assert (
+        set(bounds) == set(lesion_metrics(counts)) == {"lesion_sensitivity_oracle", "lesion_recall", "false_components"}
+    )

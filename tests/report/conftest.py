@@ -41,9 +41,10 @@ def measure():
     def build(classes, scores, *, masked=(), lost=(), published=False, rule="youden", data="toy", **more):
         """Build it.
 
-        ``masked``: classes that have lesion masks; ``lost``: rows whose mask the crop has cut away; ``paths`` of the
-        scans, ``size`` of a slice, ``heights`` of the lesions by row and ``promised`` false positive rate, where they
-        matter.
+        ``masked``: classes that have lesion masks; ``lost``: rows whose lesion the crop has cut away; ``empty``: rows
+        whose mask holds nothing; ``doubtful``: rows whose mask is not used; ``merged``: lesions by row that touch
+        another; ``level``: the one for lesions; ``paths`` of the scans, ``size`` of a slice, ``heights`` of the lesions
+        by row and ``promised`` false positive rate, where they matter.
         """
         rng = np.random.default_rng(0)
         count, size = len(classes), more.get("size", SIZE)
@@ -52,7 +53,8 @@ def measure():
         lesions[has_mask, 4:8, 4:8] = True
         for row, height in more.get("heights", {}).items():
             lesions[row, 4 + height :] = False
-        lesions[list(lost)] = False
+        nothing = list(more.get("empty", ()))
+        lesions[[*lost, *nothing]] = False
         maps = (0.1 * rng.random((count, size, size)) + 0.8 * lesions).astype(np.float32)
         labels = np.array([int(name != "healthy") for name in classes])
         table = pd.DataFrame(
@@ -65,11 +67,17 @@ def measure():
                 "score": np.array(scores, dtype=float),
             }
         )
+        used = has_mask & ~np.isin(np.arange(count), more.get("doubtful", ()))
+        merged = [more.get("merged", {}).get(row, 0) for row in range(count)]
+        outside = np.isin(np.arange(count), lost).astype(int)
+        found = lesions.any(axis=(1, 2)) + outside + np.array(merged)
+        facts = pd.DataFrame({"lesions": found, "lesions_outside": outside, "lesions_merged": merged})
         images = torch.from_numpy(rng.random((count, 1, size, size)).astype(np.float32))
         datamodule = SimpleNamespace(
             name=data,
             split=SimpleNamespace(published=published),
-            cache=SimpleNamespace(has_mask=lambda rows: has_mask[rows], masks_of=lambda rows: lesions[rows]),
+            table=table.assign(mask=np.where(has_mask, "mask.png", "")),
+            cache=SimpleNamespace(facts=facts, has_mask=lambda rows: used[rows], masks_of=lambda rows: lesions[rows]),
             images=lambda rows: images[rows],
         )
         val_scores = pd.DataFrame({"group": [*"abcde"], "label": [0, 0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.6, 0.9]})
@@ -79,6 +87,7 @@ def measure():
             pixel_threshold=0.2,
             val_scores=val_scores,
             promised_fpr=more.get("promised"),
+            lesion_level=more.get("level", 0.3),
         )
         return Result.measure(
             table=table, rows=np.arange(count), maps=maps, datamodule=datamodule, calibration=calibration

@@ -197,7 +197,11 @@ def test_lesion_sizes_stand_with_scans_areas_and_intervals(sized, vae, page):
 
 def test_lesions_are_told_with_their_false_alarms(page, mixed, measure, vae):
     text = Page(page).text
-    for name, label in (("lesion_sensitivity", "lesions hit, 1 FP/scan"), ("lesion_recall", "lesion recall")):
+    for name, label in (
+        ("lesion_sensitivity", "lesions hit, 1 FP/scan"),
+        ("lesion_sensitivity_oracle", "lesions hit, oracle"),
+        ("lesion_recall", "lesion recall"),
+    ):
         low, high = mixed.intervals[name]
         assert f"{label} {mixed.metrics[name]:.3f} [{low:.3f}, {high:.3f}]" in text
     low, high = mixed.intervals["false_components"]

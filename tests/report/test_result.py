@@ -22,13 +22,28 @@ IMAGE = {
 }
 WITHOUT_INTERVAL = {"no_information_rate", "accuracy_p_value"}
 PIXEL = {"pixel_ap", "pixel_auroc", "pixel_aupro", "dice", "dice_oracle", "dice_per_scan", "pointing"}
-LESION = {"lesion_sensitivity", "lesion_recall", "false_components"}
+LESION = {
+    "lesion_sensitivity",
+    "lesion_false_positives",
+    "lesion_sensitivity_oracle",
+    "lesion_recall",
+    "false_components",
+}
+COUNTS = {
+    "scans_with_lesion",
+    "masks_empty",
+    "masks_doubtful",
+    "lesions",
+    "lesions_outside",
+    "lesions_merged",
+}
 WITH_HEALTHY = {
     "pixel_ap_all",
     "pixel_auroc_all",
     "dice_all",
     "dice_oracle_all",
-    "lesion_sensitivity_all",
+    "lesion_sensitivity_oracle_all",
+    "lesion_false_positives_all",
     "false_components_all",
 }
 BY_SIZE = {
@@ -53,28 +68,28 @@ def test_the_names_of_the_metrics_are_those_of_the_design(mixed):
         for anomaly in ("glioma", "pituitary_tumour")
         for name in ("auroc", "average_precision", "recall", "support")
     }
-    top = {f"test/{name}" for name in IMAGE | PIXEL | LESION | WITH_HEALTHY}
+    top = {f"test/{name}" for name in IMAGE | PIXEL | LESION | WITH_HEALTHY | COUNTS}
     assert names(mixed) == top | by_label | by_class
 
 
 def test_lesions_of_several_sizes_are_measured_by_size_too(sized):
     top = {name.removeprefix("test/") for name in names(sized) if name.count("/") == 1}
-    assert top == IMAGE | PIXEL | LESION | WITH_HEALTHY | BY_SIZE
+    assert top == IMAGE | PIXEL | LESION | WITH_HEALTHY | COUNTS | BY_SIZE
     flat = sized.flat_metrics()
     for name in BY_SIZE:
-        most = np.inf if "false_components" in name else 1
+        most = np.inf if "false_components" in name or "false_positives" in name else 1
         assert 0 <= flat[f"test/{name}_low"] <= flat[f"test/{name}"] <= flat[f"test/{name}_high"] <= most, name
 
 
 def test_every_test_metric_has_an_interval_but_counts_rates_and_p_values(mixed):
     flat = mixed.flat_metrics()
     without = {name for name in names(mixed) if f"{name}_low" not in flat}
-    assert without == {f"test/{name}" for name in WITHOUT_INTERVAL} | {
+    assert without == {f"test/{name}" for name in WITHOUT_INTERVAL | COUNTS} | {
         f"test/{name}/support" for name in ("healthy", "anomalous", "glioma", "pituitary_tumour")
     }
     assert {f"{name}_{end}" for name in names(mixed) - without for end in ("low", "high")} == set(flat) - names(mixed)
     for name in names(mixed) - without:
-        most = np.inf if "false_components" in name else 1
+        most = np.inf if "false_components" in name or "false_positives" in name else 1
         assert 0 <= flat[f"{name}_low"] <= flat[name] <= flat[f"{name}_high"] <= most, name
     assert flat["test/auroc_low"] < flat["test/auroc"] < flat["test/auroc_high"] <= 1
     assert (flat["test/glioma/recall_low"], flat["test/glioma/recall_high"]) == mixed.intervals["glioma/recall"]
@@ -172,12 +187,30 @@ def test_an_anomaly_without_a_mask_is_left_out_of_pixel_metrics(measure):
     assert with_another.metrics["pointing"] == 1.0
 
 
-def test_a_lesion_that_the_crop_has_cut_away_is_left_out_of_pixel_metrics(measure):
+def test_a_lesion_that_the_crop_has_cut_away_is_left_out_of_pixels_and_missed_among_lesions(measure):
     options = {"masked": ["glioma"], "lost": [2]}
     result = measure(["healthy", "glioma", "glioma"], [0.1, 0.9, 0.9], **options)
     assert result.metrics["dice_per_scan"] == pytest.approx(1.0)
+    for name in ("lesion_recall", "lesion_sensitivity", "lesion_sensitivity_oracle"):
+        assert result.metrics[name] == 0.5
+    assert (result.metrics["lesions"], result.metrics["lesions_outside"]) == (2, 1)
     only_lost = measure(["healthy", "glioma"], [0.1, 0.9], masked=["glioma"], lost=[1])
-    assert not set(only_lost.metrics) & (PIXEL | LESION)
+    assert not set(only_lost.metrics) & PIXEL
+    assert only_lost.metrics["lesion_recall"] == only_lost.metrics["lesion_sensitivity"] == 0
+
+
+def test_a_missed_lesion_leaves_the_thirds_with_their_own_scans(measure):
+    classes = ["glioma"] * 10
+    heights = dict(zip([0, *range(2, 10)], [1] * 3 + [2] * 3 + [4] * 3, strict=True))
+    result = measure(classes, [0.9] * 10, masked=["glioma"], lost=[1], heights=heights)
+    assert [third.rows.tolist() for third in result.thirds] == [[0, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert [result.metrics[f"lesion_recall_{third.name}"] for third in result.thirds] == [1, 1, 1]
+    assert result.metrics["lesion_recall"] == pytest.approx(9 / 10)
+
+
+def test_a_detector_from_before_levels_has_no_number_of_one(measure):
+    result = measure(["healthy", "glioma"], [0.1, 0.9], masked=["glioma"], level=None)
+    assert set(result.metrics) & LESION == {"lesion_sensitivity_oracle", "lesion_recall", "false_components"}
 
 
 @pytest.mark.parametrize("name", ["grade IV (GBM)", "T1+c", "glioma & cyst", "größer 5%", "a b"])

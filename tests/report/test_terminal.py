@@ -74,13 +74,46 @@ def test_thirds_by_lesion_size_have_a_row_each_that_fits_80_columns(sized, mixed
 
 
 def test_false_components_are_told_with_their_interval(mixed, measure):
-    (low, high), (low_all, high_all) = (mixed.intervals[f"false_components{end}"] for end in ("", "_all"))
     words = " ".join(printed(mixed).split())
-    assert (
-        f"False components at the pixel threshold: 0.00 per scan [{low:.2f}, {high:.2f}], "
-        f"0.00 per scan with the healthy scans [{low_all:.2f}, {high_all:.2f}]."
-    ) in words
+    for before, name in (
+        ("at the pixel threshold", "false_components"),
+        ("at the level that leaves healthy val scans at most 1 (1 FP/scan)", "lesion_false_positives"),
+    ):
+        (low, high), (low_all, high_all) = (mixed.intervals[f"{name}{end}"] for end in ("", "_all"))
+        assert (
+            f"{before}: 0.00 per scan [{low:.2f}, {high:.2f}], "
+            f"0.00 per scan with the healthy scans [{low_all:.2f}, {high_all:.2f}]"
+        ) in words
     assert "False components" not in printed(measure(["healthy", "glioma"], [0.1, 0.9]))
+
+
+def test_a_detector_from_before_levels_says_how_to_get_one(measure):
+    text = " ".join(printed(measure(["healthy", "glioma"], [0.1, 0.9], masked=["glioma"], level=None)).split())
+    assert "from before a level for 1 FP/scan was chosen on val: train or calibrate again" in text
+
+
+def test_what_is_left_out_of_the_pixel_numbers_is_counted_beside_them(measure):
+    classes = ["healthy"] + ["glioma"] * 6 + ["cyst"]
+    options = {"masked": ["glioma"], "empty": [2], "doubtful": [3], "lost": [4], "merged": {5: 2}}
+    words = " ".join(printed(measure(classes, [0.1] + [0.9] * 7, **options)).split())
+    assert (
+        "Pixel numbers are of 3 of 7 anomalous test scans: 1 has no mask, 1 has one that holds nothing, 1 has one that "
+        "covers too much of the head and is not used, 1 has its lesions outside the crop; 1 of 6 lesions lies outside "
+        "the crop and counts as missed; 2 of 6 lesions touch another at network size and count with it."
+    ) in words
+
+
+@pytest.mark.parametrize("empty", [[1, 2], [1]])
+def test_masks_that_hold_nothing_are_told_with_and_without_a_pixel_table(measure, empty):
+    text = printed(measure(["healthy"] + ["glioma"] * 2, [0.1, 0.9, 0.9], masked=["glioma"], empty=empty))
+    assert ("pixel AP" in text) == (len(empty) < 2)
+    left = "2 have one that holds" if len(empty) == 2 else "1 has one that holds"
+    assert f"Pixel numbers are of {2 - len(empty)} of 2 anomalous test scans: {left} nothing." in " ".join(text.split())
+
+
+def test_where_all_masks_are_used_or_none_is_there_nothing_is_told_of_them(sized, measure):
+    assert "Pixel numbers are of" not in printed(sized)
+    assert "Pixel numbers are of" not in printed(measure(["healthy", "glioma"], [0.1, 0.9]))
 
 
 def test_a_long_name_of_a_class_still_fits(measure):

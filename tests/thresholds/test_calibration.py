@@ -27,7 +27,14 @@ def val_scores():
 
 @pytest.fixture
 def calibration(val_scores):
-    return Calibration(rule="youden", threshold=0.8, pixel_threshold=0.25, val_scores=val_scores, promised_fpr=0.1)
+    return Calibration(
+        rule="youden",
+        threshold=0.8,
+        pixel_threshold=0.25,
+        val_scores=val_scores,
+        promised_fpr=0.1,
+        lesion_level=0.4,
+    )
 
 
 def leaves(node):
@@ -48,7 +55,7 @@ def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
     file.seek(0)
     back = Calibration.from_record(torch.load(file, weights_only=True)["mriad"]["calibration"])
     assert (back.rule, back.threshold, back.pixel_threshold) == ("youden", 0.8, 0.25)
-    assert back.promised_fpr == 0.1
+    assert (back.promised_fpr, back.lesion_level) == (0.1, 0.4)
     pd.testing.assert_frame_equal(back.val_scores, calibration.val_scores)
 
 
@@ -62,7 +69,7 @@ def test_a_refit_gives_what_a_fresh_fit_gives(calibration, val_scores, rule):
     again = back.refit(rule)
     fresh = rule.fit(val_scores["score"].to_numpy(), val_scores["label"].to_numpy(), val_scores["group"].to_numpy())
     assert (again.rule, again.threshold) == (rule.name, fresh.threshold_)
-    assert again.pixel_threshold == calibration.pixel_threshold
+    assert (again.pixel_threshold, again.lesion_level) == (calibration.pixel_threshold, calibration.lesion_level)
     assert again.promised_fpr == rule.promised_fpr
     assert (back.rule, back.threshold) == ("youden", 0.8)
 
@@ -74,10 +81,11 @@ def test_a_fit_counts_the_groups_of_the_val_scans(val_scores):
         Calibration.fit(Conformal(alpha=0.14), val_scores, pixel_threshold=0.1)
 
 
-def test_a_record_from_before_promises_were_kept_promises_nothing(calibration):
+@pytest.mark.parametrize("name", ["promised_fpr", "lesion_level"])
+def test_a_record_from_before_a_number_was_kept_has_none(calibration, name):
     record = calibration.as_record()
-    del record["promised_fpr"]
-    assert Calibration.from_record(record).promised_fpr is None
+    del record[name]
+    assert getattr(Calibration.from_record(record), name) is None
 
 
 def test_the_false_positive_rate_on_val_is_of_healthy_scans_above_the_threshold(val_scores):

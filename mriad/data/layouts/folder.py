@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mriad.data.catalog import HEALTHY, Catalog
 from mriad.data.layouts.files import image_files, subfolders
 from mriad.data.layouts.manifest import manifest_file, read_manifest
+from mriad.data.layouts.pairing import is_marked, pair_masks
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
@@ -25,9 +26,10 @@ def folder(
 ) -> Catalog:
     """Catalog of one's own scans: ``root/<healthy>/``, ``root/<anomaly>/`` ..., optionally ``root/<masks>/``.
 
-    Each anomaly folder is a class of its name. The mask of ``tumour/p1/scan.jpg`` is the first there is of
-    ``masks/tumour/p1/scan.*``, ``masks/tumour/p1/scan_mask.*`` and ``tumour/p1/scan_mask.*``, in any image
-    format. Images whose name ends in ``_mask`` are never scans.
+    Each anomaly folder is a class of its name. The mask of ``tumour/p1/scan.jpg`` is ``masks/tumour/p1/scan.*``,
+    ``masks/tumour/p1/scan_mask.*`` or ``tumour/p1/scan_mask.*``, in any image format; ``pair_masks`` says what else it
+    may be called. Images whose name ends in ``_mask`` are never scans. Masks of healthy scans are read too: they must
+    be empty.
 
     Args:
         root: folder that holds the class folders; with a manifest it may be None.
@@ -39,7 +41,8 @@ def folder(
             working directory or to root. Folder names then mean nothing.
 
     Raises:
-        MriadError: if the root, a named folder or the manifest is missing, or no scan is found.
+        MriadError: if the root, a named folder or the manifest is missing, no scan is found, or it is not clear
+            which scan a mask belongs to.
     """
     if manifest is not None:
         return read_manifest(manifest_file(manifest, root=root), root=root)
@@ -62,41 +65,45 @@ def folder(
     if not healthy_names:
         log.warning("There is no folder %s; every scan of %s counts as anomalous.", healthy, start)
 
-    images = {file.relative_to(start).with_suffix("").as_posix(): file for file in image_files(start)}
-    records = []
-    used: set[Path | None] = set()
-    for name in healthy_names + anomaly_names:
-        anomalous = name in anomaly_names
-        for file in image_files(start / name):
-            if file.stem.endswith("_mask"):
-                continue
-            path = file.relative_to(start)
-            mask = _mask_of(path.with_suffix("").as_posix(), images, mask_names)
-            used.add(mask)
-            records.append(
-                {
-                    "path": path.as_posix(),
-                    "label": int(anomalous),
-                    "class": name if anomalous else HEALTHY,
-                    # The mask of a healthy scan is empty and says no more than its label.
-                    "mask": mask.relative_to(start).as_posix() if anomalous and mask else "",
-                }
-            )
+    names = healthy_names + anomaly_names
+    images = [PurePosixPath(file.relative_to(start).as_posix()) for file in image_files(start)]
+    scans = [image for image in images if image.parts[0] in names and len(image.parts) > 1 and not is_marked(image)]
+    found = _masks(images, names, mask_names, others=[other.name for other in subfolders(start)])
+    mask_of = pair_masks(scans, found)
+    records = [
+        {
+            "path": str(scan),
+            "label": int(scan.parts[0] in anomaly_names),
+            "class": scan.parts[0] if scan.parts[0] in anomaly_names else HEALTHY,
+            "mask": mask_of.get(str(scan), ""),
+        }
+        for scan in scans
+    ]
     if not records:
         raise MriadError(f"No scans found in {start}: expected images in {healthy}/ and in a folder for each anomaly.")
-    stray = [
-        path
-        for path, file in images.items()
-        if (path.split("/")[0] in mask_names or path.endswith("_mask")) and file not in used
-    ]
-    if stray:
-        log.warning("%d masks in %s belong to no scan, for example %s.", len(stray), start, images[stray[0]])
+    used = set(mask_of.values())
+    if stray := [mask for mask in found if str(mask) not in used]:
+        log.warning(
+            "%d of %d masks in %s belong to no scan, for example %s; a mask is called as its scan is.",
+            len(stray),
+            len(found),
+            start,
+            stray[0],
+        )
     return Catalog.from_records(records, root=start)
 
 
-def _mask_of(stem: str, images: dict[str, Path], mask_names: list[str]) -> Path | None:
-    in_mask_folder = [f"{top}/{stem}{ending}" for ending in ("", "_mask") for top in mask_names]
-    return next((images[place] for place in [*in_mask_folder, f"{stem}_mask"] if place in images), None)
+def _masks(
+    images: list[PurePosixPath], names: list[str], mask_names: list[str], *, others: list[str]
+) -> dict[PurePosixPath, PurePosixPath]:
+    """Each mask, and where it would lie beside its scan; those of folders that are left out are left out too."""
+    beside = {
+        image: image.relative_to(image.parts[0]) if image.parts[0] in mask_names else image
+        for image in images
+        if image.parts[0] in mask_names or is_marked(image)
+    }
+    out = {name.casefold() for name in others} - {name.casefold() for name in [*names, *mask_names]}
+    return {mask: place for mask, place in beside.items() if place.parts[0].casefold() not in out}
 
 
 def _names(start: Path, name: str) -> list[str]:

@@ -71,10 +71,58 @@ def test_a_mask_is_found_in_each_of_its_places(scans, write_image, mask):
     assert set(masks.values()) == {""}
 
 
-def test_the_masks_folder_comes_before_a_mask_beside_the_scan(scans, write_image):
-    for name in ("stroke/e_mask.png", "masks/stroke/e_mask.png", "masks/stroke/e.png"):
+TWINS = ("stroke/e.bmp", "stroke/e.png")  # scans that are told apart by their endings alone
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        ("masks/stroke/e.bmp", "masks/stroke/e.png"),
+        ("masks/stroke/e_mask.bmp", "masks/stroke/e_mask.png"),
+        ("masks/stroke/e.bmp.png", "masks/stroke/e.png.png"),
+        ("masks/Stroke/E.BMP_mask.tif", "stroke/e.png_MASK.tif"),
+        ("masks/stroke/e.bmp_mask.png", "masks/stroke/e.png"),
+    ],
+    ids=str,
+)
+def test_scans_of_one_stem_get_each_its_own_mask(scans, write_image, masks, caplog):
+    for name in ("stroke/e.png", *masks):
         write_image(scans / name)
-    assert column(folder(root=scans), "mask")["stroke/e.bmp"] == "masks/stroke/e.png"
+    found = column(folder(root=scans), "mask")
+    assert tuple(found[scan] for scan in TWINS) == masks
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("mask", ["masks/stroke/e.tif", "masks/stroke/e_mask.tif", "stroke/e_mask.jpg"])
+def test_a_mask_of_two_scans_is_an_error_that_shows_both(scans, write_image, mask):
+    for name in ("stroke/e.png", mask):
+        write_image(scans / name)
+    with pytest.raises(MriadError, match=rf"The mask {mask} may belong to stroke/e\.bmp or to stroke/e\.png: .*name"):
+        folder(root=scans)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        ("masks/stroke/e.png", "masks/stroke/e.tif"),
+        ("masks/stroke/e.png", "masks/stroke/e_mask.png"),
+        ("masks/stroke/e.bmp", "masks/stroke/e.bmp.png"),
+        ("masks/stroke/e_mask.png", "stroke/e_mask.png"),
+    ],
+    ids=str,
+)
+def test_two_masks_of_one_scan_are_an_error_that_shows_both(scans, write_image, masks):
+    for name in masks:
+        write_image(scans / name)
+    with pytest.raises(MriadError, match=rf"stroke/e\.bmp has two masks, {masks[0]} and {masks[1]}: keep one"):
+        folder(root=scans)
+
+
+def test_letter_case_tells_scans_apart_where_it_differs(scans, write_image):
+    for name in ("stroke/E.bmp", "masks/stroke/e.png", "masks/stroke/E.png"):
+        write_image(scans / name)
+    found = column(folder(root=scans), "mask")
+    assert (found["stroke/E.bmp"], found["stroke/e.bmp"]) == ("masks/stroke/E.png", "masks/stroke/e.png")
 
 
 def test_the_masks_folder_may_have_another_name(scans, write_image):
@@ -84,20 +132,28 @@ def test_the_masks_folder_may_have_another_name(scans, write_image):
     assert len(catalog) == 5
 
 
-def test_a_mask_of_a_healthy_scan_is_left_out(scans, write_image, caplog):
+def test_the_mask_of_a_healthy_scan_is_read_too(scans, write_image, caplog):
     write_image(scans / "masks/healthy/b.png")
     write_image(scans / "healthy/p1/a_mask.png")
-    catalog = folder(root=scans)
-    assert set(catalog.table["mask"]) == {""}
-    assert len(catalog) == 5
+    masks = column(folder(root=scans), "mask")
+    assert (masks["healthy/b.JPG"], masks["healthy/p1/a.png"]) == ("masks/healthy/b.png", "healthy/p1/a_mask.png")
+    assert len(masks) == 5
     assert caplog.text == ""
 
 
-def test_masks_that_belong_to_no_scan_are_told(scans, write_image, caplog):
-    write_image(scans / "masks/stroke/z.png")
+def test_masks_that_belong_to_no_scan_are_counted(scans, write_image, caplog):
+    for name in ("masks/stroke/z.png", "masks/stroke/e.png", "masks/f.png", "glioma/c2_mask.png"):
+        write_image(scans / name)
     with caplog.at_level(logging.WARNING):
         folder(root=scans)
-    assert "1 masks in" in caplog.text and "masks/stroke/z.png" in caplog.text
+    assert "3 of 4 masks in" in caplog.text and "for example glioma/c2_mask.png" in caplog.text
+
+
+def test_masks_of_folders_that_are_left_out_are_not_missed(scans, write_image, caplog):
+    for name in ("masks/stroke/e.png", "stroke/p2/d_mask.png"):
+        write_image(scans / name)
+    folder(root=scans, anomalies=["glioma"])
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,12 @@ def test_outlines_are_masks_too(scans):
             r"Line 2 of /.*scans\.csv names the mask /.*/m\.json, which does",
         ),
         (
-            "path,label,mask\na.png,0,masks/b.png\n",
-            r"a\.png in /.* is labelled healthy but has a lesion mask",
+            "path,label,mask\na.png,1,masks/b.png\np1/b.png,1,p1/../masks/b.png\n",
+            r"a\.png and p1/b\.png in /.* have one mask, masks/b\.png; a mask serves one scan",
+        ),
+        (
+            "path,label,mask\na.png,1,outlines.json#a.png\np1/b.png,1,outlines.json#a.png\n",
+            r"a\.png and p1/b\.png in /.* have one mask, outlines\.json#a\.png",
         ),
         ("path,label,plane\na.png,0,oblique\n", r"a\.png in /.* has an unknown plane"),
     ],
