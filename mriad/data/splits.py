@@ -257,9 +257,8 @@ def _apart(scans: pd.DataFrame, column: str) -> pd.DataFrame:
     """The scans whose value of a column stands in two roles, that value as ``key``."""
     if column not in scans:
         return scans.iloc[:0].assign(key="")
-    named = scans[scans[column] != ""]
-    roles = named["role"].groupby(named[column]).transform("nunique")
-    return named[roles > 1].assign(key=named[column])
+    named = scans[scans[column] != ""].assign(key=lambda rows: rows[column])
+    return named[named.groupby("key")["role"].transform("nunique") > 1]
 
 
 def _resembles(scans: pd.DataFrame, **nearness: Any) -> NDArray[np.bool_]:
