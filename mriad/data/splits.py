@@ -236,6 +236,7 @@ def check(split: pd.DataFrame, table: pd.DataFrame, *, remedy: str = "keep them 
         raise MriadError("The split uses a scan twice; give each scan one role.")
     known = table.assign(group=facts_of(table, **nearness))
     scans["group"] = known["group"].loc[scans.index]
+    train = scans.loc[train.index]
     alike = _apart(scans, "group")
     for (one_kind, kinds), apart in {
         ("a patient", "patients"): _apart(scans, "patient"),

@@ -28,7 +28,7 @@ class Result:
 
     Args:
         data: name of the data set.
-        published: whether the split repeats a published, flawed protocol.
+        published: whether the split repeats a published, flawed protocol; its numbers have no intervals.
         calibration: the threshold that decided.
         table: scores table, one row per test scan: path, group, class, label, role, score, threshold, decision.
         images: (n, S, S) float32 slices in [0, 1], aligned with the table.
@@ -102,19 +102,23 @@ class Result:
             for index, lesion in zip(np.flatnonzero(has_mask), datamodule.cache.masks_of(rows[has_mask]), strict=True):
                 masks[index] = lesion
         pixels = measure_pixels(table, maps, masks, threshold=calibration.pixel_threshold, bootstrap=bootstrap)
+        metrics, intervals = image_metrics(table) | pixels.metrics, intervals | pixels.intervals
+        if published := datamodule.split.published:  # what was trained or calibrated on is no sample of new scans
+            intervals = {}
+            metrics.pop("accuracy_p_value", None)
         return cls(
             data=str(datamodule.name),
-            published=datamodule.split.published,
+            published=published,
             calibration=calibration,
             table=table,
             images=datamodule.images(rows).squeeze(1).numpy(),
             maps=maps,
             masks=masks,
-            metrics=image_metrics(table) | pixels.metrics,
+            metrics=metrics,
             by_class=by_class,
             report=class_report(table),
             confusion=confusion(table),
-            intervals=intervals | pixels.intervals,
+            intervals=intervals,
             thirds=pixels.thirds,
             labelled_train=labelled_train,
             scaled_on_val=scaled_on_val,
