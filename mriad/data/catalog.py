@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from mriad.data.identity import SAME
 from mriad.errors import MriadError
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)
 
 HEALTHY = "healthy"
+UNNAMED = "anomaly"
+"""Class of an anomalous scan of which no other is known."""
 
 COLUMNS = {
     "path": "file of the scan, relative to the catalog's root or absolute, with forward slashes",
@@ -32,6 +35,9 @@ COLUMNS = {
 }
 
 SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
+
+_KNOWN_BY_COPIES = {"mask": "", "class": UNNAMED, "plane": "", "contrast": "", "spacing": ""}
+"""What copies of a file may know better, and the value that says nothing."""
 
 LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}
 
@@ -72,7 +78,8 @@ class Catalog:
             table[column] = values.fillna("").astype(str)
         for column in ("path", "mask"):
             table[column] = table[column].str.replace("\\", "/")
-        natural_class = labels.map({0: HEALTHY, 1: "anomaly"})
+        table["patient"] = table["patient"].str.strip()
+        natural_class = labels.map({0: HEALTHY, 1: UNNAMED})
         table["class"] = table["class"].where(table["class"] != "", natural_class)
 
         def place(file: str) -> str:
@@ -118,12 +125,29 @@ class Catalog:
         """The same catalog with a column ``content``: a hash of each file's bytes, '' if unreadable."""
         return replace(self, table=self.table.assign(content=[content_hash(file) for file in self.files()]))
 
+    def with_persons(self) -> Catalog:
+        """The same catalog with what its files say of its patients, before any of them is left out.
+
+        One picture is of one person: patients who share a file of identical content are one, and all their scans get
+        the ids of both, as in 'P1 = P7', with a warning. A copy without a patient id gets that of the others. A column
+        ``diseased`` says whether a scan's patient has an anomalous scan anywhere, be it broken or left out later.
+        """
+        table = self.table if "content" in self.table else self.with_content().table
+        patient = _joined_patients(table)
+        known = (table["content"] != "") & (patient == "")
+        of_content = patient[patient != ""].groupby(table["content"]).first()
+        patient = patient.where(~known, table["content"].map(of_content).fillna(""))
+        sick = patient[(table["label"] == 1) & (patient != "")]
+        return replace(self, table=table.assign(patient=patient, diseased=patient.isin(sick)))
+
     def without_identical_files(self) -> Catalog:
         """Keep one row per file content: one with a mask, outside the labelled pool, first by path.
 
-        Files that stand under both labels contradict themselves: all their rows go, with a warning.
+        It gets what only its copies know: its patient (see ``with_persons``), mask, plane, contrast, spacing, and a
+        class where its own is but 'anomaly'. Where they contradict each other, a warning says so. Files that stand under both labels contradict
+        themselves: all their rows go, with a warning.
         """
-        table = self.table if "content" in self.table else self.with_content().table
+        table = self.table if "diseased" in self.table else self.with_persons().table
         known = table[table["content"] != ""]
         contradictory = known.groupby("content")["label"].transform("nunique") > 1
         if contradictory.any():
@@ -136,11 +160,40 @@ class Catalog:
             )
         known = known[~contradictory]
         preferred = known.assign(no_mask=known["mask"] == "").sort_values(["no_mask", "pool", "path"])
-        unique = known.loc[preferred.drop_duplicates("content").index]
+        preferred = preferred.drop(columns="no_mask")
+        unique = preferred.drop_duplicates("content")
         if copies := len(known) - len(unique):
             log.info("%d of %d files are copies of another and count once.", copies, len(table))
+            unique = self._completed(unique, preferred[preferred["content"].duplicated(keep=False)])
         kept = pd.concat([unique, table[table["content"] == ""]])
         return replace(self, table=kept.sort_values("path", ignore_index=True))
+
+    def _completed(self, unique: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
+        """The rows that are kept, their gaps filled from ``copies``, all rows of a content, the preferred first."""
+        for column, gap in _KNOWN_BY_COPIES.items():
+            said = copies[copies[column] != gap].drop_duplicates(["content", column])
+            first = said.drop_duplicates("content").set_index("content")
+            found = unique["content"].map(first[column])
+            unique = unique.assign(**{column: found.fillna(unique[column])})
+            others = said[said["content"].duplicated()]
+            if column == "mask":  # a copy of a scan may come with a copy of its mask
+                masks = [others["mask"], others["content"].map(first["mask"])]
+                differ = masks[0].map(self._identity_of_mask) != masks[1].map(self._identity_of_mask)
+                others = others[differ]
+            if not others.empty:
+                content, path, value = others[["content", "path", column]].iloc[0]
+                log.warning(
+                    "%d files have a copy with another %s, which is not used: '%s' of %s is, and not '%s' of its copy %s.",
+                    others["content"].nunique(),
+                    column,
+                    *first.loc[content, [column, "path"]],
+                    value,
+                    path,
+                )
+        return unique
+
+    def _identity_of_mask(self, mask: str) -> str:
+        return content_hash(self.root / mask) or mask  # outlines are part of a file
 
 
 def spacing_of(text: str) -> tuple[float, float] | None:
@@ -160,3 +213,25 @@ def content_hash(file: Path) -> str:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
         return ""
+
+
+def _joined_patients(table: pd.DataFrame) -> pd.Series:
+    """Patient ids, those of patients who share a file's content put together."""
+    known = table[(table["content"] != "") & (table["patient"] != "")].drop_duplicates(["content", "patient"])
+    shared = known[known["content"].duplicated(keep=False)]
+    same: dict[str, set[str]] = {}
+    for _, patients in shared.groupby("content")["patient"]:
+        one = set().union(*({patient} | same.get(patient, set()) for patient in patients))
+        same |= dict.fromkeys(one, one)
+    if not same:
+        return table["patient"]
+    first = shared[shared["content"] == shared["content"].iat[0]]
+    log.warning(
+        "%d patients share a file of identical content with another and count as one person with them: "
+        "%s is of %s, its copy %s of %s.",
+        len(same),
+        *first[["path", "patient"]].iloc[0],
+        *first[["path", "patient"]].iloc[1],
+    )
+    names = {patient: SAME.join(sorted(one)) for patient, one in same.items()}
+    return table["patient"].map(lambda patient: names.get(patient, patient))

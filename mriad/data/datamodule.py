@@ -28,14 +28,19 @@ from mriad.data.batches import (
 )
 from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
-from mriad.data.grouping import in_group_of
+from mriad.data.grouping import REASONS, Patients, groups, recognised
+from mriad.data.identity import marks, one_id_each
 from mriad.data.leakage import leaks, told
 from mriad.data.lesions import doubtful
 from mriad.data.preprocess import Preprocess
-from mriad.data.splits import Split, check
+from mriad.data.recorded import RecordedSplit
+from mriad.data.shortage import why_none_is_left
+from mriad.data.splits import GroupedSplit, Split, check
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
+
+_SEEN = ["content", "patient", "phash", "phash_head"]
 
 
 class Layout(Protocol):
@@ -157,7 +162,7 @@ class MRIDataModule(LightningDataModule):
         """
         if self._ready:
             return
-        catalog = self._read_catalog().with_content()
+        catalog = self._read_catalog().with_content().with_persons()
         if self._drop_identical:
             catalog = catalog.without_identical_files()
         if len(catalog) == 0:
@@ -167,15 +172,29 @@ class MRIDataModule(LightningDataModule):
             )
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
-        readable = self._readable(catalog)
+        readable = np.flatnonzero(self._readable(catalog))
         self.cache = self.cache.without_masks(self._doubtful_masks(catalog))
-        split = self.split(self._with_hashes(np.flatnonzero(readable)).reset_index(drop=True))
-        self.split_table = split.assign(row=np.flatnonzero(readable)[split["row"]])
+        scans = self._with_hashes(readable).reset_index(drop=True)
+        scans["group"] = groups(scans, "auto", **self._nearness())
+        split = self.split(scans)
+        self.split_table = split.assign(row=readable[split["row"]])
+        self._groups = scans["group"].set_axis(readable)
         if not self.split.published:
-            check(self.split_table, self.table)
+            self._check()
         if leaking := told(self.leaks(), patients=(self.table["patient"] != "").any()):
             log.warning("%s; %s.", leaking, self._remedy())
         self._ready = True
+
+    def _check(self) -> None:
+        """Hold the rules against all that is known, be it of scans that cannot be read or have no role."""
+        rows, group = self.split_table["row"], self.split_table["group"]
+        if getattr(self.split, "group", None) == "auto":  # found by mriad, perhaps among fewer scans
+            self._groups.loc[rows] = group.to_numpy()
+        known = self.table.join(self.cache.facts[["phash", "phash_head"]])
+        known["group"] = self._groups.reindex(known.index).fillna("unreadable:" + known["path"])
+        if isinstance(self.split, RecordedSplit):  # what came later says nothing of how it was trained
+            known = known.loc[rows.unique()].drop(columns="diseased")
+        check(self.split_table, known, remedy=self._way_out(), **self._nearness())
 
     def _readable(self, catalog: Catalog) -> NDArray[np.bool_]:
         errors = self.cache.facts["error"]
@@ -229,10 +248,27 @@ class MRIDataModule(LightningDataModule):
         return self.table.loc[part.index].assign(group=part["group"], role=role)
 
     def split_as_csv(self) -> pd.DataFrame:
-        """The split as a table: path, role, group, label, class."""
-        scans = self.table.loc[self.split_table["row"], ["path", "label", "class"]].reset_index(drop=True)
+        """The split as a table: path, role, group, label, class, content."""
+        scans = self.table.loc[self.split_table["row"], ["path", "label", "class", "content"]].reset_index(drop=True)
         split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
-        return split[["path", "role", "group", "label", "class"]].sort_values(["role", "path"], ignore_index=True)
+        columns = ["path", "role", "group", "label", "class", "content"]
+        return split[columns].sort_values(["role", "path"], ignore_index=True)
+
+    def roles(self, key: str) -> pd.DataFrame:
+        """The split as ``RecordedSplit`` knows it, without a word of what patients and files are called.
+
+        Args:
+            key: what contents and paths are marked with, see ``mriad.data.identity.marks``.
+
+        Returns:
+            One row per scan and role, in an order that says nothing: ``content`` and ``path`` (marks), ``role``, and
+            ``group``, a number.
+        """
+        split = self.split_as_csv()[["content", "path", "role", "group"]]
+        for kind in ("content", "path"):
+            split[kind] = marks(split[kind], kind=kind, key=key)
+        split = split.sort_values(["path", "role"], ignore_index=True)
+        return split.assign(group=pd.factorize(split["group"])[0])
 
     def leaks(self) -> pd.DataFrame:
         """How many scans of a role have near duplicates or their patient in another, see ``mriad.data.leakage.leaks``.
@@ -242,31 +278,48 @@ class MRIDataModule(LightningDataModule):
         rows = self.split_table["row"].to_numpy()
         return leaks(self._with_hashes(rows).assign(role=self.split_table["role"].to_numpy()), **self._nearness())
 
-    def seen(self) -> pd.DataFrame:
-        """The scans that a detector learns from, in train, the labelled pool and val, as ``drop_seen`` knows them.
-
-        Returns:
-            One row per scan: ``content``, ``patient``, ``phash`` and ``phash_head``, all text.
-        """
-        rows = np.unique(self.split_table["row"][self.split_table["role"] != "test"])
-        return self._with_hashes(rows)[["content", "patient", "phash", "phash_head"]].reset_index(drop=True)
-
-    def drop_seen(self, seen: pd.DataFrame) -> int:
-        """Drop every test scan whose group holds a scan that the detector has seen in other data.
-
-        Both data sets are grouped together, see ``mriad.data.grouping.in_group_of``, by the options of this split.
+    def seen(self, key: str | None = None) -> pd.DataFrame:
+        """The scans that a detector learns from, in train, the labelled pool and val, as ``recognise`` knows them.
 
         Args:
-            seen: what ``seen`` returned for the other data; ``patient`` may be missing.
+            key: what contents and patients are marked with, see ``mriad.data.identity.marks``; None for plain ones.
 
         Returns:
-            The number of test scans that were dropped.
+            One row per scan and id of its patient: ``content``, ``patient``, ``phash`` and ``phash_head``, all text.
+        """
+        rows = np.unique(self.split_table["row"][self.split_table["role"] != "test"])
+        seen = self._marked(rows, key)
+        return seen.sort_values("content" if key else "path", kind="stable", ignore_index=True)[_SEEN]
+
+    def recognise(self, seen: pd.DataFrame, *, key: str | None = None, patients: Patients = "same") -> pd.Series:
+        """By what each scan with a role is known from scans that a detector has seen; '' for those that are new.
+
+        Both data sets are grouped together, see ``mriad.data.grouping.recognised``, by the options of this split.
+
+        Args:
+            seen: what ``seen`` returned, for these data or others; ``patient`` may be missing.
+            key: what it was given.
+            patients: whether an id in both data sets is that of one patient ('same'), or means nothing ('unrelated').
+
+        Returns:
+            'content', 'patient', 'near duplicate' or '', by catalog row.
         """
         readable = np.flatnonzero(self.cache.facts["error"] == "")
-        known = readable[in_group_of(self._with_hashes(readable), seen, **self._nearness())]
-        dropped = (self.split_table["role"] == "test") & self.split_table["row"].isin(known)
+        scans = self._marked(readable, key)
+        reasons = pd.Series(recognised(scans, seen, patients=patients, **self._nearness()), index=scans.index)
+        surest = reasons.map(REASONS.index).groupby(level=0).max()
+        return surest.loc[np.unique(self.split_table["row"])].map(dict(enumerate(REASONS)))
+
+    def drop_seen(self, seen: pd.DataFrame, *, key: str | None = None, patients: Patients = "same") -> dict[str, int]:
+        """Drop every test scan that is recognised as seen, or whose group holds one that is, see ``recognise``.
+
+        Returns:
+            The number of test scans that were dropped, by the reason.
+        """
+        reason = self.split_table["row"].map(self.recognise(seen, key=key, patients=patients))
+        dropped = (self.split_table["role"] == "test") & (reason != "")
         self.split_table = self.split_table[~dropped].reset_index(drop=True)
-        return int(dropped.sum())
+        return reason[dropped].value_counts().to_dict()
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
@@ -281,9 +334,13 @@ class MRIDataModule(LightningDataModule):
         if len(self.rows(role, label)) == 0:
             kind = {None: "", 0: "healthy ", 1: "anomalous "}[label]
             counts = ", ".join(f"{n} {name}" for name, n in self.table["class"].value_counts().items())
+            why = ""
+            if isinstance(self.split, GroupedSplit):
+                scans = self._with_hashes(self._groups.index.to_numpy())
+                why = why_none_is_left(scans, label, group=self.split.group, **self._nearness())
             raise MriadError(
                 f"No {kind}scan is left for {role} in data set '{self.name}' ({counts}): "
-                f"add {kind}scans or change data.split."
+                f"{why or f'add {kind}scans or change data.split'}."
             )
         if role == "train":
             self.labelled_rows()
@@ -321,6 +378,11 @@ class MRIDataModule(LightningDataModule):
     def _with_hashes(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         return self.table.loc[rows].join(self.cache.facts[["phash", "phash_head"]])
 
+    def _marked(self, rows: NDArray[np.int64], key: str | None) -> pd.DataFrame:
+        """The scans of some rows with their hashes, marked, one row for each id of a patient."""
+        scans = one_id_each(self._with_hashes(rows))
+        return scans.assign(**{kind: marks(scans[kind], kind=kind, key=key) for kind in ("content", "patient")})
+
     def _nearness(self) -> dict[str, Any]:
         options = ("bits", "view", "mirrored")
         return {option: getattr(self.split, option) for option in options if hasattr(self.split, option)}
@@ -330,6 +392,17 @@ class MRIDataModule(LightningDataModule):
         if group is None:
             return "split=grouped keeps them together"
         return "a chain was cut there" if group == "auto" else "data.split.group=auto keeps them together"
+
+    def _way_out(self) -> str:
+        """What to do about a split that leaks."""
+        if isinstance(self.split, RecordedSplit):
+            return "more is known of the scans now than when they were given their roles; train anew"
+        if not hasattr(self.split, "published") or self._remedy() == "a chain was cut there":
+            return "keep them together"
+        return (
+            f"{self._remedy()}, or run it with data.split.published=true, as published protocols are: tagged, with a "
+            "warning and without intervals"
+        )
 
     def _labels(self) -> NDArray[np.int64]:
         return self.table["label"].to_numpy(dtype=np.int64)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mriad.data.hashes import BITS, MIRRORED, Integers, View, has_near_duplicate, linkage, patients_of
 from mriad.errors import MriadError
@@ -16,16 +18,24 @@ __all__ = [
     "BITS",
     "MIRRORED",
     "Grouping",
+    "Patients",
+    "REASONS",
     "View",
+    "facts_of",
     "groups",
     "has_near_duplicate",
-    "in_group_of",
+    "joined",
     "near_duplicate_clusters",
+    "recognised",
 ]
 
 log = logging.getLogger(__name__)
 
 Grouping = Literal["auto", "patient", "near_duplicate", "none"]
+Patients = Literal["same", "unrelated"]
+
+REASONS = ("", "near duplicate", "patient", "content")
+"""By what a scan can be known again, the surest last."""
 
 # a chain of more scans than both is cut; the largest natural cluster of the Kaggle sets holds 19 scans, under 1.5 %
 _LARGEST_SHARE, _LARGEST_SIZE = 0.05, 20
@@ -38,11 +48,12 @@ def groups(
 
     Near duplicates are scans whose perceptual hashes differ in a few bits, and so are those that a chain of such
     pairs connects. A chain that holds more than 5 % of the scans, and more than 20, is cut with a warning: the
-    distance that joins its scans is lowered bit by bit until its parts are small. Identical hashes and the scans of a
-    patient stay together.
+    distance that joins its scans is lowered bit by bit until its parts are small. Identical hashes, files of identical
+    content and the scans of a patient stay together.
 
     Args:
-        table: a catalog's rows; near duplicates need columns ``phash`` and ``phash_head`` (see ``Fingerprint``).
+        table: a catalog's rows; near duplicates need columns ``phash`` and ``phash_head`` (see ``Fingerprint``), and
+            files of identical content are known by a column ``content``.
         grouping: 'patient' keeps the scans of a patient together, a scan without a patient id stands alone;
             'near_duplicate' keeps near duplicates together, whoever the patients are; 'auto' keeps both together, but
             takes no two scans with patient ids for near duplicates, for registered slices of two patients may look
@@ -66,7 +77,8 @@ def groups(
     if grouping == "patient":
         return ("patient:" + table["patient"]).where(table["patient"] != "", alone)
     scans = table if grouping == "auto" else table.assign(patient="")
-    labels = _without_long_chains(linkage(scans, together=("patient",), bits=bits, view=view, mirrored=mirrored))
+    together = ("patient", "content") if "content" in scans else ("patient",)
+    labels = _without_long_chains(linkage(scans, together=together, bits=bits, view=view, mirrored=mirrored))
     name = ("cluster:" + path.groupby(labels).transform("min")).where(_sizes(labels) > 1, alone)
     patient = scans["patient"].where(scans["patient"] != "").groupby(labels).transform("min")
     return ("patient:" + patient).where(patient.notna(), name)
@@ -91,35 +103,75 @@ def near_duplicate_clusters(
     return np.unique(linkage(facts, together=(), bits=bits, view=view, mirrored=mirrored)[-1], return_inverse=True)[1]
 
 
-def in_group_of(
-    of: pd.DataFrame, seen: pd.DataFrame, *, bits: int = BITS, view: View = "either", mirrored: bool = MIRRORED
-) -> NDArray[np.bool_]:
-    """Whether each scan of one data set shares a group with a scan of another, the two sets grouped together.
-
-    Near duplicates, files of identical content and the patients of either set join scans, transitively. A patient id
-    that both sets use is not taken for one patient, unless they share one of the patient's files.
+def facts_of(table: pd.DataFrame, **nearness: Any) -> pd.Series:
+    """What belongs together as far as it is known, whatever a split says: the groups of 'auto'.
 
     Args:
-        of: scans with columns ``content``, ``patient``, ``phash`` and ``phash_head``.
-        seen: the other scans, with the same columns; ``patient`` may be missing.
+        table: see ``groups``; where it has a column ``group``, that is what was found before.
+        **nearness: ``bits``, ``view`` and ``mirrored``.
+    """
+    return table["group"] if "group" in table else groups(table, "auto", **nearness)
+
+
+def joined(facts: pd.Series, claimed: pd.Series) -> pd.Series:
+    """Groups that keep together what either of two groupings does, with the names of the first.
+
+    Args:
+        facts, claimed: names of the groups, of the same scans.
+    """
+    fact, names = pd.factorize(facts, sort=True)
+    claim, claims = pd.factorize(claimed)
+    nodes = len(names) + len(claims)
+    graph = coo_array((np.ones(len(fact)), (fact, claim + len(names))), shape=(nodes, nodes))
+    part = pd.Series(connected_components(graph, directed=False)[1][: len(names)])
+    first = part.index.to_series().groupby(part).transform("min").to_numpy()
+    return pd.Series(np.asarray(names, dtype=object)[first[fact]], index=facts.index)
+
+
+def recognised(
+    of: pd.DataFrame,
+    seen: pd.DataFrame,
+    *,
+    patients: Patients = "same",
+    bits: int = BITS,
+    view: View = "either",
+    mirrored: bool = MIRRORED,
+) -> NDArray[np.str_]:
+    """By what each scan of one data set is known from another: itself, or what it shares a group with.
+
+    Both sets are grouped together: near duplicates, files of identical content and patients join scans, transitively.
+
+    Args:
+        of: scans with columns ``content``, ``patient``, ``phash`` and ``phash_head``. A scan of a patient with several
+            ids has a row for each.
+        seen: the scans of the other set, with the same columns; ``patient`` may be missing.
+        patients: whether an id that both sets use is that of one patient ('same'), or means nothing ('unrelated')
+            unless they share one of the patient's files.
         bits, view, mirrored: see ``groups``.
 
     Returns:
-        (n,) booleans, aligned with ``of``.
+        (n,) of ``REASONS``, aligned with ``of``: 'content' where the very file is among the others, else 'patient'
+        where its patient is, else 'near duplicate' where it resembles one of them or hangs together with one that
+        does; '' for a scan that is new.
 
     Raises:
-        MriadError: see ``groups``.
+        MriadError: on an unknown value of ``patients``, and see ``groups``.
     """
-    both = pd.concat([part.assign(patient=_prefixed(part, name)) for part, name in ((of, "of:"), (seen, "seen:"))])
+    if patients not in get_args(Patients):
+        raise MriadError(f"patients={patients} is unknown; choose {' or '.join(get_args(Patients))}.")
+    prefixes = ("", "") if patients == "same" else ("of:", "seen:")
+    here, there = (part.assign(patient=_prefixed(part, name)) for part, name in zip((of, seen), prefixes, strict=True))
+    both = pd.concat([here, there])
     labels = _without_long_chains(
         linkage(both, together=("patient", "content"), bits=bits, view=view, mirrored=mirrored)
     )
-    shared: NDArray[np.bool_] = np.isin(labels[: len(of)], labels[len(of) :])
     # a scan may have lost the one that it resembles where a chain was cut, or because both have patient ids: those of
     # two data sets do not say that the patients differ
     anonymous = seen.drop(columns="patient", errors="ignore")
     alike = has_near_duplicate(of, anonymous, bits=bits, view=view, mirrored=mirrored)
-    return shared | np.isin(labels[: len(of)], labels[: len(of)][alike])
+    own, theirs = labels[: len(of)], labels[len(of) :]
+    holds = (np.isin(own, theirs) | np.isin(own, own[alike]), *(_among(here[c], there[c]) for c in REASONS[2:]))
+    return np.asarray(REASONS)[np.max([rank * held for rank, held in enumerate(holds, start=1)], axis=0)]
 
 
 def _without_long_chains(levels: Integers) -> Integers:
@@ -143,6 +195,10 @@ def _without_long_chains(levels: Integers) -> Integers:
             distance,
         )
     return labels
+
+
+def _among(texts: pd.Series, others: pd.Series) -> NDArray[np.bool_]:
+    return ((texts != "") & texts.isin(others)).to_numpy()
 
 
 def _sizes(labels: Integers) -> Integers:

@@ -115,7 +115,8 @@ class GroupedMedIAnomaly(GroupedSplit):
         """
         named = [name for names in _medianomaly_names(self.file).values() for name in names]
         rows = table.index[_file_names(table).isin(named)]
-        split = super().__call__(table.loc[rows].assign(pool="").reset_index(drop=True))
+        listed = table.loc[rows].drop(columns="group", errors="ignore")  # found anew among these alone
+        split = super().__call__(listed.assign(pool="").reset_index(drop=True))
         return split.assign(row=rows[split["row"]])
 
 
@@ -140,6 +141,6 @@ def _file_names(table: pd.DataFrame) -> pd.Series:
 
 
 def _concatenate(table: pd.DataFrame, roles: list[tuple[str, NDArray[np.int64] | pd.Index]]) -> pd.DataFrame:
-    alone = groups(table, "none")
-    parts = [pd.DataFrame({"row": rows, "group": alone[rows].to_numpy(), "role": role}) for role, rows in roles]
+    group = table["group"] if "group" in table else groups(table, "none")
+    parts = [pd.DataFrame({"row": rows, "group": group[rows].to_numpy(), "role": role}) for role, rows in roles]
     return pd.concat(parts, ignore_index=True)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mriad.data.drawing import pool_groups, spread
-from mriad.data.grouping import BITS, MIRRORED, Grouping, View, groups
+from mriad.data.grouping import (
+    BITS,
+    MIRRORED,
+    Grouping,
+    View,
+    facts_of,
+    groups,
+    has_near_duplicate,
+)
 from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.tables import unguarded
@@ -33,11 +42,13 @@ class Split(Protocol):
         """Draw the roles.
 
         Args:
-            table: a catalog's rows, index 0..n-1.
+            table: a catalog's rows, index 0..n-1; a column ``group`` says what is known to belong together, see
+                ``mriad.data.grouping.facts_of``.
 
         Returns:
             One row per scan and role: ``row`` (index into ``table``), ``group`` and ``role`` (one of ``ROLES``).
-            A scan that is dropped has no row.
+            A scan that is dropped has no row. Groups are what intervals draw whole: what is known to belong together,
+            and what the split besides says so of.
         """
         ...
 
@@ -61,6 +72,7 @@ class GroupedSplit:
         train_on: values of ``contrast`` or ``plane``, as in ``{"contrast": ["T2", "FLAIR"]}``, that scans of train,
             val and the labelled pool must have; the others are dropped. None keeps all.
         test_on: the same for test. Roles are drawn before scans are dropped, so neither changes a role.
+        published: let it part what belongs together, as published protocols do; a run that uses it is tagged so.
         seed: draws the roles; no other seed does.
     """
 
@@ -74,10 +86,11 @@ class GroupedSplit:
     labelled: int = 0
     train_on: Mapping[str, Sequence[str]] | None = None
     test_on: Mapping[str, Sequence[str]] | None = None
+    published: bool = False
     seed: int = 0
-    published = False
 
     def __post_init__(self) -> None:
+        _require_a_choice(self.published)
         if not (0 < self.val < 1 and 0 < self.test < 1 and self.val + self.test < 1):
             raise MriadError(
                 f"data.split.val={self.val} and test={self.test} leave nothing to train on; "
@@ -101,21 +114,29 @@ class GroupedSplit:
 
     def _draw(self, table: pd.DataFrame) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
-        rows = table.assign(group=groups(table, self.group, bits=self.bits, view=self.view, mirrored=self.mirrored))
+        rows = table.assign(group=_grouped(table, self.group, **_nearness(self)))
+        diseased = (rows["label"] == 1) | rows.get("diseased", False)
+        rows["diseased"] = diseased.groupby(rows["group"]).transform("any")
         rows = rows[~_pool_only_beside_others(rows)]
         roles = pd.Series("", index=rows.index)
         roles[rows["pool"] == "labelled"] = "labelled"
         open_rows = rows[rows["pool"] != "labelled"]
-        diseased = open_rows.groupby("group")["label"].transform("max") == 1
-        healthy_part, diseased_part = open_rows[~diseased], open_rows[diseased]
+        healthy_part, diseased_part = open_rows[~open_rows["diseased"]], open_rows[open_rows["diseased"]]
         healthy_shares = {"train": 1 - self.val - self.test, "val": self.val, "test": self.test}
         roles[healthy_part.index] = healthy_part["group"].map(spread(healthy_part, healthy_shares, rng))
         anomalous = diseased_part[diseased_part["label"] == 1]
         pool = pool_groups(anomalous, self.labelled, rng)
         anomaly_shares = {"val": self.val_anomalies, "test": 1 - self.val_anomalies}
         role_of = spread(anomalous[~anomalous["group"].isin(pool)], anomaly_shares, rng)
-        roles[diseased_part.index] = diseased_part["group"].map(role_of | dict.fromkeys(pool, "labelled"))
-        return pd.DataFrame({"row": rows.index, "group": rows["group"], "role": roles}).reset_index(drop=True)
+        role_of |= dict.fromkeys(pool, "labelled")
+        # healthy scans of a patient whose anomalous ones cannot be used
+        beside = diseased_part[~diseased_part["group"].isin(role_of)]
+        if not beside.empty:
+            share = self.val / (self.val + self.test)
+            role_of |= spread(beside, {"val": share, "test": 1 - share}, rng)
+        roles[diseased_part.index] = diseased_part["group"].map(role_of)
+        group = table["group"].loc[rows.index] if "group" in table else rows["group"]
+        return pd.DataFrame({"row": rows.index, "group": group, "role": roles}).reset_index(drop=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +155,7 @@ class AllTest:
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Test every row."""
-        group = groups(table, self.group, bits=self.bits, view=self.view, mirrored=self.mirrored)
+        group = _grouped(table, self.group, **_nearness(self))
         return pd.DataFrame({"row": table.index, "group": group, "role": "test"})
 
 
@@ -145,19 +166,24 @@ class SplitFromCSV:
     Scans that the file does not name have no role, those that it names and that are not there are counted in a warning.
 
     Args:
-        file: CSV with columns ``path`` (as in the catalog) and ``role`` (one of ``ROLES``), and ``group`` where groups
-            are known; without it they are found as by ``group=auto``.
+        file: CSV with columns ``path`` (as in the catalog) and ``role`` (one of ``ROLES``); with ``content``, the
+            catalog's hash of the file, a scan is known by that wherever it lies; with ``group`` scans stay together
+            besides those that are found to, as by ``group=auto``.
         bits, view, mirrored: what counts as near duplicates, see ``mriad.data.grouping.groups``.
+        published: let it part what belongs together, as published protocols do; a run that uses it is tagged so.
     """
 
     file: str | Path
     bits: int = BITS
     view: View = "either"
     mirrored: bool = MIRRORED
-    published = False
+    published: bool = False
+
+    def __post_init__(self) -> None:
+        _require_a_choice(self.published)
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Give each scan the role of its path.
+        """Give each scan the role that the file says.
 
         Raises:
             MriadError: if the file cannot be read, lacks a column, has an unknown role or an empty group, or names no
@@ -165,9 +191,7 @@ class SplitFromCSV:
         """
         listed = self._read()
         if "group" not in listed:
-            named = table[table["path"].isin(listed["path"])]
-            found = groups(named, "auto", bits=self.bits, view=self.view, mirrored=self.mirrored)
-            listed["group"] = listed["path"].map(found.set_axis(named["path"]))
+            table = table.assign(group=facts_of(table, **_nearness(self)))
         return RecordedSplit(scans=listed, source=str(self.file))(table)
 
     def _read(self) -> pd.DataFrame:
@@ -191,24 +215,95 @@ class SplitFromCSV:
         return listed
 
 
-def check(split: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Hold the rules that keep an evaluation honest.
+def check(split: pd.DataFrame, table: pd.DataFrame, *, remedy: str = "keep them together", **nearness: Any) -> None:
+    """Hold the rules that keep an evaluation honest against what is known of the scans, whatever the split says.
 
     Args:
         split: what a ``Split`` returned for ``table``.
-        table: a catalog's rows.
+        table: a catalog's rows, and whatever else is known of them: ``content``, ``diseased`` (see
+            ``Catalog.with_persons``), ``group`` (see ``facts_of``).
+        remedy: what to do about scans that belong together and stand apart.
+        **nearness: what counts as near duplicates, see ``facts_of``.
 
     Raises:
-        MriadError: if a train row is anomalous, a group stands in two roles, or a row in two.
+        MriadError: if a train row is anomalous or of a patient or group with an anomalous scan, a row stands in two
+            roles, or a patient, a file content, or a group of near duplicates or of the split's own does.
     """
-    train = split["row"][split["role"] == "train"]
-    if (anomalous := int(table["label"].loc[train].sum())) > 0:
+    scans = table.loc[split["row"]].assign(role=split["role"].to_numpy(), claimed=split["group"].to_numpy())
+    train = scans[scans["role"] == "train"]
+    if (anomalous := int(train["label"].sum())) > 0:
         raise MriadError(f"The split puts {anomalous} anomalous scans into train; only healthy scans may train.")
     if split["row"].duplicated().any():
         raise MriadError("The split uses a scan twice; give each scan one role.")
-    roles_of_group = split.groupby("group")["role"].nunique()
-    for group in roles_of_group.index[roles_of_group > 1][:1]:
-        raise MriadError(f"The split puts group '{group}' into two roles, which leaks; keep groups whole.")
+    known = table.assign(group=facts_of(table, **nearness))
+    scans["group"] = known["group"].loc[scans.index]
+    train = scans.loc[train.index]
+    alike = _apart(scans, "group")
+    for (one_kind, kinds), apart in {
+        ("a patient", "patients"): _apart(scans, "patient"),
+        ("a file content", "file contents"): _apart(scans, "content"),
+        ("a group of near duplicates", "groups of near duplicates"): alike[_resembles(alike, **nearness)],
+        ("a group of its own", "groups of its own"): _apart(scans, "claimed"),
+    }.items():
+        if not apart.empty:
+            one, other = apart[apart["key"] == apart["key"].iat[0]].drop_duplicates("role").iloc[:2].itertuples()
+            count = apart["key"].nunique()
+            raise MriadError(
+                f"The split leaks: it puts {one_kind if count == 1 else f'{count} {kinds}'} ({len(apart)} scans) into "
+                f"two roles, such as {one.path} into {one.role} and {other.path} into {other.role}; {remedy}."
+            )
+    _require_healthy(train, known, **nearness)
+
+
+def _apart(scans: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The scans whose value of a column stands in two roles, that value as ``key``."""
+    if column not in scans:
+        return scans.iloc[:0].assign(key="")
+    named = scans[scans[column] != ""].assign(key=lambda rows: rows[column])
+    return named[named.groupby("key")["role"].transform("nunique") > 1]
+
+
+def _resembles(scans: pd.DataFrame, **nearness: Any) -> NDArray[np.bool_]:
+    """Whether the scans' groups hold one that looks like a scan of another role.
+
+    Others hang together by a scan that has no role.
+    """
+    found = np.zeros(len(scans), dtype=bool)
+    for role in scans["role"].unique():
+        own = (scans["role"] == role).to_numpy()
+        found[own] = has_near_duplicate(scans[own], scans[~own], **nearness)
+    return scans["group"].isin(scans["group"][found]).to_numpy()
+
+
+def _require_healthy(train: pd.DataFrame, known: pd.DataFrame, **nearness: Any) -> None:
+    """Raise a MriadError if a train scan is of a patient with an anomalous scan, or looks like an anomalous scan."""
+    sick = known[known["label"] == 1]
+    of_sick = train["patient"].isin(set(sick["patient"]) - {""}) | train.get("diseased", False)
+    if "content" in train:
+        of_sick |= train["content"].isin(sick["content"])
+    hang_together = train["group"].isin(sick["group"])
+    if hang_together.any() and not of_sick.any():
+        near = has_near_duplicate(train[hang_together], sick[sick["group"].isin(train["group"])], **nearness)
+        of_sick |= train.index.isin(train.index[hang_together][near])
+    for path in train["path"][of_sick][:1]:
+        raise MriadError(
+            f"The split puts {of_sick.sum()} healthy scans into train whose patient, or a near duplicate, has an anomaly "
+            f"elsewhere in the data set, such as {path}; they go where their patient goes, never to train."
+        )
+
+
+def _require_a_choice(published: object) -> None:
+    if not isinstance(published, bool):
+        raise MriadError(f"data.split.published={published} is neither true nor false.")
+
+
+def _nearness(split: GroupedSplit | AllTest | SplitFromCSV) -> dict[str, Any]:
+    return {"bits": split.bits, "view": split.view, "mirrored": split.mirrored}
+
+
+def _grouped(table: pd.DataFrame, grouping: Grouping, **nearness: Any) -> pd.Series:
+    """The groups of a grouping, as they are found or as they have been."""
+    return facts_of(table, **nearness) if grouping == "auto" else groups(table, grouping, **nearness)
 
 
 def _pool_only_beside_others(rows: pd.DataFrame) -> pd.Series:

@@ -29,7 +29,7 @@ class Result:
 
     Args:
         data: name of the data set.
-        published: whether the split repeats a published, flawed protocol.
+        published: whether the split repeats a published, flawed protocol; its numbers have no intervals.
         calibration: the threshold that decided.
         table: scores table, one row per test scan: path, group, class, label, role, score, threshold, decision.
         images: (n, S, S) float32 slices in [0, 1], aligned with the table.
@@ -117,19 +117,24 @@ class Result:
         anomalous = table["label"].to_numpy() == 1
         reference = datamodule.table["mask"].to_numpy()[rows]
         mask_counts = MaskCounts.of(reference[anomalous], has_mask[anomalous], facts[anomalous])
+        metrics = image_metrics(table) | pixels.metrics | mask_counts.numbers()
+        intervals |= pixels.intervals
+        if published := datamodule.split.published:  # what was trained or calibrated on is no sample of new scans
+            intervals = {}
+            metrics.pop("accuracy_p_value", None)
         return cls(
             data=str(datamodule.name),
-            published=datamodule.split.published,
+            published=published,
             calibration=calibration,
             table=table,
             images=datamodule.images(rows).squeeze(1).numpy(),
             maps=maps,
             masks=masks,
-            metrics=image_metrics(table) | pixels.metrics | mask_counts.numbers(),
+            metrics=metrics,
             by_class=by_class,
             report=class_report(table),
             confusion=confusion(table),
-            intervals=intervals | pixels.intervals,
+            intervals=intervals,
             thirds=pixels.thirds,
             mask_counts=mask_counts,
             labelled_train=labelled_train,

@@ -39,7 +39,7 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     if result.published:
         console.print(
             "[bold red]Published protocol, flawed on purpose:[/bold red] test scans, or copies of them, "
-            "took part in training or calibration. Do not believe these numbers."
+            "took part in training or calibration. Do not believe these numbers; no interval could make them honest."
         )
     pixels = _numbers("Pixels", PIXEL + LESION, result) if "lesion_recall" in result.metrics else None
     _side_by_side(console, _numbers("Scans", IMAGE, result), pixels)

@@ -206,7 +206,7 @@ def _against_trivial(result: Result, audit: AuditFindings | None) -> Statement |
         return Statement(
             "bad", f"No model is needed to do as well: {name} alone reaches AUROC {theirs:.3f}, the detector {ours}."
         )
-    if low <= _upper_end(audit):
+    if interval is None or low <= _upper_end(audit):
         return Statement(
             "plain",
             f"Ahead of the best trivial feature, but not beyond doubt: {ours} against {theirs:.3f} of {name} alone.",

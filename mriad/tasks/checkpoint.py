@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ _TRUSTED_HOMES = (  # not all of the libraries: Lightning also has a function th
     "albumentations.augmentations.",
     "albumentations.core.composition.",
 )
-_RECORD = {"config", "choices", "split", "seen"}
+_RECORD = {"config", "choices", "key", "split", "seen"}
+_NEARNESS = ("bits", "view", "mirrored")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +45,9 @@ class Checkpoint:
         choices: the option file of each config group in it.
         run_id: MLflow run that made it.
         calibration: threshold, pixel threshold and val scores; None before calibration.
-        split: who stood in which role: path, role, group.
-        seen: the scans that it was trained and calibrated on, as ``MRIDataModule.drop_seen`` knows them.
+        key: what contents, paths and patients are marked with in the two tables, see ``mriad.data.identity.marks``.
+        split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
+        seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
         resumable: whether it holds the state of the training besides the weights.
     """
 
@@ -54,6 +57,7 @@ class Checkpoint:
     choices: dict[str, str | None]
     run_id: str | None
     calibration: Calibration | None
+    key: str
     split: pd.DataFrame
     seen: pd.DataFrame
     resumable: bool = False
@@ -86,6 +90,7 @@ class Checkpoint:
             choices=record["choices"],
             run_id=record.get("run_id"),
             calibration=Calibration.from_record(calibration) if calibration else None,
+            key=record["key"],
             split=pd.DataFrame(record["split"]),
             seen=pd.DataFrame(record["seen"]),
             resumable="optimizer_states" in content,
@@ -99,7 +104,13 @@ class Checkpoint:
 
     def roles(self) -> RecordedSplit:
         """The roles that were drawn for the training."""
-        return RecordedSplit(scans=self.split, published=(self.choices["split"] or "").startswith("published_"))
+        nearness = {name: self.config.data.split[name] for name in _NEARNESS if name in self.config.data.split}
+        return RecordedSplit(scans=self.split, key=self.key, published=self.published, **nearness)
+
+    @property
+    def published(self) -> bool:
+        """Whether its split repeats a published, flawed protocol."""
+        return is_published(self.choices, self.config.data)
 
     @property
     def labelled_train(self) -> int:
@@ -122,6 +133,17 @@ class Checkpoint:
                 f"'python train.py resume={self.run_id or self.path}'."
             )
         return self.calibration
+
+
+def is_published(choices: Mapping[str, str | None], data: DictConfig) -> bool:
+    """Whether a split repeats a published, flawed protocol: by its option file, or because ``published`` says so.
+
+    Args:
+        choices: the option file of each config group.
+        data: the options ``data``.
+    """
+    option = OmegaConf.select(data, "split.published", default=False)
+    return bool(option) or (choices.get("split") or "").startswith("published_")
 
 
 def load_weights(detector: Detector, weights: dict[str, Any], path: Path) -> None:

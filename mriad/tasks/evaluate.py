@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from pathlib import Path
+from typing import get_args
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
 from mriad.data import MRIDataModule
+from mriad.data.grouping import Patients
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint, require_trusted
@@ -34,6 +36,12 @@ from mriad.tracking.run import OUTPUT_TAG, Run
 from mriad.tracking.sweep import parent_run
 
 log = logging.getLogger(__name__)
+
+_SEEN_BY = {
+    "content": "are files that it has seen",
+    "patient": "are of patients that it has seen",
+    "near duplicate": "resemble scans that it has seen, or hang together with such",
+}
 
 _OF_TRAINING = {  # options of data, and their absence
     "augment": None,
@@ -69,7 +77,7 @@ def evaluate(cfg: DictConfig) -> float | None:
     told = describe(options, checkpoint.config.seed, checkpoint.labelled_train, varied_here(tracker))
     name = f"evaluate {told}"[:250]
     elsewhere = "_target_" in cfg.data
-    tags, stopped = _tags(checkpoint, folder, elsewhere), requeued_run(tracker)
+    tags, stopped = _tags(checkpoint, folder, cfg.data if elsewhere else None), requeued_run(tracker)
     with opened(tracker, name=name, tags=tags, parent=_parent(source), resume=stopped) as run:
         run.log_text(OmegaConf.to_yaml(data, resolve=True), "data.yaml")
         run.log_params(options | rule_options(cfg))
@@ -77,7 +85,7 @@ def evaluate(cfg: DictConfig) -> float | None:
         roles = None if elsewhere else checkpoint.roles()
         datamodule = load_data(_without_training(data), roles=("test",), split=roles)
         if elsewhere:
-            _drop_seen(run, datamodule, checkpoint)
+            _drop_seen(run, datamodule, checkpoint, cfg.patients)
         run.log_table(datamodule.split_as_csv(), "split.csv")
         audit = Audit.of(datamodule)
         record_audit(run, audit)
@@ -106,8 +114,14 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     """The data to test on, always prepared the way the detector was trained.
 
     Raises:
-        MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without.
+        MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without, or it
+            is not known what ``patients`` means.
     """
+    if cfg.patients not in get_args(Patients):
+        raise MriadError(
+            f"patients={cfg.patients} is unknown; choose same, or unrelated where the patient ids of the training's data "
+            "and of the other data set have nothing to do with each other."
+        )
     stored = checkpoint.config.data
     require_trusted(_without_training(stored))
     for override in HydraConfig.get().overrides.task:
@@ -126,6 +140,11 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
             "split= goes with data=<another data set>: another split of the training's own data would test scans "
             "that have trained."
         )
+    if cfg.patients != "same":
+        raise MriadError(
+            f"patients={cfg.patients} goes with data=<another data set>: the training's own data know one patient by an "
+            "id."
+        )
     stored.cache_dir = cfg.data.cache_dir
     if cfg.data.root is not None:
         stored.root = cfg.data.root
@@ -140,26 +159,36 @@ def _without_training(data: DictConfig) -> DictConfig:
     return bare
 
 
-def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint) -> None:
-    """Leave out what the detector was trained or calibrated on, and what resembles it.
+def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint, patients: Patients) -> None:
+    """Leave out what the detector was trained or calibrated on, their patients, and what resembles them.
 
     Raises:
         MriadError: if nothing is left to be tested.
     """
     total = len(datamodule.rows("test"))
-    dropped = datamodule.drop_seen(checkpoint.seen)
+    by_reason = datamodule.drop_seen(checkpoint.seen, key=checkpoint.key, patients=patients)
+    dropped = sum(by_reason.values())
+    told = ", ".join(f"{by_reason[reason]} {words}" for reason, words in _SEEN_BY.items() if by_reason.get(reason))
+    unrelated = (
+        "; set patients=unrelated if the patient ids of the two data sets have nothing to do with each other"
+        if by_reason.get("patient")
+        else ""
+    )
     if dropped == total:
         raise MriadError(
-            f"All {total} test scans of '{datamodule.name}' resemble scans that the detector was trained or calibrated "
-            "on, so nothing is left to test it with; choose another data set."
+            f"All {total} test scans of '{datamodule.name}' are known from what the detector was trained or calibrated "
+            f"on ({told}), so nothing is left to test it with; choose another data set{unrelated.replace('; set', ', or set')}."
         )
-    run.set_tags({"overlap": f"{dropped} of {total} test scans dropped"})
-    run.log_metrics({"test/overlap_dropped": dropped})
+    run.set_tags({"overlap": f"{dropped} of {total} test scans dropped{f': {told}' if told else ''}"})
+    counts = {f"test/overlap_dropped_{reason.replace(' ', '_')}": by_reason.get(reason, 0) for reason in _SEEN_BY}
+    run.log_metrics({"test/overlap_dropped": dropped} | counts)
     if dropped:
         log.warning(
-            "%d of %d test scans resemble scans that the detector was trained or calibrated on and are left out.",
+            "%d of %d test scans are known from what the detector was trained or calibrated on and are left out: %s%s.",
             dropped,
             total,
+            told,
+            unrelated,
         )
 
 
@@ -173,12 +202,16 @@ def _config(checkpoint: Checkpoint, data: DictConfig) -> DictConfig:
     return config
 
 
-def _tags(checkpoint: Checkpoint, folder: Path, elsewhere: bool) -> dict[str, str]:
+def _tags(checkpoint: Checkpoint, folder: Path, other_data: DictConfig | None) -> dict[str, str]:
     """Tags of an evaluation; the protocol is that of the split that is tested."""
     source = {"source_run": checkpoint.run_id} if checkpoint.run_id else {}
-    choices = HydraConfig.get().runtime.choices if elsewhere else checkpoint.choices
+    tested = (
+        protocol(checkpoint.choices, checkpoint.config.data)
+        if other_data is None
+        else protocol(HydraConfig.get().runtime.choices, other_data)
+    )
     place = {OUTPUT_TAG: str(folder.absolute())}
-    return {"kind": "evaluation", **place, **source, **protocol(choices), **labelled(checkpoint.labelled_train)}
+    return {"kind": "evaluation", **place, **source, **tested, **labelled(checkpoint.labelled_train)}
 
 
 def _parent(source: Run | None) -> str | None:

@@ -18,6 +18,11 @@ from mriad.tasks.checkpoint import Checkpoint, load_weights, require_trusted
 from mriad.tasks.resume import Start
 from mriad.tracking.run import Tracker
 
+_OTHER_ROLES = (
+    "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is tested "
+    "with; give runs of one data set and one split."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Members:
@@ -49,11 +54,8 @@ class Members:
         for name, member in members:
             member.require_calibration()
             require_trusted(member.config.model)
-            if not _same_scans(member, members.checkpoints[0]):
-                raise MriadError(
-                    f"The scans of {name} did not have the roles of those of {names[0]}, so one may have trained on "
-                    "what the other is tested with; give runs of one data set and one split."
-                )
+            if not _may_share_roles(member, members.checkpoints[0]):
+                raise MriadError(_OTHER_ROLES.format(name=name, first=names[0]))
         return members
 
     def __iter__(self) -> Iterator[tuple[str, Checkpoint]]:
@@ -94,14 +96,22 @@ class Members:
                 load_weights(cast(Detector, member), checkpoint.weights, checkpoint.path)
 
     def require_seen(self, datamodule: MRIDataModule) -> None:
-        """Raise a MriadError if files have other content than those of the same name that the members were given."""
-        unknown = [set(datamodule.seen()["content"]) - set(member.seen["content"]) for member in self.checkpoints]
-        for name, contents in zip(self.names, unknown, strict=True):
-            if contents:
+        """Raise a MriadError if the members have not learned from the very scans of train and val, in the same roles.
+
+        Contents tell, for each checkpoint marks its scans with a key of its own, and files may have been renamed.
+        """
+        learned = datamodule.table.loc[datamodule.split_table["row"][datamodule.split_table["role"] != "test"].unique()]
+        for name, member in self:
+            known = datamodule.recognise(member.seen, key=member.key)
+            unknown = int((known[learned.index] != "content").sum())
+            gone = member.seen["content"].nunique() - (learned["content"].nunique() - unknown)
+            if unknown or gone:
                 raise MriadError(
-                    f"{len(contents)} scans of train and val are not those that {name} was trained and calibrated on, "
-                    "though their names are; set data.root to the folder it was given."
+                    f"{unknown + gone} scans of train and val are not those that {name} was trained and calibrated on; "
+                    "set data.root to the folder it was given."
                 )
+            if not _roles(datamodule.roles(member.key)) <= _roles(member.split):
+                raise MriadError(_OTHER_ROLES.format(name=name, first=self.names[0]))
 
 
 def _checkpoint(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
@@ -111,11 +121,16 @@ def _checkpoint(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
     return Checkpoint.load(tracker.find(name).download("checkpoint/best.ckpt", folder))
 
 
-def _same_scans(one: Checkpoint, other: Checkpoint) -> bool:
-    def roles(member: Checkpoint) -> pd.DataFrame:
-        return member.split[["path", "role"]].sort_values(["path", "role"], ignore_index=True)
+def _may_share_roles(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether as many scans stood in each role, and those that were seen look alike; whether they are the same only the
+    data can tell, see ``Members.require_seen``."""
+    sizes = [member.split["role"].value_counts().to_dict() for member in (one, other)]
+    looks = [sorted(member.seen["phash"]) for member in (one, other)]
+    return sizes[0] == sizes[1] and looks[0] == looks[1]
 
-    return roles(one).equals(roles(other)) and set(one.seen["content"]) == set(other.seen["content"])
+
+def _roles(split: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(split["content"], split["role"], strict=True))
 
 
 def _require_same_data(name: str, member: Checkpoint, start: Start) -> None:

@@ -32,6 +32,7 @@ class Start:
         run_id: MLflow run to go on with; None for a new one.
         checkpoint: checkpoint to go on from; None for new weights.
         split: the roles that the scans have had; None to draw them.
+        earlier: what was read of ``checkpoint``.
     """
 
     config: DictConfig
@@ -39,6 +40,7 @@ class Start:
     run_id: str | None = None
     checkpoint: Path | None = None
     split: Split | None = None
+    earlier: Checkpoint | None = None
 
 
 def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
@@ -69,7 +71,9 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
             tracker.find(run_id)
         except MriadError:  # the checkpoint has travelled away from its store
             run_id = None
-    return Start(config=config, choices=stored.choices, run_id=run_id, checkpoint=path, split=stored.roles())
+    return Start(
+        config=config, choices=stored.choices, run_id=run_id, checkpoint=path, split=stored.roles(), earlier=stored
+    )
 
 
 def requeued_run(tracker: Tracker) -> str | None:
@@ -88,7 +92,8 @@ def _where_it_stopped(start: Start, tracker: Tracker) -> Start:
     folder = tracker.client.get_run(start.run_id).data.tags[OUTPUT_TAG]
     if not (path := Path(folder) / "last.ckpt").exists():  # stopped before its first step, or fitted in one pass
         return start
-    return replace(start, checkpoint=path, split=Checkpoint.load(path).roles())
+    earlier = Checkpoint.load(path)
+    return replace(start, checkpoint=path, split=earlier.roles(), earlier=earlier)
 
 
 def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
@@ -100,6 +105,11 @@ def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
     run = tracker.find(resume)
     folder = run.client.get_run(run.run_id).data.tags.get(OUTPUT_TAG)
     path = Path(folder or ".") / "last.ckpt"
+    if folder is not None and not path.parent.exists():
+        raise MriadError(
+            f"Run '{resume}' cannot be resumed by its id: its folder {folder} is not there, so it was moved or deleted; "
+            "give the checkpoint where it lies now, with resume=<folder>/last.ckpt."
+        )
     if not path.exists():
         raise MriadError(
             f"Run '{resume}' cannot be resumed: there is no last.ckpt in {folder} (a model that is fitted in one pass "

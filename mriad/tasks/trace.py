@@ -13,7 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
+from mriad.data.identity import new_key
 from mriad.models import Detector
+from mriad.tasks.checkpoint import Checkpoint, is_published
 from mriad.tasks.serving import log_model
 from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
 from mriad.tracking.store import shown
@@ -73,10 +75,10 @@ def varied_here(tracker: Tracker) -> dict[str, str]:
     return {name: value for name, value in job_options(this_job() or "").items() if name not in shared}
 
 
-def tags(choices: Mapping[str, str | None], folder: Path, labelled_train: int) -> dict[str, str]:
-    """Tags of a training run."""
+def tags(choices: Mapping[str, str | None], data: DictConfig, folder: Path) -> dict[str, str]:
+    """Tags of a training run; ``data`` are the options of that name."""
     place = {OUTPUT_TAG: str(folder.absolute())}
-    return {"kind": "training", **place, **protocol(choices), **labelled(labelled_train)}
+    return {"kind": "training", **place, **protocol(choices, data), **labelled(data.get("labelled_train", 0))}
 
 
 def labelled(labelled_train: int) -> dict[str, str]:
@@ -84,10 +86,9 @@ def labelled(labelled_train: int) -> dict[str, str]:
     return {"labelled_train": str(labelled_train)} if labelled_train else {}
 
 
-def protocol(choices: Mapping[str, str | None]) -> dict[str, str]:
-    """The tag that a published, flawed protocol carries."""
-    split = choices.get("split") or ""
-    return {"protocol": f"{split}: flawed on purpose"} if split.startswith("published") else {}
+def protocol(choices: Mapping[str, str | None], data: DictConfig) -> dict[str, str]:
+    """The tag that a published, flawed protocol carries; see ``is_published``."""
+    return {"protocol": f"{choices.get('split')}: flawed on purpose"} if is_published(choices, data) else {}
 
 
 def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None]) -> dict[str, Any]:
@@ -114,18 +115,25 @@ def rule_options(cfg: DictConfig) -> dict[str, Any]:
     return _flat(rule, "threshold") if rule else {}
 
 
-def record_scans(run: Run, datamodule: MRIDataModule) -> dict[str, Any]:
+def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None = None) -> dict[str, Any]:
     """Log the split.
 
+    Args:
+        run: where to.
+        datamodule: the scans in their roles.
+        earlier: the checkpoint that a training goes on from, which knows scans that may have gone since.
+
     Returns:
-        The record that checkpoints carry besides: who stood in which role, and what the seen scans look like.
+        The record that checkpoints carry besides: who stood in which role, and what the seen scans look like, all of
+        it in marks under a key of its own.
     """
-    split = datamodule.split_as_csv()
-    run.log_table(split, "split.csv")
-    return {
-        "split": split[["path", "role", "group"]].to_dict(orient="list"),
-        "seen": datamodule.seen().to_dict(orient="list"),
-    }
+    run.log_table(datamodule.split_as_csv(), "split.csv")
+    if earlier is not None:
+        key, split, seen = earlier.key, earlier.split, earlier.seen
+    else:
+        key = new_key()
+        split, seen = datamodule.roles(key), datamodule.seen(key)
+    return {"key": key, "split": split.to_dict(orient="list"), "seen": seen.to_dict(orient="list")}
 
 
 def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detector, checkpoint: Path) -> None:

@@ -58,7 +58,7 @@ def train(cfg: DictConfig) -> float | None:
     seed_everything(cfg.seed, workers=True, verbose=False)
     labelled_train = cfg.data.get("labelled_train", 0)
     name = describe(start.choices, cfg.seed, labelled_train, varied_here(tracker))
-    run_tags = tags(start.choices, folder, labelled_train)
+    run_tags = tags(start.choices, cfg.data, folder)
     with opened(tracker, name=name, tags=run_tags, parent=parent_run(), resume=start.run_id) as run:
         options = record_options(run, cfg, start.choices)
         detector: Detector = instantiate(cfg.model)
@@ -68,7 +68,7 @@ def train(cfg: DictConfig) -> float | None:
             _require_masks_understood(detector, cfg, start.choices["model"])
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
         members.require_seen(datamodule)
-        options |= record_scans(run, datamodule)
+        options |= record_scans(run, datamodule, start.earlier)
         audit = Audit.of(datamodule)
         record_audit(run, audit)
         val = datamodule.scans("val")

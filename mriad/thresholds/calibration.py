@@ -20,7 +20,7 @@ class Calibration:
         rule: name of the threshold rule.
         threshold: a scan is anomalous if its score is above it.
         pixel_threshold: a pixel is anomalous if its map value is above it.
-        val_scores: the val scans with the columns path, group, class, label, role, score.
+        val_scores: the val scans with at least the columns group, label, score.
         promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
         lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
             in a record from before it was chosen.
@@ -70,8 +70,9 @@ class Calibration:
         return 0.0, 3 * self.pixel_threshold if self.pixel_threshold > 0 else 1.0
 
     def as_record(self) -> dict[str, Any]:
-        """Plain values for a checkpoint."""
-        return {**asdict(self), "val_scores": self.val_scores.to_dict(orient="list")}
+        """Plain values for a checkpoint: of the val scans what a rule is fitted on, and groups as mere numbers."""
+        val_scores = self.val_scores[["label", "score"]].assign(group=pd.factorize(self.val_scores["group"])[0])
+        return {**asdict(self), "val_scores": val_scores.to_dict(orient="list")}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:

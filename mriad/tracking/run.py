@@ -269,7 +269,7 @@ class Run:
         )
         if (path := self.local_path(artifact)) is not None:  # MLflow would copy half a gigabyte into a temporary folder
             if not path.exists():
-                raise missing
+                raise self._moved(artifact) or missing
             return path
         folder.mkdir(parents=True, exist_ok=True)
         mine = tempfile.mkdtemp(dir=folder)  # processes of one task may fetch the same file
@@ -281,6 +281,22 @@ class Run:
             )
         except Exception as error:
             raise missing from error
+
+    def _moved(self, artifact: str) -> MriadError | None:
+        """What to say where the store still names the folder that its artifacts were moved away from."""
+        home = self.local_path("")
+        if home is None or home.exists() or home.parent.parent.exists():
+            return None
+        now = None
+        if self.uri.startswith("sqlite:///"):  # moved along with the database, which they lie beside
+            beside = Path(self.uri.removeprefix("sqlite:///")).absolute().parent.joinpath(*home.parts[-4:])
+            now = beside / artifact if (beside / artifact).exists() else None
+        there = f"{artifact} lies in {now.parent} now: " if now else ""
+        given = f"give checkpoint={now} instead of run={self.run_id}" if now else f"give the path of its {artifact}"
+        return MriadError(
+            f"The artifacts of run '{self.run_id}' are in {home} by {shown(self.uri)}, and there is no such folder, so "
+            f"they were moved or deleted; {there}{given}, or move them back."
+        )
 
     def close(self, status: str, failure: str | None = None) -> None:
         """Set the final status, with the reason of a failure as a tag."""

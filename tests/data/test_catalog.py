@@ -156,3 +156,55 @@ def test_a_content_column_that_is_there_is_not_computed_again(tmp_path):
     for file in catalog.files():
         file.unlink()
     assert len(catalog.without_identical_files()) == 1
+
+
+def test_what_only_a_copy_knows_is_kept(tmp_path):
+    known = {"mask": "m.png", "plane": "axial", "contrast": "T1", "spacing": "0.5", "patient": "p", "class": "glioma"}
+    for column, value in known.items():
+        folder = tmp_path / column
+        catalog = catalog_of(folder, {"a": b"one", "b": b"one", "c": b"two"}, **{column: {"b": value}})
+        kept = catalog.without_identical_files().table
+        assert len(kept) == 2
+        assert list(kept[column][kept["path"] != "c"]) == [value]
+    both = catalog_of(tmp_path, {"a": b"one", "b": b"one"}, mask={"a": "m.png"}, patient={"b": "p"})
+    kept = both.without_identical_files().table
+    assert list(kept[["path", "mask", "patient"]].iloc[0]) == ["a", "m.png", "p"]
+
+
+@pytest.mark.parametrize(("column", "values"), [("plane", ("axial", "coronal")), ("class", ("glioma", "cyst"))])
+def test_copies_that_contradict_each_other_are_told(tmp_path, caplog, column, values):
+    catalog = catalog_of(tmp_path, {"a": b"one", "b": b"one"}, **{column: dict(zip("ab", values, strict=True))})
+    assert list(catalog.without_identical_files().table[column]) == [values[0]]
+    told = f"1 files have a copy with another {column}, which is not used: '{values[0]}' of a is, and not '{values[1]}'"
+    assert told in caplog.text
+
+
+def test_a_copy_of_a_mask_is_no_other_mask(tmp_path, caplog):
+    for name, content in {"m1": b"mask", "m2": b"mask", "m3": b"other"}.items():
+        (tmp_path / name).write_bytes(content)
+    scans = {"a": b"one", "b": b"one"}
+    catalog_of(tmp_path, scans, mask={"a": "m1", "b": "m2"}).without_identical_files()
+    assert caplog.text == ""
+    catalog_of(tmp_path, scans, mask={"a": "m1", "b": "m3"}).without_identical_files()
+    assert "another mask, which is not used: 'm1' of a is, and not 'm3' of its copy b" in caplog.text
+
+
+def test_patients_who_share_a_picture_are_one_person(tmp_path, caplog):
+    contents = {"a": b"1", "b": b"2", "c": b"2", "d": b"3", "e": b"4", "f": b"4", "g": b"5", "h": b"6"}
+    patient = {"a": "P1", "b": "P1", "c": "P7", "d": "P7", "e": "P7", "f": "P9", "g": " P2 "}
+    catalog = catalog_of(tmp_path, contents, patient=patient)
+    one = "P1 = P7 = P9"
+    assert list(catalog.with_persons().table["patient"]) == [one] * 6 + ["P2", ""]
+    kept = catalog.without_identical_files().table.set_index("path")["patient"]
+    assert kept.to_dict() == {"a": one, "b": one, "d": one, "e": one, "g": "P2", "h": ""}
+    assert "3 patients share a file of identical content with another" in caplog.text
+    assert "b is of P1, its copy c of P7" in caplog.text
+
+
+def test_who_has_an_anomalous_scan_is_known_though_it_is_left_out(tmp_path):
+    contents = {"a": b"1", "b": b"1", "c": b"2", "d": b"3"}
+    catalog = catalog_of(
+        tmp_path, contents, label={"a": 0, "c": 0, "d": 0}, patient={"a": "P1", "c": "P1", "d": "P2"}
+    )
+    kept = catalog.without_identical_files().table.set_index("path")["diseased"]
+    assert kept.to_dict() == {"c": True, "d": False}

@@ -467,7 +467,7 @@ def test_scans_tell_who_stands_in_a_role(module):
 def test_the_split_table_for_people_lists_every_scan_with_its_role(module):
     datamodule = module()
     split = datamodule.split_as_csv()
-    assert list(split.columns) == ["path", "role", "group", "label", "class"]
+    assert list(split.columns) == ["path", "role", "group", "label", "class", "content"]
     assert sorted(split["path"]) == list(datamodule.table["path"])
     by_path = split.set_index("path")
     for role in ("train", "val", "test"):
@@ -583,7 +583,7 @@ def test_a_split_that_leaks_is_refused_unless_it_is_a_published_one(module, root
             half = np.where(np.arange(len(table)) % 2, "val", "test")
             return pd.DataFrame({"row": table.index, "group": "all", "role": half})
 
-    with pytest.raises(MriadError, match="group 'all' into two roles"):
+    with pytest.raises(MriadError, match="a group of its own .* into two roles"):
         module(split=Leaky())
     for file in sorted(root.rglob("*.png")):
         file.rename(file.with_suffix(".jpg"))
@@ -616,7 +616,12 @@ def test_near_duplicates_share_a_group_and_a_role(module, root, caplog):
 
 def test_a_split_that_parts_near_duplicates_says_how_many(module, root, caplog):
     copied(root, *[(f"healthy/{n:02}.png", f"healthy/copy{n:02}.png") for n in range(24)])
-    datamodule = module(split=GroupedSplit(group="none"))
+    with pytest.raises(MriadError, match=r"groups of near duplicates .* into two roles, such as healthy/.*=auto keeps") as error:
+        module(split=GroupedSplit(group="none"))
+    assert "data.split.published=true" in str(error.value)
+    caplog.clear()
+    datamodule = module(split=GroupedSplit(group="none", published=True))
+    assert datamodule.split_as_csv()["group"].nunique() == 40  # what belongs together, wherever it stands
     row = datamodule.leaks().query("role == 'test' and label == 0 and among == 'train'").iloc[0]
     train, test = datamodule.scans("train")["path"], datamodule.scans("test").query("label == 0")["path"]
     leaked = test.str.replace("copy", "").isin(train.str.replace("copy", "")).sum()
@@ -689,12 +694,43 @@ def test_test_scans_that_were_seen_elsewhere_are_dropped_with_their_look_alikes(
     (there / "healthy/broken.png").write_bytes(b"broken")
     datamodule = module(root=there, split=AllTest(), max_broken=0.5)
     assert len(datamodule.rows("test")) == 10
-    assert datamodule.drop_seen(here.seen()) == 3
+    seen = here.seen(KEY)
+    assert datamodule.drop_seen(here.seen(OTHER_KEY), key=KEY) == {"near duplicate": 3}
+    datamodule = module(root=there, split=AllTest(), max_broken=0.5)
+    assert datamodule.drop_seen(seen, key=KEY) == {"content": 2, "near duplicate": 1}
     left = set(datamodule.scans("test")["path"])
     assert not left & {"healthy/same.png", "healthy/alike.png", "healthy/validated.png"}
     assert "healthy/unseen.png" in left
     assert len(left) == len(datamodule.split_as_csv()) == len(datamodule.rows("test")) == 7
-    assert datamodule.drop_seen(here.seen().drop(columns="patient")) == 0
+    assert datamodule.drop_seen(here.seen().drop(columns="patient")) == {}
+
+
+KEY, OTHER_KEY = "0f" * 16, "f0" * 16
+
+
+def with_patients(patient_of: Callable[[str], str]) -> Callable[..., Catalog]:
+    """A layout that knows the patient of each path."""
+
+    def layout(*, root: Path, download: bool) -> Catalog:
+        records = folder_layout(root=root, download=download).table.to_dict("records")
+        return Catalog.from_records([record | {"patient": patient_of(record["path"])} for record in records], root=root)
+
+    return layout
+
+
+def test_a_patient_of_both_data_sets_is_known_by_the_id(module, tmp_path):
+    here = module(layout=with_patients(lambda path: path))
+    there = write_set(tmp_path / "there", healthy=4, anomalous=2)
+    for file in there.rglob("*.png"):
+        write_scan(file, seed=5000 + int(file.stem) + 100 * (file.parent.name == "healthy"))
+    train = here.scans("train")["patient"].iat[0]
+    ids = {"healthy/00.png": f" {train} ", "healthy/01.png": here.scans("test")["patient"].iat[0]}
+    other = with_patients(lambda path: ids.get(path, ""))
+    seen = here.seen(KEY)
+    for patients, dropped in {"same": {"patient": 1}, "unrelated": {}}.items():
+        datamodule = module(root=there, split=AllTest(), layout=other)
+        assert datamodule.drop_seen(seen, key=KEY, patients=patients) == dropped
+        assert ("healthy/00.png" in set(datamodule.scans("test")["path"])) is (patients == "unrelated")
 
 
 def test_only_test_scans_are_dropped(module):
@@ -702,8 +738,49 @@ def test_only_test_scans_are_dropped(module):
     before = {role: list(datamodule.rows(role)) for role in ("train", "val", "test")}
     everything = module(split=AllTest())
     everything.split_table["role"] = "train"
-    assert datamodule.drop_seen(everything.seen()) == len(before["test"])
+    assert datamodule.drop_seen(everything.seen()) == {"content": len(before["test"])}
     assert {role: list(datamodule.rows(role)) for role in ("train", "val", "test")} == before | {"test": []}
+
+
+def test_the_roles_that_are_recorded_name_nothing_and_give_the_split_again(module, root):
+    first = module(layout=with_patients(lambda path: f"Miller {path[-6:]}"))
+    roles = first.roles(KEY)
+    assert list(roles.columns) == ["content", "path", "role", "group"]
+    told = " ".join(roles.astype(str).to_numpy().ravel()) + " ".join(first.seen(KEY).to_numpy().ravel())
+    assert not [name for name in ("png", "healthy/", "Miller", *first.table["content"]) if name in told]
+    again = module(split=RecordedSplit(scans=roles, key=KEY), layout=with_patients(lambda path: f"Miller {path[-6:]}"))
+    pd.testing.assert_frame_equal(again.split_as_csv(), first.split_as_csv())
+    for number, file in enumerate(sorted((root / "healthy").iterdir(), reverse=True)):
+        file.rename(root / f"healthy/r{number}.png")
+    renamed = module(split=RecordedSplit(scans=roles, key=KEY)).split_as_csv()
+    role_of = first.split_as_csv().set_index("content")["role"]
+    assert (renamed["role"].to_numpy() == role_of[renamed["content"]].to_numpy()).all() and len(renamed) == 40
+
+
+def test_roles_that_were_given_before_more_was_known_are_held_to_it(module):
+    roles = module().roles(KEY)
+    with pytest.raises(MriadError, match=r"a patient \(40 scans\) into two roles.*more is known.*train anew"):
+        module(split=RecordedSplit(scans=roles, key=KEY), layout=with_patients(lambda path: "P"))
+
+
+def test_a_patient_whose_anomalous_scan_is_broken_does_not_train(module, root):
+    (root / "glioma/00.png").write_bytes(b"broken")
+    who = with_patients(lambda path: "P" if path == "glioma/00.png" or "healthy/0" in path else "")
+    datamodule = module(layout=who)
+    assert not (datamodule.scans("train")["patient"] == "P").any()
+    assert (datamodule.table["patient"] == "P").sum() == 11
+
+
+def test_a_chain_of_near_duplicates_that_leaves_none_to_train_is_named(module, root):
+    for n in range(1, 24):
+        copied(root, ("healthy/00.png", f"healthy/{n:02}.png"))
+        pixels = np.asarray(Image.open(root / f"healthy/{n:02}.png")).copy()
+        pixels[20, 10] = n  # another file, and the same picture
+        Image.fromarray(pixels).save(root / f"healthy/{n:02}.png")
+    datamodule = module()
+    roles = [role for role in ("train", "val") if len(datamodule.rows(role, 0)) == 0]
+    with pytest.raises(MriadError, match=r"24 scans hang together as near duplicates in 1 group.*data\.split\.bits=10"):
+        datamodule.require(roles[0], label=0)
 
 
 def test_all_test_leaves_nothing_for_the_other_roles(module):
@@ -824,7 +901,9 @@ def test_other_data_sets_set_no_scans_aside_unasked(data, tmp_path):
 
 def test_hold_outs_of_the_command_line_reach_the_split(tmp_path):
     options = ["data.split.train_on={contrast:[T2,FLAIR]}", "data.split.test_on={plane:axial}"]
+    options.append("data.split.published=true")
     split = compose("synthetic", "grouped", "data.split.group=none", f"data.cache_dir={tmp_path}", *options).split
+    assert split.published is True
     table = pd.DataFrame({"path": list("abcdefghijkl"), "label": [0] * 8 + [1] * 4, "class": ["h"] * 8 + ["t"] * 4})
     table = table.assign(mask="", pool="")
     table["contrast"] = ["T1", "T2", "FLAIR"] * 4

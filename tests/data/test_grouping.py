@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mriad.data.grouping import groups, has_near_duplicate, in_group_of, near_duplicate_clusters
+from mriad.data.grouping import facts_of, groups, has_near_duplicate, joined, near_duplicate_clusters, recognised
 from mriad.errors import MriadError
 
 TABLE = pd.DataFrame({"path": ["a", "b", "c", "d", "p1"], "patient": ["p1", "p1", "p2", "", ""]})
@@ -158,40 +158,84 @@ def test_clusters_are_numbered_and_never_cut():
     assert len(set(near_duplicate_clusters(table, bits=7))) == 33
 
 
+def known_by(of: pd.DataFrame, seen: pd.DataFrame, **options: object) -> str:
+    """A letter per scan: c content, p patient, n near duplicate, - new."""
+    return "".join(reason[:1] or "-" for reason in recognised(of, seen, **options))
+
+
 def test_scans_of_other_data_that_were_seen_are_found_with_their_groups():
     seen = scans_of([(0, 0), (5, 0)], name="seen")
     of = scans_of([(0, 1), (0, 2), (1, 0), (2, 0), (5, 0), (6, 0)], name="of")
-    assert in_group_of(of, seen).tolist() == [True, True, False, False, True, False]
-    assert in_group_of(of, seen, bits=7).tolist() == [False, False, False, False, True, False]
-    assert in_group_of(of, seen.drop(columns="patient")).tolist() == [True, True, False, False, True, False]
+    assert known_by(of, seen) == "nn--n-"
+    assert known_by(of, seen, bits=7) == "----n-"
+    assert known_by(of, seen.drop(columns="patient")) == "nn--n-"
 
 
 def test_the_way_to_a_seen_scan_may_lead_through_other_seen_scans_and_patients():
     seen = scans_of([(0, 1), (0, 3)], name="seen")
     of = scans_of([(0, 0), (0, 4), (7, 0), (8, 0)], ["p", "", "p", "q"], name="of")
-    assert in_group_of(of, seen).tolist() == [True, True, True, False]
+    assert known_by(of, seen) == "nnn-"
 
 
-def test_one_id_in_two_sets_is_no_patient_until_they_share_a_file():
+def test_one_id_in_two_sets_is_one_patient():
+    seen = scans_of([(0, 0), (1, 0)], ["p", "1"], name="seen")
+    of = scans_of([(2, 0), (3, 0), (4, 0), (5, 0), (6, 0)], ["p", "1", "01", "P", ""], name="of")
+    assert known_by(of, seen) == "pp---"
+
+
+def test_the_very_file_is_the_surest_reason():
+    seen = scans_of([(0, 0), (1, 0)], ["p", "p"], name="seen")
+    of = scans_of([(2, 0), (3, 0), (4, 0)], ["p", "", "q"], name="of")
+    of.loc[[0, 1], "content"] = seen.loc[1, "content"]
+    assert known_by(of, seen) == "cc-"
+
+
+def test_one_id_in_two_unrelated_sets_is_no_patient_until_they_share_a_file():
     seen = scans_of([(0, 0), (1, 0)], ["p", "p"], name="seen")
     of = scans_of([(2, 0), (3, 0), (4, 0)], ["p", "p", "q"], name="of")
-    assert not in_group_of(of, seen).any()
+    assert known_by(of, seen, patients="unrelated") == "---"
     of.loc[0, "content"] = seen.loc[1, "content"]
-    assert in_group_of(of, seen).tolist() == [True, True, False]
+    assert known_by(of, seen, patients="unrelated") == "cn-"
+
+
+def test_what_two_data_sets_may_be_is_told():
+    scans = scans_of([(0, 0)])
+    with pytest.raises(MriadError, match=r"patients=perhaps is unknown; choose same or unrelated"):
+        recognised(scans, scans, patients="perhaps")
 
 
 def test_a_patient_who_has_another_id_in_the_other_set_is_found_by_one_scan():
     seen = scans_of([(0, 0), (1, 0)], ["p", "p"], name="seen")
     of = scans_of([(0, 0), (2, 0), (3, 0)], ["a", "a", "b"], name="of")
-    assert in_group_of(of, seen).tolist() == [True, True, False]
+    assert known_by(of, seen) == "nn-"
 
 
 def test_what_looks_like_a_seen_scan_is_found_where_the_chain_between_them_is_cut():
     seen = scans_of([(0, 2 * step) for step in range(15)], name="seen")
     of = scans_of([(0, 2 * step + 1) for step in range(15)] + [(9, 0)], name="of")
-    assert in_group_of(of, seen).tolist() == [True] * 15 + [False]
+    assert known_by(of, seen) == "n" * 15 + "-"
 
 
 def test_nothing_was_seen_in_no_scans():
     of = scans_of([(0, 0), (0, 0)])
-    assert in_group_of(of, of.iloc[:0]).tolist() == [False, False]
+    assert known_by(of, of.iloc[:0]) == "--"
+
+
+@pytest.mark.parametrize("grouping", ["auto", "near_duplicate"])
+def test_files_of_identical_content_stay_together_whoever_the_patients_are(grouping):
+    table = scans_of([(0, 0), (0, 0), (1, 0)], ["p", "q", "r"])
+    table.loc[[0, 1], "content"] = "the same"
+    assert parts(groups(table, grouping)) == sets([0, 1], [2])
+
+
+def test_groups_are_joined_where_either_of_two_groupings_joins_them():
+    facts, claimed = pd.Series(list("bbacd"), index=[5, 6, 7, 8, 9]), pd.Series(["x", "y", "y", "z", "w"])
+    claimed.index = facts.index
+    assert joined(facts, claimed).to_dict() == {5: "a", 6: "a", 7: "a", 8: "c", 9: "d"}
+    pd.testing.assert_series_equal(joined(facts, pd.Series(range(5), index=facts.index)), facts, check_dtype=False)
+
+
+def test_what_was_found_before_is_not_searched_again():
+    table = scans_of([(0, 0), (0, 0)])
+    assert list(facts_of(table)) == ["cluster:0000"] * 2
+    assert list(facts_of(table.assign(group=["a", "b"]))) == ["a", "b"]

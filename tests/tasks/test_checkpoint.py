@@ -33,7 +33,8 @@ CONFIG = {
         "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001},
     },
 }
-SPLIT = {"path": ["a", "b"], "role": ["train", "test"], "group": ["a", "b"]}
+KEY = "0f" * 16
+SPLIT = {"content": ["1", "2"], "path": ["a", "b"], "role": ["train", "test"], "group": ["a", "b"]}
 SEEN = {"content": ["1"], "patient": [""], "phash": ["0f"], "phash_head": ["f0"]}
 CALIBRATION = {
     "rule": "youden",
@@ -54,6 +55,7 @@ def content():
             "choices": {"model": "ae", "experiment": None},
             "run_id": "r1",
             "calibration": copy.deepcopy(CALIBRATION),
+            "key": KEY,
             "split": copy.deepcopy(SPLIT),
             "seen": copy.deepcopy(SEEN),
         },
@@ -99,6 +101,17 @@ def test_a_checkpoint_gives_back_preprocessing_calibration_and_origin(content, s
     assert calibration.val_scores.to_dict(orient="list") == CALIBRATION["val_scores"]
 
 
+@pytest.mark.parametrize(
+    ("choice", "option", "published"),
+    [("grouped", {}, False), ("grouped", {"published": True}, True), ("published_navoneel", {}, True)],
+)
+def test_the_roles_are_given_again_as_what_they_were(content, save, choice, option, published):
+    content["mriad"]["choices"]["split"] = choice
+    content["mriad"]["config"]["data"]["split"] = {"_target_": "mriad.data.splits.GroupedSplit", "bits": 4, **option}
+    roles = Checkpoint.load(save(content)).roles()
+    assert (roles.published, roles.bits, roles.view, roles.key) == (published, 4, "either", KEY)
+
+
 def test_a_run_that_ended_before_calibration_is_told_how_to_go_on(content, save):
     del content["mriad"]["calibration"]
     checkpoint = Checkpoint.load(save(content))
@@ -133,8 +146,8 @@ def test_a_truncated_checkpoint_is_told(content, save):
         {"state_dict": {}},
         {"mriad": 5, "state_dict": {}},
         {"mriad": {}, "state_dict": {}},
-        {"mriad": {"config": CONFIG, "choices": {}, "split": SPLIT, "seen": SEEN}},
-        {"mriad": {"config": CONFIG, "split": SPLIT, "seen": SEEN}, "state_dict": {}},
+        {"mriad": {"config": CONFIG, "choices": {}, "key": KEY, "split": SPLIT, "seen": SEEN}},
+        {"mriad": {"config": CONFIG, "key": KEY, "split": SPLIT, "seen": SEEN}, "state_dict": {}},
         {"mriad": {"config": CONFIG, "choices": {}}, "state_dict": {}},
     ],
     ids=["tensor", "list", "weights", "number", "empty record", "no weights", "no choices", "no split"],

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from mriad.tasks.trace import describe, record_options, tags, varied_here
+from mriad.tasks.trace import describe, protocol, record_options, tags, varied_here
 from mriad.tracking.run import Tracker
 from mriad.tracking.sweep import PARENT_VARIABLE
 
@@ -23,8 +23,17 @@ CHOICES = {"model": "synthetic_anomaly", "data": "br35h", "threshold": "youden",
 )
 def test_labelled_scans_that_trained_stand_in_name_and_tags(labelled_train, name, tag):
     assert describe(CHOICES, 3, labelled_train) == name
-    found = tags(CHOICES, Path("/out"), labelled_train)
+    found = tags(CHOICES, OmegaConf.create({"labelled_train": labelled_train}), Path("/out"))
     assert found == {"kind": "training", "output_dir": "/out"} | tag
+
+
+@pytest.mark.parametrize(
+    ("split", "published", "tagged"),
+    [("published_navoneel", None, True), ("grouped", True, True), ("from_csv", True, True), ("grouped", False, False)],
+)
+def test_a_published_protocol_is_tagged_by_its_choice_or_because_it_says_so(split, published, tagged):
+    data = OmegaConf.create({"split": {} if published is None else {"published": published}})
+    assert protocol({"split": split}, data) == ({"protocol": f"{split}: flawed on purpose"} if tagged else {})
 
 
 @pytest.mark.parametrize(
