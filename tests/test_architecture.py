@@ -19,7 +19,7 @@ FLOORS = (
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
-    ("command", "ranks"),
+    ("command", "disk", "ranks"),
     ("anatomy", "errors", "geometry", "interrupts"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

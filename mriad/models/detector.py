@@ -172,11 +172,6 @@ class TrainedDetector(Detector):
         )
         return losses["loss"]
 
-    def on_fit_start(self) -> None:
-        """Let processes that share a training draw augmentation and noise of their own; their weights are alike."""
-        if self.global_rank > 0:
-            torch.manual_seed(torch.initial_seed() + self.global_rank)
-
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch; the losses see its healthy scans only."""
         healthy = batch["image"][batch["label"] == 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.callbacks import EpochLines, RandomStreams
 from mriad.data import MRIDataModule
 from mriad.data.splits import Split
 from mriad.errors import MriadError
@@ -136,11 +138,16 @@ def load_data(config: DictConfig, *, roles: Sequence[str], split: Split | None =
 
 
 def callbacks(cfg: DictConfig) -> list[Callback]:
-    """The callbacks of a training, in the options' order; no progress bar where the trainer shall have none."""
+    """The callbacks of a training: its random streams, and the options' in their order.
+
+    No progress bar where the trainer shall have none, and a line per epoch where nobody would see it move.
+    """
     wanted = {name: callback for name, callback in cfg.callbacks.items() if callback}
-    if not cfg.trainer.enable_progress_bar:
-        wanted.pop("progress", None)
-    return [instantiate(callback) for callback in wanted.values()]
+    progress = wanted.pop("progress", None)
+    found: list[Callback] = [RandomStreams(seed=cfg.seed), *map(instantiate, wanted.values())]
+    if progress and cfg.trainer.enable_progress_bar:
+        found.append(instantiate(progress) if sys.stdout.isatty() else EpochLines())
+    return found
 
 
 def last_checkpoint(cfg: DictConfig) -> Path | None:
