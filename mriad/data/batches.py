@@ -263,7 +263,8 @@ def loader(
     drop_last = shuffle and alone  # batch normalisation cannot train on one scan
     if shuffle and num_workers > 0:
         order = _SeededBatches(RandomSampler(dataset), batch_size, drop_last)
-        return DataLoader(dataset, batch_sampler=order, collate_fn=_as_is, **workers)  # type: ignore[arg-type]
+        theirs = torch.Generator()  # seeds the processes, which are started once for many epochs
+        return DataLoader(dataset, batch_sampler=order, generator=theirs, collate_fn=_as_is, **workers)  # type: ignore[arg-type]
     return DataLoader(
         dataset,
         batch_size=batch_size,

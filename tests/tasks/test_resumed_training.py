@@ -23,15 +23,13 @@ from brains import write_scans
 
 CONF = Path(__file__).parents[2] / "conf"
 EPOCHS = 4
-SMALL = ("data=folder", "data.image_size=32", "data.batch_size=8", f"trainer.max_epochs={EPOCHS}", "trainer=cpu")
+SMALL = ("data=folder", "data.image_size=32", "data.batch_size=8", f"trainer.max_epochs={EPOCHS}", "trainer=cpu", "trainer.precision=32-true")
 PLATEAU = (
     "+model.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0,threshold:0.5}"
 )
 MODELS = {
     "ae": ("model=ae", "model.network.latent_dim=4", "augment=mild", PLATEAU),
     "vae": ("model=vae", "model.network.latent_dim=4", "model.network.widths=[4,8]", "augment=strong"),
-    "vae_residual": ("model=vae_residual", "model.network.latent_dim=4", "model.network.hidden_dim=8"),
-    "vae_medianomaly": ("model=vae_medianomaly", "augment=flip"),
     "dae": ("model=dae", "model.network.widths=[4,8]", "augment=mild"),
     "synthetic_anomaly": ("model=synthetic_anomaly", "model.network.widths=[4,8]", "data.epoch_scans=24"),
     "on_device": ("model=ae", "model.network.latent_dim=4", "augment=strong", "data.on_device=true"),
