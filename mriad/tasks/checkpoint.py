@@ -46,6 +46,7 @@ class Checkpoint:
         split: who stood in which role: path, role, group.
         seen: the scans that it was trained and calibrated on, as ``MRIDataModule.drop_seen`` knows them.
         resumable: whether it holds the state of the training besides the weights.
+        epochs: how many the training had done.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Checkpoint:
     split: pd.DataFrame
     seen: pd.DataFrame
     resumable: bool = False
+    epochs: int = 0
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -89,6 +91,7 @@ class Checkpoint:
             split=pd.DataFrame(record["split"]),
             seen=pd.DataFrame(record["seen"]),
             resumable="optimizer_states" in content,
+            epochs=content.get("epoch", 0),
         )
 
     def detector(self) -> Detector:

@@ -23,6 +23,7 @@ from mriad.errors import MriadError
 from mriad.ranks import is_first
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.devices import announce
+from mriad.tasks.kinds import require_kinds
 from mriad.tracking.run import Run, Tracker
 
 _NUMBERS = {
@@ -31,6 +32,7 @@ _NUMBERS = {
     "batch_size": 1,
     "trainer.max_epochs": 1,
     "data.batch_size": 1,
+    "data.image_size": 8,
     "data.num_workers": 0,
 }
 
@@ -49,8 +51,10 @@ def prepare(cfg: DictConfig) -> Path:
         raise MriadError(f"The option {option} has no value; set it, as in {option}=...")
     for option, least in _NUMBERS.items():
         value = OmegaConf.select(cfg, option)
-        if value is not None and not (isinstance(value, int) and least <= value < 2**32):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and least <= value < 2**32):
             raise MriadError(f"{option}={value} is no whole number from {least} up; give one.")
+    require_kinds(cfg)
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
