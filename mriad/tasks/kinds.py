@@ -92,9 +92,9 @@ def _fits(value: Any, kind: Any) -> bool:
             return _is_list(home)
         return _is_list(home) and all(any(_fits(element, one) for one in elements) for element in value)
     if isinstance(value, DictConfig):
-        if "_target_" not in value and issubclass(home, Mapping) and len(inner) == 2:
-            return all(_fits(element, inner[1]) for element in value.values())
-        return "_target_" in value or not _is_list(home)
+        if "_target_" in value or not issubclass(home, Mapping):
+            return "_target_" in value
+        return len(inner) < 2 or all(_fits(element, inner[1]) for element in value.values())
     return False  # one value for an object, a list or a mapping
 
 

@@ -71,7 +71,7 @@ class Spool:
         """
         try:
             self._add(write)
-        except OSError as error:
+        except (OSError, MriadError) as error:
             if (why := no_room(error)) is None:
                 raise
             raise MriadError(
