@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -34,6 +35,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         config: name of the primary config in ``conf``.
     """
     listen()
+    logging.raiseExceptions = False  # what cannot be logged is no reason for a stack trace
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then passes exceptions on instead of printing them itself
 
@@ -46,6 +48,10 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
             if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             return _fail(error)
+        except Exception as error:
+            if full or HydraConfig.get().mode == RunMode.MULTIRUN or told(error) is None:
+                raise
+            return _fail(error)  # a full disk, which may meet anybody who writes
         finally:
             os.environ[_FULL] = "1"
 
@@ -63,6 +69,10 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         raise
     except (MriadError, HydraException, OmegaConfBaseException) as error:
         if full:
+            raise
+        _fail(error)
+    except Exception as error:  # a full disk may meet Hydra before the task, and a sweep after its jobs
+        if full or told(error) is None:
             raise
         _fail(error)
 

@@ -7,17 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mriad.errors import MriadError, no_room
+
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
     """A path beside ``file`` to write to; what is there takes the place of ``file`` at the end, or goes if that fails.
 
     A rename within a folder is one step: whoever reads ``file`` finds what it held before, or all of what it holds now.
+
+    Raises:
+        MriadError: if the disk is full.
     """
     part = file.with_name(f".{os.getpid()}.part")  # as short as can be: the name of the file may be as long as allowed
     try:
         yield part
         os.replace(part, file)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if why := no_room(error):
+            raise MriadError(
+                f"{file} cannot be written ({why}); make room there and start again: what it held before is untouched."
+            ) from error
         raise

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from typing import NoReturn
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class MriadError(Exception):
@@ -19,11 +22,35 @@ class ReadFailure(MriadError):
 
 
 def told(error: BaseException) -> MriadError | None:
-    """The MriadError that an exception is or was raised from, for Hydra wraps what a constructor raises; else None."""
+    """The MriadError that an exception is or was raised from, for Hydra wraps what a constructor raises; else None.
+
+    A full disk can meet whoever writes, and counts as one wherever it was not told before.
+    """
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, MriadError):
         cause = cause.__cause__
+    if cause is None and (why := no_room(error)):
+        return MriadError(
+            f"A file cannot be written ({why}); make room on that disk, or write to another: outputs go to "
+            "hydra.run.dir, runs to logger.tracking_uri, prepared scans to data.cache_dir, the rest to TMPDIR."
+        )
     return cause
+
+
+def no_room(error: BaseException) -> str | None:
+    """What a full disk or quota has made a library say, in a few words; None if an exception is of another kind."""
+    cause: BaseException | None = error
+    for _ in range(10):  # a chain may close on itself
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            where = f" for {cause.filename}" if cause.filename else ""
+            return f"{(cause.strerror or 'no space left on device').lower()}{where}"
+        text = str(cause)
+        if "database or disk is full" in text:  # SQLite, through whatever stands between
+            return "the disk of the database is full"
+        if isinstance(cause, OSError) and " requested and " in text and text.endswith(" written"):  # ndarray.tofile
+            return "no space left on device"
+        cause = cause and (cause.__cause__ or cause.__context__)
+    return None
 
 
 def fail(text: str) -> NoReturn:

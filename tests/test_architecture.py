@@ -19,8 +19,8 @@ FLOORS = (
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
-    ("command", "ranks"),
-    ("anatomy", "disk", "errors", "geometry", "interrupts", "tables"),
+    ("command", "disk", "ranks"),
+    ("anatomy", "errors", "geometry", "interrupts", "tables"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

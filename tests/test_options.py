@@ -20,6 +20,7 @@ from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.scoring import Score
 from mriad.tasks.checkpoint import require_trusted
 from mriad.tasks.hardware import settle
+from mriad.tasks.kinds import require_kinds
 from mriad.thresholds import Threshold
 from mriad.tracking.run import Tracker
 
@@ -102,7 +103,9 @@ def resolved(cfg):
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_option_composes_for_train(composed, group, name):
-    cfg = resolved(composed("train", *overrides_of(group, name)))
+    composition = composed("train", *overrides_of(group, name))
+    require_kinds(composition)
+    cfg = resolved(composition)
     assert cfg["model"]["_target_"].startswith("mriad.models.")
     assert cfg["model"].get("network", cfg["data"])["image_size"] == cfg["data"]["image_size"]
     assert HydraConfig.get().runtime.choices[group] == name

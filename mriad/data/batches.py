@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from mriad.anatomy import brain_mask
 from mriad.data.augment import Augment
@@ -132,6 +133,8 @@ class TrainDataset(Dataset[TrainBatch]):
         return len(self._rows)
 
     def __getitems__(self, indices: list[int]) -> TrainBatch:
+        if isinstance(indices, _Seeded):
+            torch.manual_seed(indices.seed)
         rows = self._rows[indices]
         healthy = self._labels[rows] == 0
         images = self._slices.images[rows]
@@ -287,16 +290,40 @@ def loader(
     own = None
     if ranks > 1 and not shuffle:
         own = UnrepeatedDistributedSampler(dataset, num_replicas=ranks, rank=rank, shuffle=False)
+    workers = {"num_workers": num_workers, "persistent_workers": num_workers > 0}
+    drop_last = shuffle and alone  # batch normalisation cannot train on one scan
+    if shuffle and num_workers > 0:
+        order = _SeededBatches(RandomSampler(dataset), batch_size, drop_last)
+        theirs = torch.Generator()  # seeds the processes, which are started once for many epochs
+        return DataLoader(dataset, batch_sampler=order, generator=theirs, collate_fn=_as_is, **workers)  # type: ignore[arg-type]
     return DataLoader(
         dataset,
         batch_size=batch_size,
         shuffle=shuffle,
         sampler=own,
-        drop_last=shuffle and alone,  # batch normalisation cannot train on one scan
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
+        drop_last=drop_last,
         collate_fn=_as_is,  # type: ignore[arg-type]
+        **workers,
     )
+
+
+class _Seeded(list[int]):
+    """Indices of a batch, and the seed of what is drawn for it."""
+
+    seed: int
+
+
+class _SeededBatches(BatchSampler):
+    """Batches for loader processes, whose own generators live on from epoch to epoch and cannot be gone on with.
+
+    What a batch draws then hangs neither on the process that makes it nor on their number.
+    """
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for indices in super().__iter__():
+            seeded = _Seeded(indices)
+            seeded.seed = int(torch.randint(2**31, ()))
+            yield seeded
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from mriad.errors import MriadError
 from mriad.ranks import gather
 from mriad.scoring import Score
 
@@ -162,7 +163,7 @@ class TrainedDetector(Detector):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step; losses are logged per epoch."""
-        losses = self.training_losses(batch)
+        losses = self._losses_of(batch)
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()},
             on_step=False,
@@ -172,10 +173,16 @@ class TrainedDetector(Detector):
         )
         return losses["loss"]
 
-    def on_fit_start(self) -> None:
-        """Let processes that share a training draw augmentation and noise of their own; their weights are alike."""
-        if self.global_rank > 0:
-            torch.manual_seed(torch.initial_seed() + self.global_rank)
+    def _losses_of(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        try:
+            return self.training_losses(batch)
+        except ValueError as error:
+            if len(batch["image"]) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise MriadError(
+                f"{type(self).__name__} normalises over the scans of a batch and cannot train on a single one; "
+                "raise data.batch_size to 2 or more, and add healthy scans if train holds only one."
+            ) from None
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch; the losses see its healthy scans only."""
@@ -196,14 +203,24 @@ class TrainedDetector(Detector):
         super().on_validation_epoch_end()
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, with its schedule if there is one."""
-        optimizer = self._optimizer(self.parameters())
+        """The optimizer, with its schedule if there is one.
+
+        Raises:
+            MriadError: if one of the two refuses its options.
+        """
+        optimizer = _made("optimizer", self._optimizer, self.parameters())
         if self._scheduler is None:
             return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self._scheduler(optimizer), "monitor": "val/loss"},
-        }
+        scheduler = _made("scheduler", self._scheduler, optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss"}}
+
+
+def _made(option: str, factory: Callable[[Any], Any], of: Any) -> Any:
+    """What a factory of the options makes, which looks at them only now."""
+    try:
+        return factory(of)
+    except (TypeError, ValueError) as error:
+        raise MriadError(f"The options model.{option} cannot be used: {error}") from error
 
 
 class FittedDetector(Detector):

@@ -49,6 +49,7 @@ class Checkpoint:
         split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
         seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
         resumable: whether it holds the state of the training besides the weights.
+        epochs: how many the training had done.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Checkpoint:
     split: pd.DataFrame
     seen: pd.DataFrame
     resumable: bool = False
+    epochs: int = 0
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -94,6 +96,7 @@ class Checkpoint:
             split=pd.DataFrame(record["split"]),
             seen=pd.DataFrame(record["seen"]),
             resumable="optimizer_states" in content,
+            epochs=content.get("epoch", 0),
         )
 
     def detector(self) -> Detector:

@@ -62,6 +62,12 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
             "(a model that is fitted in one pass cannot be resumed)."
         )
     config = _with_changes(stored, cfg, choices)
+    most = config.trainer.get("max_epochs")
+    if most is not None and most < stored.epochs:
+        raise MriadError(
+            f"{path} has {stored.epochs} epochs behind it, more than trainer.max_epochs={most}; give "
+            f"{stored.epochs} to calibrate and test what there is, more to go on, or start a new run without resume."
+        )
     for name in ("best", "last"):
         if config.callbacks.get(name):
             config.callbacks[name].dirpath = str(path.parent.absolute())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,14 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.callbacks import EpochLines, RandomStreams
 from mriad.data import MRIDataModule
 from mriad.data.splits import Split
 from mriad.errors import MriadError
 from mriad.ranks import is_first
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.devices import announce
+from mriad.tasks.kinds import require_kinds
 from mriad.tracking.run import Run, Tracker
 
 _NUMBERS = {
@@ -29,6 +32,7 @@ _NUMBERS = {
     "batch_size": 1,
     "trainer.max_epochs": 1,
     "data.batch_size": 1,
+    "data.image_size": 8,
     "data.num_workers": 0,
 }
 
@@ -47,8 +51,10 @@ def prepare(cfg: DictConfig) -> Path:
         raise MriadError(f"The option {option} has no value; set it, as in {option}=...")
     for option, least in _NUMBERS.items():
         value = OmegaConf.select(cfg, option)
-        if value is not None and not (isinstance(value, int) and least <= value < 2**32):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and least <= value < 2**32):
             raise MriadError(f"{option}={value} is no whole number from {least} up; give one.")
+    require_kinds(cfg)
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
@@ -136,11 +142,16 @@ def load_data(config: DictConfig, *, roles: Sequence[str], split: Split | None =
 
 
 def callbacks(cfg: DictConfig) -> list[Callback]:
-    """The callbacks of a training, in the options' order; no progress bar where the trainer shall have none."""
+    """The callbacks of a training: its random streams, and the options' in their order.
+
+    No progress bar where the trainer shall have none, and a line per epoch where nobody would see it move.
+    """
     wanted = {name: callback for name, callback in cfg.callbacks.items() if callback}
-    if not cfg.trainer.enable_progress_bar:
-        wanted.pop("progress", None)
-    return [instantiate(callback) for callback in wanted.values()]
+    progress = wanted.pop("progress", None)
+    found: list[Callback] = [RandomStreams(seed=cfg.seed), *map(instantiate, wanted.values())]
+    if progress and cfg.trainer.enable_progress_bar:
+        found.append(instantiate(progress) if sys.stdout.isatty() else EpochLines())
+    return found
 
 
 def last_checkpoint(cfg: DictConfig) -> Path | None:

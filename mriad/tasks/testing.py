@@ -14,6 +14,7 @@ from mriad.data import MRIDataModule
 from mriad.models import Detector
 from mriad.ranks import is_first
 from mriad.report import Result
+from mriad.tasks.whole_files import WholeFiles
 from mriad.thresholds import Calibration
 
 
@@ -25,6 +26,7 @@ def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, ch
     """
     calibration: ThresholdCalibration = instantiate(cfg.callbacks.calibration)
     trainer = _one_pass(cfg.trainer, calibration)
+    trainer.strategy.checkpoint_io = WholeFiles()
     trainer.validate(detector, datamodule, verbose=False)
     trainer.save_checkpoint(checkpoint, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -29,6 +29,7 @@ from mriad.tasks.trace import (
     this_command,
     varied_here,
 )
+from mriad.tasks.whole_files import WholeFiles
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.sweep import parent_run
 
@@ -75,6 +76,7 @@ def train(cfg: DictConfig) -> float | None:
         instantiate(cfg.threshold).require(val["label"].to_numpy(), val["group"].to_numpy())
 
         trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks(cfg), logger=EpochLogger(run=run))
+        trainer.strategy.checkpoint_io = WholeFiles()
         if isinstance(detector, FittedDetector):
             detector.fit_healthy(datamodule.fit_dataloader())
             checkpoint = folder / "best.ckpt"
@@ -83,6 +85,7 @@ def train(cfg: DictConfig) -> float | None:
                 trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
             checkpoint = restore_best(trainer, detector, folder)
 
+        seed_everything(cfg.seed, workers=True, verbose=False)  # what was drawn hangs on how long it trained here
         chosen = calibrate(detector, datamodule, cfg, checkpoint)
         run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
         result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
+
+log = logging.getLogger(__name__)
 
 OUTPUT_TAG = "output_dir"
 PARENT_TAG = "mlflow.parentRunId"
@@ -88,10 +91,10 @@ class Tracker:
         try:
             yield run
         except (KeyboardInterrupt, SystemExit):
-            run.close("KILLED", "interrupted")
+            _close_anyway(run, "KILLED", "interrupted")
             raise
         except BaseException as error:
-            run.close("FAILED", reason(error))
+            _close_anyway(run, "FAILED", reason(error))
             raise
         run.close("FINISHED")
 
@@ -187,6 +190,7 @@ class Run:
         """Log metrics in one call; undefined ones (NaN) are left out."""
         now = _now()
         points = [(name, float(value), now, step) for name, value in metrics.items() if value == value]
+        points = [point for point in points if not self._has(point)]
         self._points += points
         self._sender.send(Values(points=points))
 
@@ -312,12 +316,24 @@ class Run:
             yield file
             self.log_file(file, str(Path(name).parent))
 
+    def _has(self, point: Point) -> bool:
+        """Whether the store had this value of this step before: an epoch that was begun twice gives it twice."""
+        return any((step, value) == (point[3], point[1]) for _, value, _, step in self._earlier.get(point[0], []))
+
     def _stored_points(self, name: str) -> list[Point]:
         """A metric as the store had it when the run was opened; read once."""
         if name in self.metrics and name not in self._earlier:
             stored = self.client.get_metric_history(self.run_id, name)
             self._earlier[name] = [(point.key, point.value, point.timestamp, point.step) for point in stored]
         return self._earlier.get(name, [])
+
+
+def _close_anyway(run: Run, status: str, failure: str) -> None:
+    """Close a run as well as it goes; that it cannot be closed must not hide what has ended it."""
+    try:
+        run.close(status, failure)
+    except Exception as error:
+        log.warning("Run %s is not closed in its store: %s", run.run_id, reason(error))
 
 
 def reason(error: BaseException) -> str:

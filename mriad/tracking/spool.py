@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shlex
 import shutil
 import time
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from mriad.errors import MriadError
+from mriad.disk import written_whole
+from mriad.errors import MriadError, no_room
 from mriad.interrupts import held
 from mriad.tracking import writes
 from mriad.tracking.store import answers, first_line, shown, why_away
@@ -64,7 +64,22 @@ class Spool:
         return [cls(folder=file.parent.parent, **json.loads(file.read_text())) for file in files]
 
     def add(self, write: Write) -> None:
-        """Keep a write, and a copy of what belongs to it."""
+        """Keep a write, and a copy of what belongs to it.
+
+        Raises:
+            MriadError: if there is no room for it; what waits already is untouched.
+        """
+        try:
+            self._add(write)
+        except (OSError, MriadError) as error:
+            if (why := no_room(error)) is None:
+                raise
+            raise MriadError(
+                f"The MLflow store {shown(self.uri)} cannot take what run '{self.run_id}' logs, nor can {self.folder} "
+                f"keep it ({why}); make room, and go on with the run: what was kept before is untouched."
+            ) from error
+
+    def _add(self, write: Write) -> None:
         if not (self.folder / _RUN).exists():
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the address of a store may hold a password
             _write_whole(self.folder / _RUN, {"uri": self.uri, "run_id": self.run_id})
@@ -74,7 +89,11 @@ class Spool:
             copy = entry.with_suffix("") / write.path.name
             shutil.rmtree(copy.parent, ignore_errors=True)  # of a process that was killed here
             copy.parent.mkdir()
-            (shutil.copytree if write.path.is_dir() else shutil.copy2)(write.path, copy)
+            try:
+                (shutil.copytree if write.path.is_dir() else shutil.copy2)(write.path, copy)
+            except BaseException:
+                shutil.rmtree(copy.parent, ignore_errors=True)
+                raise
             write = replace(write, path=copy.relative_to(self.folder))
         _write_whole(entry, {"write": type(write).__name__, **asdict(write)})
 
@@ -195,7 +214,5 @@ class Sender:
 
 
 def _write_whole(file: Path, record: dict[str, Any]) -> None:
-    """Write a record so that it is there as a whole or not at all."""
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(record, default=str))
-    os.replace(part, file)
+    with written_whole(file) as part:
+        part.write_text(json.dumps(record, default=str))

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 import requests
 from filelock import FileLock
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, no_room
 from mriad.tracking.view import results
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def why_away(error: BaseException) -> str | None:
     """
     from mlflow.exceptions import MlflowException, RestException
 
+    if full := no_room(error):
+        return full
     if isinstance(error, RestException):
         return first_line(error) if error.get_http_status_code() >= 500 else None
     if isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE":  # a database

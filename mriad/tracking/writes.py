@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 from uuid import uuid4
+
+from mriad.disk import written_whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,8 +75,16 @@ class Artifact(Write):
     folder: str = "."
 
     def send(self, client: MlflowClient, run_id: str) -> None:
-        """Put it into the store."""
-        client.log_artifact(run_id, str(self.path), None if self.folder == "." else self.folder)
+        """Put it into the store; where that is a folder, over an earlier file only when all of it is there."""
+        assert self.path is not None
+        root = urlparse(client.get_run(run_id).info.artifact_uri)
+        if root.scheme not in ("", "file"):
+            client.log_artifact(run_id, str(self.path), None if self.folder == "." else self.folder)
+            return
+        file = Path(url2pathname(root.path)) / self.folder / self.path.name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(file) as part:
+            shutil.copy2(self.path, part)
 
 
 @dataclass(frozen=True, kw_only=True)
