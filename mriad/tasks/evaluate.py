@@ -15,7 +15,7 @@ from mriad.audit.record import record_audit
 from mriad.data import MRIDataModule
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
-from mriad.tasks.checkpoint import Checkpoint, require_trusted
+from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.devices import processes_to_start, run_on_devices
 from mriad.tasks.resume import requeued_run
 from mriad.tasks.session import connect, load_data, opened, prepare, trained
@@ -109,7 +109,6 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         MriadError: if the preprocessing is to be changed, other data comes without a split, or a split without.
     """
     stored = checkpoint.config.data
-    require_trusted(_without_training(stored))
     for override in HydraConfig.get().overrides.task:
         if override.lstrip("+~").startswith(("data.preprocess", "data.image_size")):
             raise MriadError(f"{override} cannot be set here: scans are prepared the way the detector was trained.")
