@@ -18,6 +18,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mriad.errors import MriadError, fail, told
 from mriad.interrupts import listen
+from mriad.passwords import conceal_command, conceal_config, conceal_environment, conceal_files
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -34,16 +35,22 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         config: name of the primary config in ``conf``.
     """
     listen()
+    conceal_environment()
+    sys.argv[1:] = conceal_command(sys.argv[1:])
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then passes exceptions on instead of printing them itself
 
     def job(cfg: DictConfig) -> float | None:
         os.environ.pop(_FULL, None)
+        conceal_environment()
+        conceal_config(cfg)
+        hydra_cfg = HydraConfig.get()
+        conceal_files(Path(hydra_cfg.runtime.output_dir) / (hydra_cfg.output_subdir or ""))
         try:
             _require_sweep(cfg)
             return load_task()(cfg)
         except (MriadError, HydraException, OmegaConfBaseException) as error:
-            if full or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if full or hydra_cfg.mode == RunMode.MULTIRUN:
                 raise
             return _fail(error)
         finally:

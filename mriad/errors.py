@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import NoReturn
 
+from mriad.passwords import hide
+
 
 class MriadError(Exception):
     """Bad input or a bad option, told in one sentence: what is wrong, where, and what to do.
@@ -25,7 +27,7 @@ def told(error: BaseException) -> MriadError | None:
 def fail(text: str) -> NoReturn:
     """End a command: the text as one line on stderr, exit code 1."""
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    print(f"Error: {sentence}", file=sys.stderr)
+    print(f"Error: {hide(sentence)}", file=sys.stderr)
     sys.exit(1)
 
 

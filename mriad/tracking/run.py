@@ -20,8 +20,9 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from mriad.errors import MriadError, told
+from mriad.passwords import conceal, hide
 from mriad.tracking.spool import Sender, Spool
-from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away
+from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away, with_password
 from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
 from mriad.tracking.writes import Artifact, Model, Point, Status, Values
 
@@ -52,7 +53,7 @@ class Tracker:
     def __init__(
         self, *, tracking_uri: str, experiment: str = "mriad", log_model: bool = True, model_copy: bool = True
     ) -> None:
-        self.tracking_uri = tracking_uri = absolute(tracking_uri)
+        self.tracking_uri = tracking_uri = conceal(absolute(tracking_uri))
         self.log_model = log_model
         self.model_copy = model_copy
         self.client: MlflowClient = connect(tracking_uri)
@@ -275,7 +276,7 @@ class Run:
         try:
             return Path(
                 mlflow.artifacts.download_artifacts(
-                    run_id=self.run_id, artifact_path=artifact, dst_path=mine, tracking_uri=self.uri
+                    run_id=self.run_id, artifact_path=artifact, dst_path=mine, tracking_uri=with_password(self.uri)
                 )
             )
         except Exception as error:
@@ -305,7 +306,7 @@ class Run:
 
 def reason(error: BaseException) -> str:
     """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
-    first = str(told(error) or error).strip().split("\n")[0]
+    first = hide(str(told(error) or error)).strip().split("\n")[0]
     return first if told(error) else f"{type(error).__name__}: {first}"
 
 
