@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
+from mriad.guesses import nearest
 from mriad.passwords import hide
 
 
@@ -14,6 +17,21 @@ class MriadError(Exception):
 
     The commands print the sentence without a stack trace and exit with code 1.
     """
+
+
+def unknown(option: str, value: object, known: Iterable[object]) -> MriadError:
+    """The error for a value that an option does not know, with the nearest one that it does.
+
+    Args:
+        option: its dotted name.
+        value: what was given.
+        known: what it may be.
+    """
+    *names, last = [str(name) for name in known]
+    choice = f"{', '.join(names)} or {last}" if names else last
+    guess = nearest(value, [*names, last])
+    meant = f", perhaps {guess} was meant" if guess else ""
+    return MriadError(f"{option}={value} is unknown{meant}; choose {choice}.")
 
 
 def told(error: BaseException) -> MriadError | None:
@@ -36,4 +54,8 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the command."""
+        if wrong := re.match(r"unrecognized arguments: (-\S+)", message):
+            typed, _, value = wrong[1].partition("=")
+            if guess := nearest(typed, self._option_string_actions):
+                message = f"{message}, perhaps {guess}{f'={value}' if value else ''} was meant"
         fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")

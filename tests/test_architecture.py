@@ -21,7 +21,7 @@ FLOORS = (
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "ranks"),
     ("anatomy", "errors", "geometry", "interrupts"),
-    ("passwords",),
+    ("guesses", "passwords"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

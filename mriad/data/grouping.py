@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.data.hashes import BITS, MIRRORED, Integers, View, has_near_duplicate, linkage, patients_of
-from mriad.errors import MriadError
+from mriad.errors import unknown
 
 __all__ = [
     "BITS",
@@ -58,7 +58,7 @@ def groups(
         MriadError: on an unknown grouping or view, bits out of range, or hashes that are missing.
     """
     if grouping not in get_args(Grouping):
-        raise MriadError(f"data.split.group={grouping} is unknown; choose {' or '.join(get_args(Grouping))}.")
+        raise unknown("data.split.group", grouping, get_args(Grouping))
     path = table["path"]
     alone = "scan:" + path
     if grouping == "none":

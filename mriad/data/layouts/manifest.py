@@ -8,6 +8,7 @@ from pathlib import Path
 from mriad.data.catalog import COLUMNS, Catalog
 from mriad.data.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
+from mriad.guesses import nearest
 
 
 def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
@@ -79,7 +80,8 @@ def _check_header(header: list[str], file: Path) -> None:
             raise MriadError(f"Column {number} of {file} has no name; use one of: {legal}.")
         if name not in COLUMNS:
             # A column ignored in silence would be a misspelt 'patient' and with it patients in two roles.
-            raise MriadError(f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}.")
+            guess = f", perhaps {nearest(name, COLUMNS)} was meant" if nearest(name, COLUMNS) else ""
+            raise MriadError(f"{file} has an unknown column '{name}'{guess}; rename or remove it, known are: {legal}.")
         if header.count(name) > 1:
             raise MriadError(f"{file} has the column '{name}' twice; remove one.")
     for name in ("path", "label"):
