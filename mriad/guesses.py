@@ -12,17 +12,18 @@ import yaml
 _NEAR, _NEAR_ENOUGH = 0.8, 0.7  # share of letters that two names have in common, as difflib counts it
 
 
-def nearest(word: object, known: Iterable[object]) -> str | None:
+def nearest(word: object, known: Iterable[object], *, share: float = 0.65) -> str | None:
     """The one of several names that is nearest to a word, None if none resembles it.
 
     Args:
         word: what was typed.
         known: what there is.
+        share: of letters that they have in common at least; but a beginning will do.
     """
     names = {str(name).lower(): str(name) for name in known}
     typed = str(word).lower()
     begun = [name for name in names if typed and len(typed) > 2 and name.startswith(typed)]
-    found = [*difflib.get_close_matches(typed, names, n=1, cutoff=0.65), *begun]
+    found = [*difflib.get_close_matches(typed, names, n=1, cutoff=share), *begun]
     return names[found[0]] if found else None
 
 

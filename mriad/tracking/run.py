@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from mriad.errors import MriadError, told
+from mriad.guesses import nearest
 from mriad.passwords import conceal, hide
 from mriad.tracking.spool import Sender, Spool
 from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away, with_password
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 OUTPUT_TAG = "output_dir"
 PARENT_TAG = "mlflow.parentRunId"
 SLURM_TAG = "slurm.job"
+_MOST_RUNS = 5000  # that are looked through for one that an unknown id may mean
 
 
 class Tracker:
@@ -109,8 +111,8 @@ class Tracker:
             if why := why_away(error):
                 raise self._gone(why) from error
             raise MriadError(
-                f"There is no run '{run_id}' in {shown(self.tracking_uri)}; look its id up in the MLflow UI, "
-                "or set logger.tracking_uri to the store it is in."
+                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{perhaps(self.client, run_id)}; look its id "
+                "up in the MLflow UI, or set logger.tracking_uri to the store it is in."
             ) from None
         return Run(client=self.client, stored=stored, uri=self.tracking_uri)
 
@@ -302,6 +304,24 @@ class Run:
             stored = self.client.get_metric_history(self.run_id, name)
             self._earlier[name] = [(point.key, point.value, point.timestamp, point.step) for point in stored]
         return self._earlier.get(name, [])
+
+
+def perhaps(client: MlflowClient, run_id: str) -> str:
+    """A clause with the run that an unknown id may mean: one with a similar id, or of that name; else nothing."""
+    from mlflow.exceptions import MlflowException
+
+    if Path(run_id).expanduser().exists():
+        return ", and this is a path: a .ckpt file is given as checkpoint=<path>"
+    try:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = client.search_runs(experiments, max_results=_MOST_RUNS) if experiments else []
+    except MlflowException:
+        return ""
+    ids = {run.info.run_id: run.info.run_id for run in reversed(runs)}
+    names = {run.info.run_name: run.info.run_id for run in reversed(runs) if run.info.run_name}
+    known = names | ids
+    guess = nearest(run_id, known, share=0.8)
+    return f", perhaps {known[guess]} was meant" if guess else ""
 
 
 def reason(error: BaseException) -> str:
