@@ -28,7 +28,7 @@ def nearest(word: object, known: Iterable[object], *, share: float = 0.65) -> st
 
 
 def nearest_option(name: str, known: Iterable[str]) -> str | None:
-    """The dotted option that resembles a name as a whole, or else in its last part, in whatever group it stands.
+    """The dotted option that ends as a name does, resembles it as a whole, or in its last part, whatever its group.
 
     Args:
         name: dotted name as it was typed.
@@ -39,13 +39,16 @@ def nearest_option(name: str, known: Iterable[str]) -> str | None:
         (option for option in known if option.startswith("hydra") == asked_of_hydra),
         key=lambda option: (option.count("."), option),
     )
-    if whole := difflib.get_close_matches(name, names, n=1, cutoff=_NEAR):
-        return whole[0]
     last_parts: dict[str, str] = {}
     for option in names:
         last_parts.setdefault(option.rpartition(".")[2], option)
-    last = difflib.get_close_matches(name.rpartition(".")[2], last_parts, n=1, cutoff=_NEAR_ENOUGH)
-    return last_parts[last[0]] if last else None
+    last = name.rpartition(".")[2]
+    if last in last_parts:
+        return last_parts[last]
+    if whole := difflib.get_close_matches(name, names, n=1, cutoff=_NEAR):
+        return whole[0]
+    near = difflib.get_close_matches(last, last_parts, n=1, cutoff=_NEAR_ENOUGH)
+    return last_parts[near[0]] if near else None
 
 
 def known_options(conf: Path, command: str, arguments: Sequence[str]) -> list[str]:

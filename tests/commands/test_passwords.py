@@ -67,7 +67,7 @@ def test_a_run_and_a_search_on_a_database(terminal: Terminal, scans: Path, postg
     one = terminal.train(*options, uri, "hydra.run.dir=one").ok()
     assert leaks(one, terminal.folder) == []
     search = terminal.train(
-        *(*options, uri, f"sweep.storage={with_password(studies)}?application_name=mriad"),
+        *(*options, uri, f"sweep.storage='{with_password(studies)}?application_name=mriad'"),
         *("sweep=search", "sweep.trials=2", "sweep.workers=2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
         *("model.n_components=range(2,9)", "hydra.sweep.dir=many"),
     ).ok()
