@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mriad.errors import MriadError, fail, told
+from mriad.errors import MriadError, fail, told, unknown
+from mriad.guesses import known_options, nearest, nearest_option, option_files_with
 from mriad.interrupts import listen
+from mriad.passwords import conceal_command, conceal_config, conceal_environment, conceal_files
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
+_CONF = Path(__file__).parent.parent / "conf"
+_OTHERS = ("train", "evaluate")  # commands whose options are asked of another one
+_RANGES = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort")
 
 
 def run(load_task: Callable[[], Task], *, config: str) -> None:
@@ -36,27 +42,33 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     """
     listen()
     logging.raiseExceptions = False  # what cannot be logged is no reason for a stack trace
+    conceal_environment()
+    sys.argv[1:] = conceal_command(sys.argv[1:])
+    _require_no_dashes(config)
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then passes exceptions on instead of printing them itself
 
     def job(cfg: DictConfig) -> float | None:
         os.environ.pop(_FULL, None)
+        conceal_environment()
+        conceal_config(cfg)
+        hydra_cfg = HydraConfig.get()
+        conceal_files(Path(hydra_cfg.runtime.output_dir) / (hydra_cfg.output_subdir or ""))
         try:
             _require_sweep(cfg)
             return load_task()(cfg)
         except (MriadError, HydraException, OmegaConfBaseException) as error:
-            if full or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if full or hydra_cfg.mode == RunMode.MULTIRUN:
                 raise
-            return _fail(error)
+            return _fail(error, config)
         except Exception as error:
-            if full or HydraConfig.get().mode == RunMode.MULTIRUN or told(error) is None:
+            if full or hydra_cfg.mode == RunMode.MULTIRUN or told(error) is None:
                 raise
-            return _fail(error)  # a full disk, which may meet anybody who writes
+            return _fail(error, config)  # a full disk, which may meet anybody who writes
         finally:
             os.environ[_FULL] = "1"
 
-    conf = Path(__file__).parent.parent / "conf"
-    main = hydra.main(version_base="1.3", config_path=str(conf), config_name=config)(job)
+    main = hydra.main(version_base="1.3", config_path=str(_CONF), config_name=config)(job)
     try:
         main()
     except KeyboardInterrupt as interrupt:
@@ -70,11 +82,25 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
     except (MriadError, HydraException, OmegaConfBaseException) as error:
         if full:
             raise
-        _fail(error)
+        _fail(error, config)
     except Exception as error:  # a full disk may meet Hydra before the task, and a sweep after its jobs
         if full or told(error) is None:
             raise
-        _fail(error)
+        _fail(error, config)
+
+
+def _require_no_dashes(config: str) -> None:
+    """End the command if an option is written as other programs write theirs."""
+    flags = get_args_parser()._option_string_actions
+    for argument, value in zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True):
+        name, _, assigned = argument.partition("=")
+        if not name.startswith("--") or name == "--" or any(flag.startswith(name) for flag in flags):
+            continue
+        if flag := nearest(name, flags):
+            fail(f"There is no {name}, perhaps {flag} was meant; --help lists what there is.")
+        option = nearest_option(name.lstrip("-").replace("-", "_"), known_options(_CONF, config, sys.argv[1:]))
+        example = f"{option or name.lstrip('-')}={assigned or value or '...'}"
+        fail(f"{name} is no option of this command; write options as name=value without dashes, as in {example}.")
 
 
 def _require_sweep(cfg: DictConfig) -> None:
@@ -83,24 +109,47 @@ def _require_sweep(cfg: DictConfig) -> None:
         raise MriadError(f"resume_sweep={cfg.resume_sweep} goes on with a sweep, and this is a single run; add -m.")
 
 
-def _fail(error: BaseException) -> NoReturn:
-    fail(_bad_option(error) or str(told(error) or error) or str(error.__cause__))
+def _fail(error: BaseException, config: str) -> NoReturn:
+    fail(_bad_option(error, config) or str(told(error) or error) or str(error.__cause__))
 
 
-def _bad_option(error: BaseException) -> str | None:
+def _bad_option(error: BaseException, config: str) -> str | None:
     if isinstance(error, OverrideParseException):
-        return (
-            f"'{error.override}' cannot be understood; write name=value, with a second pair of quotes round a value "
-            "that holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
-        )
+        return _not_understood(error)
     if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = str(error.missing_cfg_file).partition("/")
-        return f"{group}={name} is unknown; choose one of {', '.join(error.options)}."
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return str(unknown(group, name, error.options))
     if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
-        return f"There is no option '{error.__cause__.full_key}'; --help lists those there are."
-    if unknown := re.match(r"Could not override '([^']+)'", str(error)):
-        return f"There is no option '{unknown[1]}' here; --help lists those there are."
+        return _no_option(str(error.__cause__.full_key), config)
+    if missing := re.match(
+        r"Could not (?:override|delete from config\. The value of|delete from config.*?) ?'([^']+)'", str(error)
+    ):
+        return _no_option(missing[1], config)
     if isinstance(error, InstantiationException) and error.__cause__ is not None and told(error) is None:
         where = re.search(r"full_key: (\S+)", str(error))
         return f"The options {where[1] if where else ''} cannot be used: {error.__cause__}"
     return None
+
+
+def _not_understood(error: OverrideParseException) -> str:
+    if (wrong := re.search(r"Unknown function '([^']+)'", str(error))) and (guess := nearest(wrong[1], _RANGES)):
+        return f"'{error.override}' has no range, for there is no '{wrong[1]}'; perhaps '{guess}' was meant."
+    return (
+        f"'{error.override}' cannot be understood; write name=value, with a second pair of quotes round a value "
+        "that holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
+    )
+
+
+def _no_option(name: str, config: str) -> str:
+    """There is no such option: the nearest one, or where it is one."""
+    known = known_options(_CONF, config, sys.argv[1:])
+    files = [file for file in option_files_with(_CONF, name) if file.partition("=")[0] in known]
+    if "." in name and files:
+        clause = f"it belongs to {' and '.join(files[:3])}"
+    elif others := [other for other in _OTHERS if other != config and name in known_options(_CONF, other, ())]:
+        clause = f"it belongs to {others[0]}.py"
+    elif guess := nearest_option(name, known):
+        clause = f"perhaps '{guess}' was meant"
+    else:
+        return f"There is no option '{name}' here; --help lists those there are."
+    return f"There is no option '{name}' here, {clause}; --help lists those there are."

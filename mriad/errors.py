@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import re
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
+
+from mriad.guesses import nearest
+from mriad.passwords import hide
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -19,6 +24,21 @@ class MriadError(Exception):
 
 class ReadFailure(MriadError):
     """A file could not be read this time, which says nothing of what it holds: nobody may remember it of its content."""
+
+
+def unknown(option: str, value: object, known: Iterable[object]) -> MriadError:
+    """The error for a value that an option does not know, with the nearest one that it does.
+
+    Args:
+        option: its dotted name.
+        value: what was given.
+        known: what it may be.
+    """
+    *names, last = [str(name) for name in known]
+    choice = f"{', '.join(names)} or {last}" if names else last
+    guess = nearest(value, [*names, last])
+    meant = f", perhaps {guess} was meant" if guess else ""
+    return MriadError(f"{option}={value} is unknown{meant}; choose {choice}.")
 
 
 def told(error: BaseException) -> MriadError | None:
@@ -56,7 +76,7 @@ def no_room(error: BaseException) -> str | None:
 def fail(text: str) -> NoReturn:
     """End a command: the text as one line on stderr, exit code 1."""
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    print(f"Error: {sentence}", file=sys.stderr)
+    print(f"Error: {hide(sentence)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -65,4 +85,8 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the command."""
+        if wrong := re.match(r"unrecognized arguments: (-\S+)", message):
+            typed, _, value = wrong[1].partition("=")
+            if guess := nearest(typed, self._option_string_actions):
+                message = f"{message}, perhaps {guess}{f'={value}' if value else ''} was meant"
         fail(f"{message[0].upper()}{message[1:]}; --help lists the options.")

@@ -21,6 +21,7 @@ FLOORS = (
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),
     ("anatomy", "errors", "geometry", "interrupts", "tables"),
+    ("guesses", "passwords"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

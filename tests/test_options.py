@@ -18,9 +18,9 @@ from mriad.data.augment import Augment
 from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.scoring import Score
-from mriad.tasks.checkpoint import require_trusted
 from mriad.tasks.hardware import settle
 from mriad.tasks.kinds import require_kinds
+from mriad.tasks.trusted import require_trusted
 from mriad.thresholds import Threshold
 from mriad.tracking.run import Tracker
 
@@ -154,7 +154,7 @@ def test_beside_each_published_experiment_stands_its_honest_version(composed, na
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] not in ("logger", "hydra")])
 def test_a_checkpoint_of_any_shipped_option_is_trusted(composed, group, name):
     cfg = composed("train", *overrides_of(group, name))
-    assert require_trusted(cfg) is None
+    assert require_trusted(resolved(cfg)) is None
 
 
 @pytest.mark.parametrize("name", options("data"))

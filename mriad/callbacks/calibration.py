@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mriad.callbacks.scan_scores import ScanScores
 from mriad.data.cache import SliceCache
-from mriad.errors import MriadError
+from mriad.errors import MriadError, unknown
 from mriad.metrics.lesions import healthy_level
 from mriad.metrics.pixel import best_dice_threshold, upper_quantile
 from mriad.ranks import is_first
@@ -39,7 +39,7 @@ class ThresholdCalibration(ScanScores):
     def __init__(self, *, rule: Threshold, pixel_rule: str = "quantile", pixel_quantile: float = 0.995) -> None:
         super().__init__()
         if pixel_rule not in ("quantile", "dice"):
-            raise MriadError(f"pixel_rule={pixel_rule} is unknown; choose quantile or dice.")
+            raise unknown("callbacks.calibration.pixel_rule", pixel_rule, ("quantile", "dice"))
         if not 0 < pixel_quantile < 1:
             raise MriadError(f"pixel_quantile={pixel_quantile} is no quantile; choose one in (0, 1).")
         self._rule = rule

@@ -7,6 +7,7 @@ import os
 import sys
 
 from mriad.errors import MriadError, OptionParser, fail
+from mriad.passwords import conceal
 
 
 def _options() -> argparse.Namespace:
@@ -37,7 +38,9 @@ def main() -> None:
     try:
         from mriad.compare.command import compare_runs  # heavy: --help need not wait for it
 
-        compare_runs(options.runs, tracking_uri=options.tracking_uri, output=options.output, markdown=options.markdown)
+        compare_runs(
+            options.runs, tracking_uri=conceal(options.tracking_uri), output=options.output, markdown=options.markdown
+        )
     except MriadError as error:
         # a store that cannot be opened is told with the option of the other commands
         fail(str(error).replace("logger.tracking_uri", "--tracking-uri"))

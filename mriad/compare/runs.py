@@ -12,7 +12,7 @@ import pandas as pd
 
 from mriad.compare.options import of_evaluation, of_training
 from mriad.errors import MriadError
-from mriad.tracking.run import PARENT_TAG, Run
+from mriad.tracking.run import PARENT_TAG, Run, perhaps
 from mriad.tracking.store import absolute, connect
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredR
     stored = _stored(client, run_id)
     if stored is None:
         raise MriadError(
-            f"There is no run '{run_id}' in {tracking_uri}; look its id up in the MLflow UI, or name the store "
-            "that it is in with --tracking-uri."
+            f"There is no run '{run_id}' in {tracking_uri}{perhaps(client, run_id)}; look its id up in the "
+            "MLflow UI, or name the store that it is in with --tracking-uri."
         )
     if stored.data.tags.get("kind") != "sweep":
         return [stored]

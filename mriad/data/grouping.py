@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mriad.data.hashes import BITS, MIRRORED, Integers, View, has_near_duplicate, linkage, patients_of
-from mriad.errors import MriadError
+from mriad.errors import unknown
 
 __all__ = [
     "BITS",
@@ -69,7 +69,7 @@ def groups(
         MriadError: on an unknown grouping or view, bits out of range, or hashes that are missing.
     """
     if grouping not in get_args(Grouping):
-        raise MriadError(f"data.split.group={grouping} is unknown; choose {' or '.join(get_args(Grouping))}.")
+        raise unknown("data.split.group", grouping, get_args(Grouping))
     path = table["path"]
     alone = "scan:" + path
     if grouping == "none":
@@ -158,7 +158,7 @@ def recognised(
         MriadError: on an unknown value of ``patients``, and see ``groups``.
     """
     if patients not in get_args(Patients):
-        raise MriadError(f"patients={patients} is unknown; choose {' or '.join(get_args(Patients))}.")
+        raise unknown("patients", patients, get_args(Patients))
     prefixes = ("", "") if patients == "same" else ("of:", "seen:")
     here, there = (part.assign(patient=_prefixed(part, name)) for part, name in zip((of, seen), prefixes, strict=True))
     both = pd.concat([here, there])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, unknown
 
 View = Literal["either", "whole", "head"]
 BITS = 10
@@ -139,7 +139,7 @@ def _first_alike(scans: pd.DataFrame, view: View) -> Integers:
 
 def _require(*tables: pd.DataFrame, bits: int, view: View) -> None:
     if view not in _COLUMNS:
-        raise MriadError(f"data.split.view={view} is unknown; choose {' or '.join(_COLUMNS)}.")
+        raise unknown("data.split.view", view, _COLUMNS)
     if not (isinstance(bits, int) and 0 <= bits <= _MOST_BITS):
         raise MriadError(f"data.split.bits={bits} is no number of differing bits; give one from 0 to {_MOST_BITS}.")
     for column in _COLUMNS[view]:

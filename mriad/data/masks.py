@@ -58,7 +58,9 @@ def _read_image(file: Path, size: tuple[int, int]) -> np.ndarray:
         raise MriadError(f"The mask {error}") from error
     strength = _strength(picture)
     if strength.shape != size:
-        turned = " (is the scan turned by its EXIF orientation, and the mask is not?)" if strength.T.shape == size else ""
+        turned = (
+            " (is the scan turned by its EXIF orientation, and the mask is not?)" if strength.T.shape == size else ""
+        )
         raise MriadError(
             f"The mask {file} is {strength.shape[0]} x {strength.shape[1]} pixels (height x width) but its scan "
             f"is {size[0]} x {size[1]}{turned}; save the mask at the size of the scan."

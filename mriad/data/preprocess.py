@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mriad.anatomy import head_mask
 from mriad.data.geometry import ScanGeometry
 from mriad.data.levels import Levels, full_scale, percentiles, rescaled
-from mriad.errors import MriadError
+from mriad.errors import MriadError, unknown
 
 Crop = Literal["head", "none"]
 Region = Literal["head", "all"]
@@ -58,10 +58,7 @@ class Preprocess:
     def __post_init__(self) -> None:
         for option, legal in (("crop", Crop), ("over", Region), ("shape", Shape)):
             if getattr(self, option) not in get_args(legal):
-                raise MriadError(
-                    f"data.preprocess.{option}={getattr(self, option)} is unknown; "
-                    f"choose {' or '.join(get_args(legal))}."
-                )
+                raise unknown(f"data.preprocess.{option}", getattr(self, option), get_args(legal))
         if (self.low is None) != (self.high is None):
             raise MriadError("data.preprocess.low and high go together: set both percentiles, or both to null.")
         if self.low is not None and not (

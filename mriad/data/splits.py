@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mriad.data.delimited import read_delimited
 from mriad.data.drawing import pool_groups, spread
 from mriad.data.grouping import (
     BITS,
@@ -196,8 +198,12 @@ class SplitFromCSV:
 
     def _read(self) -> pd.DataFrame:
         try:
-            listed = pd.read_csv(Path(self.file).expanduser(), dtype=str, keep_default_na=False).map(unguarded)
-        except (OSError, ValueError) as error:  # pandas' and Unicode errors are ValueErrors
+            table = read_delimited(Path(self.file).expanduser(), ("path", "role", "group", "content"))
+            for line, row in table.rows:
+                if len(row) != len(table.header):
+                    raise ValueError(f"line {line} has {len(row)} entries but the header has {len(table.header)}")
+            listed = pd.DataFrame([row for _, row in table.rows], columns=table.header, dtype=str).map(unguarded)
+        except (OSError, ValueError, csv.Error) as error:  # Unicode errors are ValueErrors
             reason = " ".join(str(getattr(error, "strerror", None) or error).split())
             raise MriadError(f"The split cannot be read from {self.file} ({reason}); set data.split.file.") from error
         for column in ("path", "role"):

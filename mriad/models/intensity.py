@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from mriad.errors import MriadError
+from mriad.errors import unknown
 from mriad.models.detector import FittedDetector
 
 Polarity = Literal["bright", "dark"]
@@ -29,7 +29,7 @@ class Intensity(FittedDetector):
     def __init__(self, *, polarity: Polarity = "bright", **detector: Any) -> None:
         super().__init__(**detector)
         if polarity not in get_args(Polarity):
-            raise MriadError(f"model.polarity={polarity} is unknown; choose {' or '.join(get_args(Polarity))}.")
+            raise unknown("model.polarity", polarity, get_args(Polarity))
         self._polarity = polarity
 
     def fit_healthy(self, loader: Iterable[Mapping[str, Tensor]]) -> None:

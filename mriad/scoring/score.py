@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, unknown
 from mriad.scoring.atlas import HealthyAtlas
 from mriad.scoring.masks import MASKS, erode
 from mriad.scoring.pooling import POOLINGS
@@ -127,7 +127,7 @@ class Score(nn.Module):
 
 def _choose(option: str, name: str, choices: Mapping[str, T]) -> T:
     if name not in choices:
-        raise MriadError(f"score.{option}={name} is unknown; choose one of {', '.join(choices)}.")
+        raise unknown(f"score.{option}", name, choices)
     return choices[name]
 
 

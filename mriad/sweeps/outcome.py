@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from mriad.errors import MriadError
+from mriad.passwords import hide
 
 Task = Callable[[DictConfig], float | None]
 
@@ -52,6 +53,6 @@ class Attempt:
 
             failure = reason(error)
             if not isinstance(error, MriadError | HydraException | OmegaConfBaseException):
-                traceback.print_exc()
+                print(hide(traceback.format_exc()), file=sys.stderr)
             print(f"This job failed: {failure}", file=sys.stderr, flush=True)
             return Outcome(failure=failure)

@@ -169,13 +169,12 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
         yield None
         return
     from mriad.tracking.run import OUTPUT_TAG, Tracker
-    from mriad.tracking.store import shown
 
     tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
     earlier = OmegaConf.select(config, "resume_sweep")
     if earlier is not None:
         _require_sweep(tracker, str(earlier))
-    overrides = [shown(option) for option in config.hydra.overrides.task]
+    overrides = list(config.hydra.overrides.task)
     folder = Path(config.hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)  # where what it cannot send will wait
     tags = {"kind": "sweep", "overrides": shlex.join(overrides), OUTPUT_TAG: str(folder)}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from mriad.errors import MriadError
-from mriad.tracking.store import lock_file
+from mriad.passwords import shown
+from mriad.tracking.store import first_line, lock_file, with_password
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,14 +42,14 @@ def open_study(url: str, name: str, *, minimize: bool, seed: int, workers: int) 
     """Open a study; make it and its database if they are not there.
 
     Args:
-        url: database URL.
+        url: database URL; its password may be concealed.
         name: name of the study.
         minimize: whether a smaller value is better.
         seed: of the sampler.
         workers: trials that run at a time.
 
     Raises:
-        MriadError: if Optuna is not installed, or the database cannot be opened.
+        MriadError: if Optuna is not installed, or the database cannot be opened or its password is not known here.
     """
     try:
         import optuna
@@ -56,20 +57,20 @@ def open_study(url: str, name: str, *, minimize: bool, seed: int, workers: int) 
         raise MriadError(
             "A search needs Optuna; install it with: pip install -c constraints.txt -e '.[search]'"
         ) from None
+    address = with_password(url, "sweep.storage")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     try:
         with FileLock(lock_file(url)):  # two searches that make the tables at once break them
             study = optuna.create_study(
-                storage=optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}),
+                storage=optuna.storages.RDBStorage(address, engine_kwargs={"pool_pre_ping": True}),
                 study_name=name,
                 direction="minimize" if minimize else "maximize",
                 load_if_exists=True,
             )
     except Exception as error:
-        first = str(error).strip().split("\n")[0][:200]
         raise MriadError(
-            f"The studies in {url} cannot be opened ({first}); set sweep.storage to a database, "
+            f"The studies in {shown(url)} cannot be opened ({first_line(error)}); set sweep.storage to a database, "
             "as in sweep.storage=sqlite:///optuna.db."
         ) from error
     drawn = len(study.trials)  # a search that goes on must not draw its first random points again

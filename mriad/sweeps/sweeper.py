@@ -13,6 +13,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.passwords import conceal_config, shown
 from mriad.sweeps.jobs import Jobs
 from mriad.sweeps.outcome import Attempt
 from mriad.sweeps.parent import Parent, parent_of
@@ -27,6 +28,7 @@ class JobSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra gives until the parent run is open."""
+        conceal_config(config)
         self._task = task_function
         self.hydra_context = hydra_context  # the names under which Hydra's Sweeper looks for them
         self.config = config
@@ -71,4 +73,4 @@ class JobSweeper(Sweeper):
 def _keep_config(config: DictConfig) -> None:
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    (folder / "multirun.yaml").write_text(shown(OmegaConf.to_yaml(config)), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,18 +18,9 @@ from mriad.data.preprocess import Preprocess
 from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.models.detector import CHECKPOINT_KEY, Detector
+from mriad.tasks.trusted import require_local, require_trusted
 from mriad.thresholds import Calibration
 
-_TRUSTED = ("mriad.", "torch.optim.", "lightning.", "albumentations.")
-_TRUSTED_HOMES = (  # not all of the libraries: Lightning also has a function that unpickles any file
-    "mriad.",
-    "torch.optim.",
-    "lightning.pytorch.trainer.",
-    "lightning.pytorch.callbacks.",
-    "lightning.pytorch.strategies.",
-    "albumentations.augmentations.",
-    "albumentations.core.composition.",
-)
 _RECORD = {"config", "choices", "key", "split", "seen"}
 _NEARNESS = ("bits", "view", "mirrored")
 
@@ -66,11 +57,16 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint without running any code in it.
+        """Read a checkpoint without running any code in it or that it names, see ``mriad.tasks.trusted``.
 
         Raises:
-            MriadError: if the file is missing, is no checkpoint, or is not mriad's.
+            MriadError: if the file is missing, is no checkpoint, is not mriad's, or asks for what mriad does not use.
         """
+        if path.is_dir():
+            inside = ", ".join(sorted(file.name for file in path.glob("*.ckpt")))
+            raise MriadError(
+                f"{path} is a folder{f' that holds {inside}' if inside else ''}; give the path of a .ckpt file in it."
+            )
         if not path.is_file():
             raise MriadError(
                 f"There is no checkpoint at {path}; give the path of a .ckpt file, or run=<MLflow run id>."
@@ -84,24 +80,34 @@ class Checkpoint:
         record = content.get(CHECKPOINT_KEY) if isinstance(content, dict) else None
         if not isinstance(record, dict) or not record.keys() >= _RECORD or "state_dict" not in content:
             raise MriadError(f"{path} is a checkpoint of another program or of an older mriad; give one of this.")
+        try:
+            require_trusted(record["config"])
+            require_local(content.get("callbacks"))
+        except MriadError as error:
+            raise MriadError(f"The checkpoint {path} is refused: {error}.") from None
+        except RecursionError:
+            raise MriadError(f"The checkpoint {path} is refused: it has no end; do not trust the file.") from None
         calibration = record.get("calibration")
-        return cls(
-            path=path,
-            weights=content["state_dict"],
-            config=DictConfig(record["config"]),
-            choices=record["choices"],
-            run_id=record.get("run_id"),
-            calibration=Calibration.from_record(calibration) if calibration else None,
-            key=record["key"],
-            split=pd.DataFrame(record["split"]),
-            seen=pd.DataFrame(record["seen"]),
-            resumable="optimizer_states" in content,
-            epochs=content.get("epoch", 0),
-        )
+        try:
+            return cls(
+                path=path,
+                weights=content["state_dict"],
+                config=DictConfig(record["config"]),
+                choices=dict(record["choices"]),
+                run_id=record.get("run_id"),
+                calibration=Calibration.from_record(calibration) if calibration else None,
+                key=record["key"],
+                split=pd.DataFrame(record["split"]),
+                seen=pd.DataFrame(record["seen"]),
+                resumable="optimizer_states" in content,
+                epochs=content.get("epoch", 0),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise MriadError(f"{path} is damaged, or was written by another mriad; give one of this.") from None
 
     def detector(self) -> Detector:
         """The trained detector, in evaluation mode on the CPU."""
-        detector = instantiate_trusted(self.config.model)
+        detector = instantiate(self.config.model)
         load_weights(detector, self.weights, self.path)
         return detector.eval()
 
@@ -122,7 +128,7 @@ class Checkpoint:
 
     def preprocess(self) -> Preprocess:
         """The preprocessing that the detector was trained with."""
-        return instantiate_trusted(self.config.data.preprocess)
+        return instantiate(self.config.data.preprocess)
 
     def require_calibration(self) -> Calibration:
         """The calibration.
@@ -172,45 +178,9 @@ def restore_best(trainer: Trainer, detector: Detector, folder: Path) -> Path:
         Path of the checkpoint to be: the best one, or ``folder``/best.ckpt if none was chosen.
     """
     chosen = trainer.checkpoint_callback
-    best = Path(getattr(chosen, "best_model_path", "") or folder / "best.ckpt")
+    # of what a resumed training was told, the name alone counts: its folder is where it goes on
+    name = Path(getattr(chosen, "best_model_path", "")).name or "best.ckpt"
+    best = Path(getattr(chosen, "dirpath", None) or folder) / name
     if getattr(chosen, "monitor", None) is not None and best.exists():
         load_weights(detector, torch.load(best, map_location="cpu", weights_only=True)["state_dict"], best)
     return best
-
-
-def instantiate_trusted(config: DictConfig) -> Any:
-    """Instantiate a config from a checkpoint, see ``require_trusted``."""
-    require_trusted(config)
-    return instantiate(config)
-
-
-def require_trusted(config: DictConfig) -> None:
-    """A checkpoint may be anybody's: its config may call nothing but what mriad and its libraries define.
-
-    Raises:
-        MriadError: if it names anything else.
-    """
-    for target in _targets(OmegaConf.to_container(config, resolve=True)):
-        if not target.startswith(_TRUSTED) or not _home(target).startswith(_TRUSTED_HOMES):
-            raise MriadError(f"The checkpoint asks for '{target}', which mriad does not use; do not trust the file.")
-
-
-def _home(target: str) -> str:
-    """Module that defines a target, whatever name it goes by, with a dot behind it."""
-    try:
-        found = get_object(target)
-    except (ImportError, AttributeError, ValueError):
-        raise MriadError(
-            f"The checkpoint asks for '{target}', which this version of mriad does not have; "
-            "use the version that wrote it."
-        ) from None
-    return f"{getattr(found, '__module__', None)}."
-
-
-def _targets(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [str(node["_target_"])] if "_target_" in node else []
-        return own + [target for value in node.values() for target in _targets(value)]
-    if isinstance(node, list):
-        return [target for value in node for target in _targets(value)]
-    return []

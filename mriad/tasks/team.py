@@ -28,6 +28,7 @@ from torch import distributed
 
 from mriad.errors import MriadError, told
 from mriad.interrupts import OF_CLUSTERS, listen
+from mriad.passwords import hide
 from mriad.tracking.run import reason
 
 Task = Callable[[DictConfig], float | None]
@@ -212,7 +213,7 @@ def _attempt(order: Order) -> Answer:
         sentence = told(error)
         return Answer(failure=str(sentence) if sentence else f"The options cannot be used: {error.__cause__ or error}")
     except Exception as error:
-        traceback.print_exc()
+        print(hide(traceback.format_exc()), file=sys.stderr)
         return Answer(failure=reason(error), plain=False)
 
 

@@ -18,7 +18,6 @@ from mriad.models import Detector
 from mriad.tasks.checkpoint import Checkpoint, is_published
 from mriad.tasks.serving import log_model
 from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
-from mriad.tracking.store import shown
 from mriad.tracking.sweep import job_options, parent_run, this_job
 
 # what a person looks for first stands first on the run's page
@@ -99,7 +98,6 @@ def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None])
     """
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
-    config["logger"]["tracking_uri"] = shown(config["logger"]["tracking_uri"])
     run.log_text(OmegaConf.to_yaml(config), "config.yaml")
     named = {name: choice for name, choice in choices.items() if choice is not None}
     told = {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_UNTOLD)}
@@ -148,8 +146,7 @@ def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detec
 def this_command() -> tuple[str, str]:
     """What this job was asked to do, as it is typed."""
     hydra = HydraConfig.get()
-    options = [shown(option) for option in hydra.overrides.task]
-    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *options])
+    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *hydra.overrides.task])
 
 
 def next_commands(detector: str) -> list[tuple[str, str]]:

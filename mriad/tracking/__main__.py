@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mriad.errors import MriadError, OptionParser, fail
+from mriad.passwords import conceal_environment
 
 
 def _options() -> argparse.Namespace:
@@ -28,6 +29,7 @@ def _options() -> argparse.Namespace:
 def main() -> None:
     """Run the command; a store that is away ends with one sentence and exit code 1."""
     options = _options()
+    conceal_environment()
     try:
         from mriad.tracking.resend import resend  # heavy: --help need not wait for it
 

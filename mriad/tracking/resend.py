@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mriad.errors import MriadError
+from mriad.passwords import conceal
 from mriad.tracking.spool import Spool
 from mriad.tracking.store import connect, shown, why_away
 
@@ -24,7 +25,7 @@ def resend(folder: Path, *, tracking_uri: str | None = None) -> None:
         print(f"There is nothing to send in {folder}.")
     refused: list[MriadError] = []
     for spool in full:
-        uri = tracking_uri or spool.uri
+        uri = conceal(tracking_uri or spool.uri)
         client = connect(uri)
         try:
             spool.send(client)

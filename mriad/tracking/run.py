@@ -21,9 +21,11 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from mriad.errors import MriadError, told
+from mriad.guesses import nearest
+from mriad.passwords import conceal, hide
 from mriad.tables import write_csv
 from mriad.tracking.spool import Sender, Spool
-from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away
+from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away, with_password
 from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
 from mriad.tracking.writes import Artifact, Model, Point, Status, Values
 
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 OUTPUT_TAG = "output_dir"
 PARENT_TAG = "mlflow.parentRunId"
 SLURM_TAG = "slurm.job"
+_MOST_RUNS = 5000  # that are looked through for one that an unknown id may mean
 
 
 class Tracker:
@@ -56,7 +59,7 @@ class Tracker:
     def __init__(
         self, *, tracking_uri: str, experiment: str = "mriad", log_model: bool = True, model_copy: bool = True
     ) -> None:
-        self.tracking_uri = tracking_uri = absolute(tracking_uri)
+        self.tracking_uri = tracking_uri = conceal(absolute(tracking_uri))
         self.log_model = log_model
         self.model_copy = model_copy
         self.client: MlflowClient = connect(tracking_uri)
@@ -112,8 +115,8 @@ class Tracker:
             if why := why_away(error):
                 raise self._gone(why) from error
             raise MriadError(
-                f"There is no run '{run_id}' in {shown(self.tracking_uri)}; look its id up in the MLflow UI, "
-                "or set logger.tracking_uri to the store it is in."
+                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{perhaps(self.client, run_id)}; look its id "
+                "up in the MLflow UI, or set logger.tracking_uri to the store it is in."
             ) from None
         return Run(client=self.client, stored=stored, uri=self.tracking_uri)
 
@@ -280,7 +283,7 @@ class Run:
         try:
             return Path(
                 mlflow.artifacts.download_artifacts(
-                    run_id=self.run_id, artifact_path=artifact, dst_path=mine, tracking_uri=self.uri
+                    run_id=self.run_id, artifact_path=artifact, dst_path=mine, tracking_uri=with_password(self.uri)
                 )
             )
         except Exception as error:
@@ -336,9 +339,27 @@ def _close_anyway(run: Run, status: str, failure: str) -> None:
         log.warning("Run %s is not closed in its store: %s", run.run_id, reason(error))
 
 
+def perhaps(client: MlflowClient, run_id: str) -> str:
+    """A clause with the run that an unknown id may mean: one with a similar id, or of that name; else nothing."""
+    from mlflow.exceptions import MlflowException
+
+    if Path(run_id).expanduser().exists():
+        return ", and this is a path: a .ckpt file is given as checkpoint=<path>"
+    try:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = client.search_runs(experiments, max_results=_MOST_RUNS) if experiments else []
+    except MlflowException:
+        return ""
+    ids = {run.info.run_id: run.info.run_id for run in reversed(runs)}
+    names = {run.info.run_name: run.info.run_id for run in reversed(runs) if run.info.run_name}
+    known = names | ids
+    guess = nearest(run_id, known, share=0.8)
+    return f", perhaps {known[guess]} was meant" if guess else ""
+
+
 def reason(error: BaseException) -> str:
     """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
-    first = str(told(error) or error).strip().split("\n")[0]
+    first = hide(str(told(error) or error)).strip().split("\n")[0]
     return first if told(error) else f"{type(error).__name__}: {first}"
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_KINDS: dict[str, type[Write]] = {
+    kind.__name__: kind for kind in (writes.Values, writes.Artifact, writes.Model, writes.Status)
+}
 _FOLDER, _RUN = "spool", "run.json"
 _PAUSE, _LONGEST_PAUSE = 60.0, 600.0  # seconds until a store that was away is asked again; doubled each time
 
@@ -121,7 +124,7 @@ class Spool:
 
     def _send(self, entry: Path, client: MlflowClient) -> None:
         record = json.loads(entry.read_text())
-        kind, path = getattr(writes, record.pop("write")), record.pop("path")
+        kind, path = _KINDS[record.pop("write")], record.pop("path")
         write: Write = kind(path=path and self.folder / path, **record)
         try:
             write.send(client, self.run_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import requests
 from filelock import FileLock
 
 from mriad.errors import MriadError, no_room
+from mriad.passwords import hide, shown, whole
 from mriad.tracking.view import results
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ def connect(tracking_uri: str) -> MlflowClient:
     """A client of the store, which is made or migrated first if it is a fresh database.
 
     Args:
-        tracking_uri: 'sqlite:///path', another database URL, or 'http(s)://server'.
+        tracking_uri: 'sqlite:///path', another database URL, or 'http(s)://server'; its password may be concealed.
 
     Raises:
-        MriadError: if a server does not answer or a store cannot be opened.
+        MriadError: if a server does not answer, a store cannot be opened, or its password is not known here.
     """
+    address = with_password(tracking_uri)
     if urlparse(tracking_uri).scheme in _HTTP:
         _require_server(tracking_uri)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -58,12 +59,12 @@ def connect(tracking_uri: str) -> MlflowClient:
 
     for name, level in _LOGGERS.items():
         logging.getLogger(name).setLevel(level)
-    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_tracking_uri(address)
     try:
         if tracking_uri.startswith(_SQLITE):
             _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
-            client = mlflow.MlflowClient(tracking_uri)
+            client = mlflow.MlflowClient(address)
             client.search_experiments(max_results=1)
     except Exception as error:
         raise MriadError(
@@ -71,6 +72,20 @@ def connect(tracking_uri: str) -> MlflowClient:
             f"{_remedy(tracking_uri, error)}."
         ) from error
     return client
+
+
+def with_password(address: str, option: str = "logger.tracking_uri") -> str:
+    """An address as a connection needs it.
+
+    Raises:
+        MriadError: if its password was left out where the address was written down, and nobody has given it here.
+    """
+    if (found := whole(address)) is None:
+        raise MriadError(
+            f"The password of {address} is not kept and not known here; give the whole address with {option}, "
+            "or leave its password out and keep it in ~/.pgpass (database) or MLFLOW_TRACKING_PASSWORD (server)."
+        )
+    return found
 
 
 def hurry() -> None:
@@ -111,14 +126,9 @@ def why_away(error: BaseException) -> str | None:
     return None
 
 
-def shown(tracking_uri: str) -> str:
-    """A tracking URI as it may be printed: without its password."""
-    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", tracking_uri)
-
-
 def first_line(error: BaseException) -> str:
-    """What an exception says first."""
-    return str(error).strip().split("\n")[0][:200]
+    """What an exception says first, without passwords."""
+    return hide(str(error)).strip().split("\n")[0][:200]
 
 
 def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
@@ -174,7 +184,8 @@ def _health(tracking_uri: str) -> requests.Response:
     """What a server says; it need not know who asks, for a refusal is an answer too."""
     trusted = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
     certificate = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
-    return requests.get(tracking_uri.rstrip("/") + "/health", timeout=10, verify=certificate or trusted)
+    address = with_password(tracking_uri).rstrip("/")
+    return requests.get(f"{address}/health", timeout=10, verify=certificate or trusted)
 
 
 def _remedy(tracking_uri: str, error: Exception) -> str:
@@ -193,5 +204,5 @@ def lock_file(tracking_uri: str) -> str:
     """File that the processes of this machine lock while they make a database or what is shared in it."""
     if tracking_uri.startswith(_SQLITE):
         return f"{_database(tracking_uri)}.lock"
-    name = hashlib.blake2b(tracking_uri.encode(), digest_size=8).hexdigest()
+    name = hashlib.blake2b(shown(tracking_uri).encode(), digest_size=8).hexdigest()
     return str(Path(tempfile.gettempdir()) / f"mriad-{os.getuid()}-{name}.lock")

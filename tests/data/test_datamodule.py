@@ -616,7 +616,9 @@ def test_near_duplicates_share_a_group_and_a_role(module, root, caplog):
 
 def test_a_split_that_parts_near_duplicates_says_how_many(module, root, caplog):
     copied(root, *[(f"healthy/{n:02}.png", f"healthy/copy{n:02}.png") for n in range(24)])
-    with pytest.raises(MriadError, match=r"groups of near duplicates .* into two roles, such as healthy/.*=auto keeps") as error:
+    with pytest.raises(
+        MriadError, match=r"groups of near duplicates .* into two roles, such as healthy/.*=auto keeps"
+    ) as error:
         module(split=GroupedSplit(group="none"))
     assert "data.split.published=true" in str(error.value)
     caplog.clear()

@@ -69,7 +69,7 @@ def test_groups_keep_the_tables_index():
 
 
 def test_an_unknown_grouping_lists_the_legal_ones():
-    with pytest.raises(MriadError, match=r"data\.split\.group=hospital.*auto or patient or near_duplicate or none"):
+    with pytest.raises(MriadError, match=r"data\.split\.group=hospital.*auto, patient, near_duplicate or none"):
         groups(TABLE, "hospital")
 
 

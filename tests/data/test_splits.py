@@ -728,6 +728,15 @@ def test_healthy_scans_of_a_patient_whose_anomalous_ones_cannot_be_used_never_tr
         check(pd.DataFrame({"row": healthy, "group": "p9", "role": "train"}), table)
 
 
+@pytest.mark.parametrize("divider", [";", "\t"])
+def test_a_csv_may_be_divided_as_a_spreadsheet_does(tmp_path, divider):
+    table = singles(20, 10)
+    file = listed(GroupedSplit()(table), table, tmp_path / "split.csv", ["path", "role", "group"])
+    expected = by_path(SplitFromCSV(file=file)(table), table)
+    file.write_text(file.read_text().replace(",", divider))
+    assert by_path(SplitFromCSV(file=file)(table), table).equals(expected)
+
+
 def test_scans_that_are_missing_here_or_in_the_csv_are_counted(tmp_path, caplog):
     table = singles(20, 10)
     file = listed(GroupedSplit()(table), table, tmp_path / "split.csv", ["path", "role", "group"])
@@ -748,7 +757,8 @@ def test_scans_that_are_missing_here_or_in_the_csv_are_counted(tmp_path, caplog)
     [
         (None, "cannot be read.*No such file.*data.split.file"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (b"", "cannot be read"),
+        (b"", "no column 'path'"),
+        (b"path,role\nno/0000.png\n", "cannot be read.*line 2 has 1 entries but the header has 2"),
         (b"path,label\nno/0000.png,0\n", "no column 'role'"),
         (b"role\ntrain\n", "no column 'path'"),
         (b"path,role\n", "names no scan"),

@@ -15,7 +15,8 @@ from mriad.scoring.residuals import RESIDUALS, absolute_error, equalize, gaussia
 def test_an_unknown_name_is_told_with_the_legal_ones(option, legal):
     with pytest.raises(MriadError) as error:
         Score(**{option: "nonsense"})
-    assert str(error.value) == f"score.{option}=nonsense is unknown; choose one of {', '.join(legal)}."
+    *names, last = legal
+    assert str(error.value) == f"score.{option}=nonsense is unknown; choose {', '.join(names)} or {last}."
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import OmegaConf
@@ -12,24 +13,25 @@ from omegaconf import OmegaConf
 from mriad.data.preprocess import Preprocess
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
-from mriad.tasks.checkpoint import Checkpoint, instantiate_trusted, load_weights, restore_best
+from mriad.tasks.checkpoint import Checkpoint, load_weights, restore_best
 
+SCORE = {"_target_": "mriad.scoring.Score", "residual": "l1"}
 CONFIG = {
     "seed": 0,
     "data": {
         "name": "toy",
         "image_size": 16,
-        "preprocess": {"_target_": "mriad.data.preprocess.Preprocess", "image_size": "${..image_size}"},
+        "preprocess": {"_target_": "mriad.data.preprocess.Preprocess", "image_size": 16},
     },
-    "score": {"_target_": "mriad.scoring.Score", "residual": "l1"},
+    "score": SCORE,
     "model": {
         "_target_": "mriad.models.Autoencoder",
         "network": {
             "_target_": "mriad.models.networks.AutoencoderNetwork",
-            "image_size": "${data.image_size}",
+            "image_size": 16,
             "latent_dim": 4,
         },
-        "score": "${score}",
+        "score": SCORE,
         "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001},
     },
 }
@@ -47,7 +49,7 @@ CALIBRATION = {
 @pytest.fixture
 def content():
     torch.manual_seed(0)
-    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    detector = instantiate(OmegaConf.create(CONFIG).model)
     return {
         "state_dict": detector.state_dict(),
         "mriad": {
@@ -121,7 +123,6 @@ def test_a_run_that_ended_before_calibration_is_told_how_to_go_on(content, save)
 
 def test_a_missing_file_is_told(tmp_path):
     assert refusal(tmp_path / "gone.ckpt").startswith("There is no checkpoint at ")
-    assert refusal(tmp_path).startswith("There is no checkpoint at ")
 
 
 @pytest.mark.parametrize(
@@ -201,51 +202,20 @@ def test_code_in_a_checkpoint_does_not_run(content, save, tmp_path, writer):
     assert not (tmp_path / "boom").exists()
 
 
-FOREIGN = [
-    "os.system",
-    "subprocess.run",
-    "builtins.exec",
-    "mriad.tasks.predict.os.system",
-    "mriad.tracking.run.subprocess.run",
-    "mriad.tracking.run.tempfile.mkdtemp",
-    "mriad.tasks.checkpoint.torch.load",
-    "mriad.tasks.checkpoint.pickle.loads",
-    "lightning.fabric.utilities.cloud_io._load",
-    "lightning.pytorch.core.saving.load_hparams_from_yaml",
-    "albumentations.core.serialization.from_dict",
-    "mriad.errors.__name__",
-    "mriad.errors.MriadError.mro",
-    "mriadx.anything",
-    "torch.optimx",
-]
-
-
-@pytest.mark.parametrize("target", FOREIGN)
-@pytest.mark.parametrize("place", ["model", "model.network", "model.optimizer", "model.score", "data.preprocess"])
-def test_a_config_that_names_foreign_code_is_refused(content, save, place, target):
+@pytest.mark.parametrize("target", ["os.system", "mriad.tasks.checkpoint.torch.load", "mriad.models.FutureDetector"])
+@pytest.mark.parametrize(
+    "place", ["model", "model.network", "model.optimizer", "data.preprocess", "data.split", "callbacks.best", "trainer"]
+)
+def test_a_config_that_names_foreign_code_is_not_even_loaded(content, save, place, target):
     config = OmegaConf.create(content["mriad"]["config"])
     OmegaConf.update(config, place, {"_target_": target}, merge=False)
     content["mriad"]["config"] = OmegaConf.to_container(config)
-    checkpoint = Checkpoint.load(save(content))
-    with pytest.raises(MriadError) as error:
-        checkpoint.preprocess() if place.startswith("data") else checkpoint.detector()
-    assert str(error.value).startswith(f"The checkpoint asks for '{target}', which mriad does not use;")
+    assert f"is refused: it asks for '{target}' in {place}._target_, which no option" in refusal(save(content))
 
 
-def test_foreign_code_is_found_in_lists_and_behind_interpolations(tmp_path):
-    config = {
-        "evil": "mriad.tasks.predict.os.system",
-        "model": {"_target_": "mriad.scoring.Score", "layers": [1, {"deep": {"_target_": "${evil}"}}]},
-    }
-    with pytest.raises(MriadError, match=r"asks for 'mriad\.tasks\.predict\.os\.system'"):
-        instantiate_trusted(OmegaConf.create(config).model)
-
-
-def test_a_class_that_this_version_does_not_have_is_told_in_a_sentence():
-    with pytest.raises(MriadError) as error:
-        instantiate_trusted(OmegaConf.create({"_target_": "mriad.models.FutureDetector"}))
-    assert "mriad.models.FutureDetector" in str(error.value)
-    assert "\n" not in str(error.value)
+def test_a_folder_is_told_with_the_checkpoints_in_it(content, save):
+    path = save(content)
+    assert refusal(path.parent).endswith("is a folder that holds best.ckpt; give the path of a .ckpt file in it.")
 
 
 def test_weights_of_another_model_are_told_in_a_sentence(content, save):
@@ -258,7 +228,7 @@ def test_weights_of_another_model_are_told_in_a_sentence(content, save):
 
 
 def test_weights_without_a_layer_are_told_in_a_sentence(content):
-    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    detector = instantiate(OmegaConf.create(CONFIG).model)
     weights = content["state_dict"]
     del weights["network.encoder.0.bias"]
     with pytest.raises(MriadError, match=r"Missing key\(s\) in state_dict: \"network\.encoder\.0\.bias\""):
@@ -266,9 +236,9 @@ def test_weights_without_a_layer_are_told_in_a_sentence(content):
 
 
 def test_the_best_weights_come_back_where_a_metric_chose_them(content, save, tmp_path):
-    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
-    callback = ModelCheckpoint(monitor="val/loss")
-    callback.best_model_path = str(save(content))
+    detector = instantiate(OmegaConf.create(CONFIG).model)
+    callback = ModelCheckpoint(monitor="val/loss", dirpath=str(tmp_path))
+    callback.best_model_path = f"/elsewhere/{save(content).name}"  # as a run tells that has been moved, or forged
     assert (
         restore_best(SimpleNamespace(checkpoint_callback=callback), detector, tmp_path / "x") == tmp_path / "best.ckpt"
     )
@@ -277,7 +247,7 @@ def test_the_best_weights_come_back_where_a_metric_chose_them(content, save, tmp
 
 @pytest.mark.parametrize("callback", [None, ModelCheckpoint(monitor=None)], ids=["no callback", "no metric"])
 def test_the_last_weights_stay_where_no_metric_chose(content, save, tmp_path, callback):
-    detector = instantiate_trusted(OmegaConf.create(CONFIG).model)
+    detector = instantiate(OmegaConf.create(CONFIG).model)
     before = copy.deepcopy(detector.state_dict())
     if callback is not None:
         callback.best_model_path = str(save(content))

@@ -8,14 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from lightning import Trainer, seed_everything
+from lightning import seed_everything
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
 from mriad.tasks.hardware import settle
 from mriad.tasks.session import callbacks, load_data
-from mriad.tasks.testing import calibrate
 from mriad.tasks.whole_files import WholeFiles
 
 sys.path.append(str(Path(__file__).parents[1] / "commands"))
@@ -23,7 +22,14 @@ from brains import write_scans
 
 CONF = Path(__file__).parents[2] / "conf"
 EPOCHS = 4
-SMALL = ("data=folder", "data.image_size=32", "data.batch_size=8", f"trainer.max_epochs={EPOCHS}", "trainer=cpu", "trainer.precision=32-true")
+SMALL = (
+    "data=folder",
+    "data.image_size=32",
+    "data.batch_size=8",
+    f"trainer.max_epochs={EPOCHS}",
+    "trainer=cpu",
+    "trainer.precision=32-true",
+)
 PLATEAU = (
     "+model.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0,threshold:0.5}"
 )
@@ -91,9 +97,7 @@ class Training:
     def __init__(self, folder, scans, *options):
         self.folder = folder
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose(
-                "train", overrides=[*SMALL, f"data.root={scans}", *options], return_hydra_config=True
-            )
+            cfg = compose("train", overrides=[*SMALL, f"data.root={scans}", *options], return_hydra_config=True)
         cfg.hydra.runtime.output_dir, cfg.hydra.runtime.cwd = str(folder), str(folder)
         HydraConfig.instance().set_config(cfg)
         OmegaConf.set_struct(cfg, False)
@@ -162,9 +166,7 @@ def assert_equal(one, other):
         assert one == other or one != one
 
 
-@pytest.mark.parametrize(
-    "moment", ["epoch start", "step", "last step", "validation", "validation end", "epoch end"]
-)
+@pytest.mark.parametrize("moment", ["epoch start", "step", "last step", "validation", "validation end", "epoch end"])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(whole, scans, tmp_path, moment):
     parts = Training(tmp_path, scans, *whole.options).stopped(moment, 2).fit(resume=True)
     assert_equal(parts.detector.state_dict(), whole.detector.state_dict())

@@ -47,6 +47,29 @@ def test_a_run_that_fails_says_why_in_one_line(tracker, error, failure):
     assert info.data.tags["failure"] == failure
 
 
+def test_a_run_that_is_not_there_is_told_with_the_nearest_that_is(tracker, tmp_path):
+    with tracker.run(name="vae nickparvar seed 0", tags={}) as run:
+        pass
+
+    def told(run_id):
+        with pytest.raises(MriadError, match="There is no run") as error:
+            tracker.find(run_id)
+        return str(error.value)
+
+    typo = run.run_id[:-1] + ("0" if run.run_id[-1] != "0" else "1")
+    for wrong in (
+        typo,
+        run.run_id[:8],
+        run.run_id[1:],
+        run.run_id.upper(),
+        "vae nickparvar seed 0",
+        "vae nickparvar seed0",
+    ):
+        assert f"perhaps {run.run_id} was meant; look its id up" in told(wrong)
+    assert "perhaps" not in told("0123456789abcdef0123456789abcdef")
+    assert "a .ckpt file is given as checkpoint=<path>" in told(str(tmp_path))
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_an_interrupted_run_is_killed(tracker, interrupt):
     with pytest.raises(interrupt), tracker.run(name="mine", tags={}) as run:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mriad.data.catalog import COLUMNS, Catalog, spacing_of
+from mriad.data.delimited import read_delimited
 from mriad.data.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
+from mriad.guesses import nearest
 
 
 def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
@@ -23,6 +25,9 @@ def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
     for place in places:
         if place.is_file():
             return place.absolute()
+    for place in places:
+        if place.is_dir():
+            raise MriadError(f"{place.absolute()} is a folder; point data.layout.manifest at the CSV file in it.")
     looked = " and ".join(dict.fromkeys(str(place.absolute()) for place in places))
     raise MriadError(f"There is no manifest {looked}: point data.layout.manifest at the CSV file.")
 
@@ -40,7 +45,7 @@ def read_manifest(file: Path, *, root: str | Path | None = None) -> Catalog:
 def listed_scans(
     file: Path, *, root: str | Path | None = None, required: Sequence[str] = ("path", "label")
 ) -> tuple[Path, list[dict[str, str]]]:
-    """The scans in a CSV file: UTF-8, commas, one header line with names out of ``COLUMNS``.
+    """The scans in a CSV file: UTF-8, commas, semicolons or tabs, one header line with names out of ``COLUMNS``.
 
     Files are absolute, or relative to ``root`` or to the folder of the CSV file: whichever holds the first one.
     Spaces around an entry and empty lines do not count.
@@ -55,12 +60,10 @@ def listed_scans(
         MriadError: naming the line, if the header or a row is wrong or a file it names does not exist.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, skipinitialspace=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+        table = read_delimited(file, COLUMNS)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MriadError(f"The manifest {file} cannot be read ({error}); save it as CSV in UTF-8.") from error
+    header, rows = table.header, table.rows
     _check_header(header, file, required)
 
     folder = _folder_of(rows, header, file, root)
@@ -72,6 +75,8 @@ def listed_scans(
             raise MriadError(f"{where} has {len(row)} entries but the header has {len(header)}; mend it.")
         record = dict(zip(header, row, strict=True))
         record["path"] = record["path"].replace("\\", "/")
+        if table.divider != "," and "spacing" in record:  # a comma is free for decimals
+            record["spacing"] = record["spacing"].replace(",", ".")
         _check_row(record, where, folder=folder, labelled="label" in required)
         if record["path"] in first_line:
             raise MriadError(f"{where} lists {record['path']} again, after line {first_line[record['path']]}.")
@@ -93,12 +98,18 @@ def _folder_of(rows: list[tuple[int, list[str]]], header: list[str], file: Path,
 
 def _check_header(header: list[str], file: Path, required: Sequence[str]) -> None:
     legal = ", ".join(COLUMNS)
+    if len(header) == 1 and header[0] not in COLUMNS:
+        raise MriadError(
+            f"{file} has no columns, or nothing that divides them: its first line is '{header[0][:80]}'; put commas, "
+            f"semicolons or tabs between {legal}."
+        )
     for number, name in enumerate(header, start=1):
         if not name:
             raise MriadError(f"Column {number} of {file} has no name; use one of: {legal}.")
         if name not in COLUMNS:
             # A column ignored in silence would be a misspelt 'patient' and with it patients in two roles.
-            raise MriadError(f"{file} has an unknown column '{name}'; rename or remove it, known are: {legal}.")
+            guess = f", perhaps {nearest(name, COLUMNS)} was meant" if nearest(name, COLUMNS) else ""
+            raise MriadError(f"{file} has an unknown column '{name}'{guess}; rename or remove it, known are: {legal}.")
         if header.count(name) > 1:
             raise MriadError(f"{file} has the column '{name}' twice; remove one.")
     for name in required:

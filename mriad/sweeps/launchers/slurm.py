@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mriad.errors import MriadError
@@ -83,6 +84,9 @@ class SlurmLauncher(JobLauncher):
         import submitit
         from submitit.core.utils import FailedJobError
 
+        folder = Path(self._folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # jobs unpickle what lies in it: nobody else may put anything there
         executor = submitit.SlurmExecutor(folder=self._folder, max_num_timeout=self._requeues)
         executor.update_parameters(job_name=jobs[0].config.hydra.job.name, stderr_to_stdout=True, **self._parameters)
         try:

@@ -61,6 +61,14 @@ def test_path_and_label_are_enough(scans):
     assert list(table["class"]) == ["healthy", "anomaly"]
 
 
+@pytest.mark.parametrize("divider", [";", "\t"])
+def test_what_a_spreadsheet_writes_where_commas_are_decimals_is_read(scans, divider):
+    text = "path;label;spacing;patient\np1/b.png;1;0,5 x 0,6;7,5\na.png;0;0,9;\n".replace(";", divider)
+    table = read_manifest(write(scans, text, encoding="utf-8-sig")).table
+    assert list(table["spacing"]) == ["0.9", "0.5 x 0.6"]
+    assert list(table["patient"]) == ["", "7,5"]
+
+
 def test_a_patient_number_keeps_its_zeros(scans):
     assert read_manifest(write(scans, "path,label,patient\na.png,0,007\n")).table.loc[0, "patient"] == "007"
 
@@ -95,10 +103,10 @@ def test_outlines_are_masks_too(scans):
     [
         ("", r"scans\.csv has no column 'path'; it needs path and label"),
         ("path\na.png\n", r"scans\.csv has no column 'label'"),
-        ("path;label\na.png;0\n", r"unknown column 'path;label'"),
+        ("path:label\na.png:0\n", r"nothing that divides them: its first line is 'path:label'"),
         (
             "path,label,patients\na.png,0,p1\n",
-            r"unknown column 'patients'; rename or remove it, known are: path",
+            r"unknown column 'patients', perhaps patient was meant; rename or remove it, known are: path",
         ),
         ("path,label,\na.png,0,\n", r"Column 3 of /.*scans\.csv has no name"),
         ("path,label,path\na.png,0,a.png\n", r"scans\.csv has the column 'path' twice"),
