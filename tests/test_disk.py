@@ -7,7 +7,7 @@ from mriad.errors import MriadError, no_room, told
 
 
 def test_a_file_is_there_as_a_whole(tmp_path):
-    file = tmp_path / "a.txt"
+    file = tmp_path / ("n" * 255)  # as long as a name may be
     file.write_text("old")
     with written_whole(file) as part:
         part.write_text("new")

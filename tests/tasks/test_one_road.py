@@ -25,7 +25,7 @@ from mriad.tasks.trace import record_scans
 
 CONF = Path(__file__).parents[2] / "conf"
 SPACINGS = ("0.2 x 0.3", "0.3", "0.5", "")  # millimetres per pixel
-SMALLEST = "[{_target_:mriad.scoring.postprocess.SmallestComponent,area:2.5,threshold:0.04}]"
+SMALLEST = "[{_target_:mriad.scoring.postprocess.SmallestComponent,area:4,threshold:0.15}]"
 SCORES = {path.stem: [f"score={path.stem}"] for path in sorted((CONF / "score").glob("*.yaml"))} | {
     "smallest": ["score=l1", f"score.postprocess={SMALLEST}"],
     "smallest, atlas": ["score=atlas", f"score.postprocess={SMALLEST}"],

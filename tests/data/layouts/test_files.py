@@ -1,6 +1,10 @@
+import os
 from pathlib import Path
 
+import pytest
+
 from mriad.data.layouts.files import has_images, image_files, start_of, subfolders
+from mriad.errors import MriadError
 
 
 def touch(root: Path, *names: str) -> None:
@@ -71,3 +75,40 @@ def test_a_data_set_may_start_one_level_down(tmp_path):
 def test_where_two_folders_could_be_meant_neither_is(tmp_path):
     touch(tmp_path, "one/no/a.png", "two/no/a.png")
     assert start_of(tmp_path, "yes", "no") == tmp_path
+
+
+def test_a_link_back_up_is_told_and_not_followed(tmp_path, caplog):
+    touch(tmp_path, "p1/a.png", "p2/b.png")
+    (tmp_path / "p1" / "up").symlink_to(tmp_path)
+    (tmp_path / "p1" / "other").symlink_to(tmp_path / "p2")
+    (tmp_path / "p2" / "other").symlink_to(tmp_path / "p1")
+    found = [file.relative_to(tmp_path).as_posix() for file in image_files(tmp_path)]
+    assert found == ["p1/a.png", "p1/other/b.png", "p2/b.png", "p2/other/a.png"]
+    assert f"{tmp_path / 'p1' / 'up'} leads back to a folder that it lies in" in caplog.text
+
+
+def test_a_link_to_nowhere_is_told(tmp_path, caplog):
+    (tmp_path / "yes").symlink_to(tmp_path / "unplugged")
+    (tmp_path / "itself").symlink_to("itself")
+    assert image_files(tmp_path) == []
+    assert caplog.text.count("is a link that leads nowhere") == 2
+
+
+def test_an_image_that_is_a_link_to_nowhere_is_left_to_who_reads_it(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "unplugged.png")
+    assert image_files(tmp_path) == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize("look", [image_files, has_images, lambda folder: subfolders(folder / "p1")])
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch, look):
+    touch(tmp_path, "p1/a.txt", "p2/a.txt")
+    scandir = os.scandir
+
+    def refusing(folder):
+        if os.path.basename(folder) == "p1":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(MriadError, match=r"The folder .*p1 cannot be read \(Permission denied\), so that scans may"):
+        look(tmp_path)
