@@ -86,7 +86,7 @@ class Preprocess:
             (image_size, image_size) uint8 slice, and the geometry that leads back to (H, W).
 
         Raises:
-            BlankScanError: if nothing is to be seen: all pixels are alike, or a few wild ones leave no contrast to them.
+            BlankScanError: if nothing is to be seen: all pixels are alike, or a few wild ones leave them no contrast.
         """
         needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
         head = head_mask(levels) if needs_head else None

@@ -20,6 +20,7 @@ from rich.progress import track
 from mriad.data.decode import IMAGE_SUFFIXES, DecodedImage, decode
 from mriad.data.layouts.files import image_files
 from mriad.data.levels import percentiles, rescaled
+from mriad.data.preprocess import BlankScanError
 from mriad.errors import MriadError
 from mriad.plots import overlay
 from mriad.tasks.predictor import Prediction, Predictor, Prepared
@@ -114,6 +115,8 @@ def _read(file: Path, predictor: Predictor) -> tuple[DecodedImage, Prepared] | M
     try:
         decoded = decode(file)
         return decoded, predictor.prepare(decoded.levels)
+    except BlankScanError as error:
+        return MriadError(f"{file} {error}")
     except MriadError as error:
         return error
 
