@@ -50,8 +50,8 @@ def head_mask(image: NDArray[np.uint8 | np.uint16 | np.float32]) -> NDArray[np.b
 def reach(values: NDArray[np.floating]) -> tuple[float, float]:
     """Smallest and largest value, wild ones left out.
 
-    Up to a thousandth of the values at either end, at least one, is wild where it lies further off the others than twice
-    their range: a dead detector element, a marker, a number that means nothing.
+    Up to a thousandth of the values at either end, at least one, is wild where it lies further off the others than
+    twice their range: a dead detector element, a marker, a number that means nothing.
 
     Args:
         values: of any shape, at least one, all finite.

@@ -22,8 +22,8 @@ class MriadError(Exception):
     """
 
 
-class ReadFailure(MriadError):
-    """A file could not be read this time, which says nothing of what it holds: nobody may remember it of its content."""
+class ReadError(MriadError):
+    """A file could not be read this time, which says nothing of what it holds and must not be remembered of it."""
 
 
 def unknown(option: str, value: object, known: Iterable[object]) -> MriadError:

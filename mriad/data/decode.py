@@ -45,7 +45,7 @@ def decode(file: Path) -> DecodedImage:
     Palette and colour become luminance, transparency shows black, 16-bit keeps its depth.
 
     Raises:
-        ReadFailure: if the file cannot be read now.
+        ReadError: if the file cannot be read now.
         MriadError: if what it holds cannot: no image, damaged, too large, or more than one frame.
     """
     picture = read_picture(file)

@@ -58,8 +58,8 @@ def require_one_slice(width: int, height: int, frames: int) -> None:
         raise MriadError(f"holds {frames} frames; mriad reads single slices, split it first.")
     if width * height > MOST_PIXELS:
         raise MriadError(
-            f"is {width} x {height} pixels (width x height), more than the {MOST_PIXELS // 10**6} million that mriad reads; "
-            "save it smaller, a slice needs no more than about 1000 pixels a side."
+            f"is {width} x {height} pixels (width x height), more than the {MOST_PIXELS // 10**6} million that mriad "
+            "reads; save it smaller, a slice needs no more than about 1000 pixels a side."
         )
 
 

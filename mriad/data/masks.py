@@ -9,7 +9,7 @@ import numpy as np
 
 from mriad.data.outlines import rasterise, read_outlines
 from mriad.data.picture import Picture, read_picture
-from mriad.errors import MriadError, ReadFailure
+from mriad.errors import MriadError, ReadError
 
 LOSSY_FORMATS = {"JPEG", "MPO", "WEBP", "AVIF"}
 
@@ -31,7 +31,7 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
         compression spreads faint noise around an edge.
 
     Raises:
-        ReadFailure: if the mask cannot be read now, or is missing.
+        ReadError: if the mask cannot be read now, or is missing.
         MriadError: if the mask is unreadable, of another size than the scan, or without such a name.
     """
     outlined = OUTLINE_REFERENCE.fullmatch(reference)
@@ -50,10 +50,10 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
 def _read_image(file: Path, size: tuple[int, int]) -> np.ndarray:
     try:
         picture = read_picture(file)
-    except ReadFailure as error:
+    except ReadError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise ReadFailure(f"The mask {file} does not exist; add it or empty the mask entry of its scan.") from error
-        raise ReadFailure(f"The mask {error}") from error
+            raise ReadError(f"The mask {file} does not exist; add it or empty the mask entry of its scan.") from error
+        raise ReadError(f"The mask {error}") from error
     except MriadError as error:
         raise MriadError(f"The mask {error}") from error
     strength = _strength(picture)

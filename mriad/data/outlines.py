@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from skimage.draw import polygon2mask
 
-from mriad.errors import MriadError, ReadFailure
+from mriad.errors import MriadError, ReadError
 
 Shape = Mapping[str, Any]
 
@@ -29,13 +29,13 @@ def read_outlines(file: Path) -> dict[str, list[Shape]]:
         File name to its shapes (VIA's ``shape_attributes``); an image without outlines has an empty list.
 
     Raises:
-        ReadFailure: if the file cannot be read now.
-        MriadError: if the file cannot be read, is no VIA export, or outlines two images of one name differently.
+        ReadError: if the file cannot be read now.
+        MriadError: if the file cannot be read or is no VIA export.
     """
     try:
         return _parse(file, file.stat().st_mtime_ns)
     except OSError as error:
-        raise ReadFailure(f"The outlines {file} cannot be read ({error.strerror}); mend the path.") from error
+        raise ReadError(f"The outlines {file} cannot be read ({error.strerror}); mend the path.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MriadError(
             f"{file} is no export of the VGG Image Annotator ({error!r}); export it as JSON again."
@@ -65,8 +65,9 @@ def _parse(file: Path, modified_ns: int) -> dict[str, list[Shape]]:
 def rasterise(shapes: list[Shape], *, size: tuple[int, int]) -> np.ndarray:
     """Union of the areas that shapes enclose.
 
-    A pixel belongs to a shape that holds its centre. VIA counts from the corner of the image, so the centre
-    of the first pixel is (0.5, 0.5), and draws upon the image as a browser shows it: upright. What reaches beyond the image is cut off.
+    A pixel belongs to a shape that holds its centre. VIA draws upon the image as a browser shows it, which is upright,
+    and counts from its corner, so the centre of the first pixel is (0.5, 0.5). What reaches beyond the image is cut
+    off.
 
     Args:
         shapes: VIA's ``shape_attributes``: polygon, ellipse, circle or rect, in pixels.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from mriad.data.deep import Stored, read_deep_tiff, read_with_opencv, require_one_slice
-from mriad.errors import MriadError, ReadFailure
+from mriad.errors import MriadError, ReadError
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF")  # AVIF: the web hands it out as .jpg
 _MOST_BYTES = 2**30
@@ -58,7 +58,7 @@ def read_picture(file: Path) -> Picture:
     Of the pictures in a phone's multi-picture JPEG the first is read, the one that every viewer shows.
 
     Raises:
-        ReadFailure: if the file cannot be read now: it is missing or locked, its drive is away, memory is short.
+        ReadError: if the file cannot be read now: it is missing or locked, its drive is away, memory is short.
         MriadError: if what it holds is no image, damaged, too large, or more than one frame.
     """
     data = _content(file)
@@ -76,7 +76,7 @@ def read_picture(file: Path) -> Picture:
     except UnidentifiedImageError:
         raise MriadError(f"{file} is not an image that can be read.") from None
     except MemoryError:
-        raise ReadFailure(f"{file} cannot be read now (not enough memory); free some, then start again.") from None
+        raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from None
     except Exception as error:  # on damaged bytes each decoder fails in its own way
         raise MriadError(
             f"{file} cannot be read ({_in_a_line(error)}); it may be damaged, export it again or leave it out."
@@ -90,10 +90,10 @@ def _content(file: Path) -> bytes:
             raise MriadError(f"{file} holds {size / 2**30:.1f} GiB, which is no single slice; split it first.")
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise ReadFailure(f"{file} does not exist.") from error
+        raise ReadError(f"{file} does not exist.") from error
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or _in_a_line(error)
-        raise ReadFailure(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from error
+        raise ReadError(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from error
 
 
 def _read_with_pillow(data: bytes) -> Stored:

@@ -26,7 +26,7 @@ _FLOAT_WINDOW = 1e-5  # the same of a float scan, as a share of its largest valu
 _DIFFERENT = 0.02  # share of the scaled pixels that are off the commonest level and its two neighbours
 
 
-class BlankScan(MriadError):
+class BlankScanError(MriadError):
     """A scan in which nothing is to be seen; the text follows the file's name."""
 
 
@@ -83,7 +83,7 @@ class Preprocess:
             (image_size, image_size) uint8 slice, and the geometry that leads back to (H, W).
 
         Raises:
-            BlankScan: if nothing is to be seen: all pixels are alike, or a few wild ones leave the others no contrast.
+            BlankScanError: if nothing is to be seen: all pixels are alike, or a few wild ones leave them no contrast.
         """
         needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
         head = head_mask(levels) if needs_head else None
@@ -104,19 +104,16 @@ class Preprocess:
 def _require_content(levels: Levels, scaled: NDArray[np.uint8], low: float, high: float) -> None:
     height, width = levels.shape
     if min(height, width) < _SIDE:
-        raise BlankScan(f"is blank: what it shows is {width} x {height} pixels; replace it or leave it out.")
-    if levels.dtype.kind == "u":
-        least = _WINDOW / full_scale(levels)
-    else:
-        least = _FLOAT_WINDOW * float(levels.max())
+        raise BlankScanError(f"is blank: what it shows is {width} x {height} pixels; replace it or leave it out.")
+    least = _WINDOW / full_scale(levels) if levels.dtype.kind == "u" else _FLOAT_WINDOW * float(levels.max())
     if high - low <= least:
-        raise BlankScan("is blank: its pixels are all but equal; replace it or leave it out.")
+        raise BlankScanError("is blank: its pixels are all but equal; replace it or leave it out.")
     counts = cv2.calcHist([scaled], [0], None, [256], [0, 256]).ravel()
     alike = float(np.convolve(counts, [1, 1, 1]).max()) / scaled.size
     if alike > 1 - _DIFFERENT:
-        raise BlankScan(
-            f"is blank: {alike:.2%} of its pixels are alike in the range of intensities from its darkest to its brightest; "
-            "replace it or leave it out."
+        raise BlankScanError(
+            f"is blank: {alike:.2%} of its pixels are alike in the range of intensities that it fills; replace it or "
+            "leave it out."
         )
 
 

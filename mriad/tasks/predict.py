@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mriad.data.decode import DecodedImage, decode
+from mriad.data.preprocess import BlankScanError
 from mriad.errors import MriadError
 from mriad.tables import printable
 from mriad.tasks.inputs import ScanFile, find_scans
@@ -63,6 +64,8 @@ def _read(scan: ScanFile, predictor: Predictor) -> tuple[DecodedImage, Prepared]
     try:
         decoded = decode(scan.path)
         return decoded, predictor.prepare(decoded.levels, spacing=scan.spacing)
+    except BlankScanError as error:
+        return MriadError(f"{scan.path} {error}")
     except MriadError as error:
         return error
 
