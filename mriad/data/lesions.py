@@ -84,14 +84,15 @@ def doubtful(
             "mask; %s.",
             len(empty), masked.sum(), root, mask[empty[0]], VALUES,
         )  # fmt: skip
-    elsewhere = np.flatnonzero(masked & (facts["lesion_in_head"].to_numpy(dtype=float) < 0.5))
+    large = np.flatnonzero(masked & (share > most) & (most < 1))
+    outside = facts["lesion_in_head"].to_numpy(dtype=float) < 0.5
+    elsewhere = np.setdiff1d(np.flatnonzero(masked & outside), large)
     if len(elsewhere):
         log.warning(
             "%d of %d lesion masks in %s lie for the most part outside the head, for example %s on %s: see whether "
             "they are turned, shifted or another scan's.",
             len(elsewhere), masked.sum(), root, mask[elsewhere[0]], path[elsewhere[0]],
         )  # fmt: skip
-    large = np.flatnonzero(masked & (share > most) & (most < 1))
     if not len(large):
         return large
     first = large[np.argmax(share[large])]
