@@ -51,10 +51,7 @@ class RecordedSplit:
         """
         listed = self.scans.assign(content=self.scans.get("content", ""))
         own = pd.DataFrame(
-            {
-                name: marks(table[name], kind=name, key=self.key) if name in table else ""
-                for name in ("content", "path")
-            }
+            {name: marks(table[name], kind=name, key=self.key) if name in table else "" for name in ("content", "path")}
         )
         known = listed[_SCAN].drop_duplicates(ignore_index=True)
         known["row"] = _rows(known, own, by_content="content" in table)

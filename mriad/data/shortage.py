@@ -37,8 +37,10 @@ def why_none_is_left(
         remedy = "add scans of healthy people" + ("" if of_sick_patients else f", or {looser}")
         return f"{len(wanted) - len(free)} healthy scans never train, for {whose} an anomaly; {remedy}"
     if patients.nunique() < _FEWEST:
-        return f"its {len(wanted)} scans are of {patients.nunique()} patient(s), and each stays in one role; add patients"
+        return (
+            f"its {len(wanted)} scans are of {patients.nunique()} patient(s), and each stays in one role; add patients"
+        )
     return (
-        f"{len(free)} scans hang together as near duplicates in {free['group'].nunique()} group(s), and a group stays in "
-        f"one role; add scans that differ, or {looser}"
+        f"{len(free)} scans hang together as near duplicates in {free['group'].nunique()} group(s), and a group stays "
+        f"in one role; add scans that differ, or {looser}"
     )

@@ -203,8 +203,6 @@ def test_patients_who_share_a_picture_are_one_person(tmp_path, caplog):
 
 def test_who_has_an_anomalous_scan_is_known_though_it_is_left_out(tmp_path):
     contents = {"a": b"1", "b": b"1", "c": b"2", "d": b"3"}
-    catalog = catalog_of(
-        tmp_path, contents, label={"a": 0, "c": 0, "d": 0}, patient={"a": "P1", "c": "P1", "d": "P2"}
-    )
+    catalog = catalog_of(tmp_path, contents, label={"a": 0, "c": 0, "d": 0}, patient={"a": "P1", "c": "P1", "d": "P2"})
     kept = catalog.without_identical_files().table.set_index("path")["diseased"]
     assert kept.to_dict() == {"c": True, "d": False}

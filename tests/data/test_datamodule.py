@@ -557,7 +557,7 @@ def test_a_split_that_leaks_is_refused_unless_it_is_a_published_one(module, root
             half = np.where(np.arange(len(table)) % 2, "val", "test")
             return pd.DataFrame({"row": table.index, "group": "all", "role": half})
 
-    with pytest.raises(MriadError, match="a group of its own .* into two roles"):
+    with pytest.raises(MriadError, match=r"a group of its own .* into two roles"):
         module(split=Leaky())
     for file in sorted(root.rglob("*.png")):
         file.rename(file.with_suffix(".jpg"))
@@ -590,7 +590,9 @@ def test_near_duplicates_share_a_group_and_a_role(module, root, caplog):
 
 def test_a_split_that_parts_near_duplicates_says_how_many(module, root, caplog):
     copied(root, *[(f"healthy/{n:02}.png", f"healthy/copy{n:02}.png") for n in range(24)])
-    with pytest.raises(MriadError, match=r"groups of near duplicates .* into two roles, such as healthy/.*=auto keeps") as error:
+    with pytest.raises(
+        MriadError, match=r"groups of near duplicates .* into two roles, such as healthy/.*=auto keeps"
+    ) as error:
         module(split=GroupedSplit(group="none"))
     assert "data.split.published=true" in str(error.value)
     caplog.clear()
