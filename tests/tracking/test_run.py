@@ -162,7 +162,7 @@ def test_artifacts_that_were_moved_away_with_their_store_are_told_with_where_the
         found.download("checkpoint/best.ckpt", tmp_path)
     said = re.search(r"give checkpoint=(\S+) instead of run=", str(error.value))
     assert Path(said[1]).read_text() == "weights" and str(new) in said[1]
-    with pytest.raises(MriadError, match="give the path of its checkpoint/last.ckpt, or move them back"):
+    with pytest.raises(MriadError, match=r"give the path of its checkpoint/last\.ckpt, or move them back"):
         found.download("checkpoint/last.ckpt", tmp_path)
 
 
