@@ -144,8 +144,8 @@ class Catalog:
         """Keep one row per file content: one with a mask, outside the labelled pool, first by path.
 
         It gets what only its copies know: its patient (see ``with_persons``), mask, plane, contrast, spacing, and a
-        class where its own is but 'anomaly'. Where they contradict each other, a warning says so. Files that stand under both labels contradict
-        themselves: all their rows go, with a warning.
+        class where its own is but 'anomaly'. Where they contradict each other, a warning says so. Files that stand
+        under both labels contradict themselves: all their rows go, with a warning.
         """
         table = self.table if "diseased" in self.table else self.with_persons().table
         known = table[table["content"] != ""]
@@ -183,7 +183,8 @@ class Catalog:
             if not others.empty:
                 content, path, value = others[["content", "path", column]].iloc[0]
                 log.warning(
-                    "%d files have a copy with another %s, which is not used: '%s' of %s is, and not '%s' of its copy %s.",
+                    "%d files have a copy with another %s, which is not used: "
+                    "'%s' of %s is, and not '%s' of its copy %s.",
                     others["content"].nunique(),
                     column,
                     *first.loc[content, [column, "path"]],

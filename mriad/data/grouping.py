@@ -17,9 +17,9 @@ from mriad.errors import unknown
 __all__ = [
     "BITS",
     "MIRRORED",
+    "REASONS",
     "Grouping",
     "Patients",
-    "REASONS",
     "View",
     "facts_of",
     "groups",

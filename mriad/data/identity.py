@@ -1,4 +1,4 @@
-"""By what scans and patients are known again: marks that say nothing of how their files or they themselves are called."""
+"""By what scans and patients are known again: marks that do not say what they are called."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def marks(texts: pd.Series, *, kind: Kind, key: str | None) -> pd.Series:
     if key is None:
         return texts
 
-    def mark(text: str) -> str:
-        # a path may hold bytes that are no UTF-8
-        raw = text.encode(errors="surrogateescape")
-        return hashlib.blake2b(raw, digest_size=16, key=bytes.fromhex(key), person=kind.encode()).hexdigest()
+    secret, person = bytes.fromhex(key), kind.encode()
 
-    return texts.map(lambda text: mark(text) if text else "").astype(object)
+    def mark(text: str) -> str:
+        return hashlib.blake2b(text.encode(), digest_size=16, key=secret, person=person).hexdigest()
+
+    return texts.map(lambda text: mark(text) if text else "")
 
 
 def one_id_each(scans: pd.DataFrame) -> pd.DataFrame:

@@ -115,7 +115,10 @@ class GroupedMedIAnomaly(GroupedSplit):
         """
         named = [name for names in _medianomaly_names(self.file).values() for name in names]
         rows = table.index[_file_names(table).isin(named)]
-        listed = table.loc[rows].drop(columns="group", errors="ignore")  # found anew among these alone
+        together = table["group"] if "group" in table else groups(table, "patient")
+        sick = (table["label"] == 1) | table.get("diseased", False)
+        known = table.assign(diseased=sick.groupby(together).transform("any"))
+        listed = known.loc[rows].drop(columns="group", errors="ignore")  # found anew among these alone
         split = super().__call__(listed.assign(pool="").reset_index(drop=True))
         return split.assign(row=rows[split["row"]])
 

@@ -41,6 +41,6 @@ def why_none_is_left(
             f"its {len(wanted)} scans are of {patients.nunique()} patient(s), and each stays in one role; add patients"
         )
     return (
-        f"{len(free)} scans hang together as near duplicates in {free['group'].nunique()} group(s), and a group stays in "
-        f"one role; add scans that differ, or {looser}"
+        f"{len(free)} scans hang together as near duplicates in {free['group'].nunique()} group(s), and a group stays "
+        f"in one role; add scans that differ, or {looser}"
     )

@@ -293,8 +293,8 @@ def _require_healthy(train: pd.DataFrame, known: pd.DataFrame, **nearness: Any) 
         of_sick |= train.index.isin(train.index[hang_together][near])
     for path in train["path"][of_sick][:1]:
         raise MriadError(
-            f"The split puts {of_sick.sum()} healthy scans into train whose patient, or a near duplicate, has an anomaly "
-            f"elsewhere in the data set, such as {path}; they go where their patient goes, never to train."
+            f"The split puts {of_sick.sum()} healthy scans into train whose patient, or a near duplicate, has an "
+            f"anomaly elsewhere in the data set, such as {path}; they go where their patient goes, never to train."
         )
 
 

@@ -119,8 +119,8 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
     """
     if cfg.patients not in get_args(Patients):
         raise MriadError(
-            f"patients={cfg.patients} is unknown; choose same, or unrelated where the patient ids of the training's data "
-            "and of the other data set have nothing to do with each other."
+            f"patients={cfg.patients} is unknown; choose same, or unrelated where the patient ids of the training's "
+            "data and of the other data set have nothing to do with each other."
         )
     stored = checkpoint.config.data
     for override in HydraConfig.get().overrides.task:
@@ -141,8 +141,8 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         )
     if cfg.patients != "same":
         raise MriadError(
-            f"patients={cfg.patients} goes with data=<another data set>: the training's own data know one patient by an "
-            "id."
+            f"patients={cfg.patients} goes with data=<another data set>: the training's own data know one patient by "
+            "an id."
         )
     stored.cache_dir = cfg.data.cache_dir
     if cfg.data.root is not None:
@@ -169,14 +169,14 @@ def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint, pati
     dropped = sum(by_reason.values())
     told = ", ".join(f"{by_reason[reason]} {words}" for reason, words in _SEEN_BY.items() if by_reason.get(reason))
     unrelated = (
-        "; set patients=unrelated if the patient ids of the two data sets have nothing to do with each other"
+        ", or set patients=unrelated if the patient ids of the two data sets have nothing to do with each other"
         if by_reason.get("patient")
         else ""
     )
     if dropped == total:
         raise MriadError(
             f"All {total} test scans of '{datamodule.name}' are known from what the detector was trained or calibrated "
-            f"on ({told}), so nothing is left to test it with; choose another data set{unrelated.replace('; set', ', or set')}."
+            f"on ({told}), so nothing is left to test it with; choose another data set{unrelated}."
         )
     run.set_tags({"overlap": f"{dropped} of {total} test scans dropped{f': {told}' if told else ''}"})
     counts = {f"test/overlap_dropped_{reason.replace(' ', '_')}": by_reason.get(reason, 0) for reason in _SEEN_BY}
@@ -187,7 +187,7 @@ def _drop_seen(run: Run, datamodule: MRIDataModule, checkpoint: Checkpoint, pati
             dropped,
             total,
             told,
-            unrelated,
+            unrelated.replace(", or", ";"),
         )
 
 

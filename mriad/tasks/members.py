@@ -19,8 +19,8 @@ from mriad.tasks.resume import Start
 from mriad.tracking.run import Tracker
 
 _OTHER_ROLES = (
-    "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is tested "
-    "with; give runs of one data set and one split."
+    "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is "
+    "tested with; give runs of one data set and one split."
 )
 
 

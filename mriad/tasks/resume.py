@@ -113,8 +113,8 @@ def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
     path = Path(folder or ".") / "last.ckpt"
     if folder is not None and not path.parent.exists():
         raise MriadError(
-            f"Run '{resume}' cannot be resumed by its id: its folder {folder} is not there, so it was moved or deleted; "
-            "give the checkpoint where it lies now, with resume=<folder>/last.ckpt."
+            f"Run '{resume}' cannot be resumed by its id: its folder {folder} is not there, so it was moved or "
+            "deleted; give the checkpoint where it lies now, with resume=<folder>/last.ckpt."
         )
     if not path.exists():
         raise MriadError(

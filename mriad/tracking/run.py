@@ -40,6 +40,7 @@ OUTPUT_TAG = "output_dir"
 PARENT_TAG = "mlflow.parentRunId"
 SLURM_TAG = "slurm.job"
 _MOST_RUNS = 5000  # that are looked through for one that an unknown id may mean
+_SQLITE = "sqlite:///"
 
 
 class Tracker:
@@ -292,12 +293,17 @@ class Run:
     def _moved(self, artifact: str) -> MriadError | None:
         """What to say where the store still names the folder that its artifacts were moved away from."""
         home = self.local_path("")
-        if home is None or home.exists() or home.parent.parent.exists():
+        if home is None or home.exists() or len(home.parents) < 4 or home.parents[1].exists():
             return None
-        now = None
-        if self.uri.startswith("sqlite:///"):  # moved along with the database, which they lie beside
-            beside = Path(self.uri.removeprefix("sqlite:///")).absolute().parent.joinpath(*home.parts[-4:])
-            now = beside / artifact if (beside / artifact).exists() else None
+        project, now = home.parents[3], None
+        if self.uri.startswith(_SQLITE):  # the folder of artifacts lies beside the database, see ``experiment_id``
+            here = Path(self.uri.removeprefix(_SQLITE)).absolute().parent
+            if here == project:  # the run has logged none
+                return None
+            now = here.joinpath(*home.parts[-4:], artifact)
+        elif project.exists():
+            return None
+        now = now if now and now.exists() else None
         there = f"{artifact} lies in {now.parent} now: " if now else ""
         given = f"give checkpoint={now} instead of run={self.run_id}" if now else f"give the path of its {artifact}"
         return MriadError(

@@ -43,7 +43,8 @@ def test_the_audit_is_printed_and_written_and_leaves_no_run(terminal: Terminal, 
 
 
 def test_a_leaking_split_is_told(terminal: Terminal, leaking: Path) -> None:
-    shown = audit(terminal, leaking, "data.split.group=none", "data.drop_identical=false").ok()
+    options = ("data.split.group=none", "data.split.published=true", "data.drop_identical=false")
+    shown = audit(terminal, leaking, *options).ok()
     (file,) = terminal.folder.glob("outputs/*/*/audit.json")
     record = json.loads(file.read_text())
     assert record["level"] == "unsound"

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from .brains import brain, save
 from .command_line import Terminal, TrainedRun
 
 pytestmark = pytest.mark.slow
@@ -88,10 +89,8 @@ def test_other_files_of_the_same_names_are_other_scans(
     work: Terminal, data: tuple[str, ...], pca: TrainedRun, ae: TrainedRun, scans: Path, tmp_path: Path
 ) -> None:
     root = shutil.copytree(scans, tmp_path / "scans")
-    healthy = sorted((root / "healthy").iterdir())
-    contents = [file.read_bytes() for file in healthy]
-    for file, content in zip(healthy, contents[1:] + contents[:1], strict=True):
-        file.write_bytes(content)
+    for number, file in enumerate(sorted((root / "healthy").iterdir())[::2]):
+        save(file, brain(9000 + number))
     options = [option for option in data if not option.startswith("data.root")]
     outcome = work.train("model=ensemble", *options, f"data.root={root}", f"model.runs=[{pca.id},{ae.id}]")
     outcome.sentence("are not those that", "set data.root")

@@ -1,4 +1,5 @@
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,8 @@ def test_other_data_is_tested_with_the_stored_threshold_but_for_what_was_seen(
     assert list(shared["score"]) == pytest.approx(list(known[shared["path"]]), abs=1e-6)  # prepared as in training
     dropped = 46 - len(run.scores)
     assert run.metrics["test/overlap_dropped"] == dropped > 20
-    assert run.tags["overlap"] == f"{dropped} of 46 test scans dropped"
+    assert run.tags["overlap"] == f"{dropped} of 46 test scans dropped: {dropped} are files that it has seen"
+    assert run.metrics["test/overlap_dropped_content"] == dropped
 
 
 def test_other_data_that_was_all_seen_is_refused(bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path) -> None:
@@ -90,7 +92,8 @@ def test_other_data_that_was_all_seen_is_refused(bench: Terminal, ae: TrainedRun
         shutil.copy(scans / path, tmp_path / "seen" / path)
     outcome = bench.evaluate(f"run={ae.id}", "data=folder", f"data.root={tmp_path / 'seen'}", "split=all_test")
     assert outcome.code == 1
-    assert "All 6 test scans of 'folder' resemble scans that the detector was trained or calibrated on" in outcome.err
+    assert "All 6 test scans of 'folder' are known from what the detector was trained or calibrated on" in outcome.err
+    assert "(6 are files that it has seen)" in outcome.err
 
 
 def test_the_roles_of_the_training_are_kept_whatever_the_data_holds_now(
@@ -136,6 +139,68 @@ def test_data_that_has_moved_is_found_by_its_new_root(
     shutil.copytree(scans, moved)
     run = evaluation(bench, f"run={ae.id}", f'data.root="{moved}"')
     assert run.test_metrics == ae.test_metrics
+
+
+def test_scans_are_known_by_content_whatever_they_are_called_now(
+    bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "renamed"
+    for number, file in enumerate(sorted(scans.rglob("*.png"), reverse=True)):
+        here = file.relative_to(scans)
+        new = here.with_name(f"n{file.stem}.png") if here.parts[0] != "healthy" else Path(f"healthy/h{number:02}.png")
+        (renamed / new).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, renamed / new)
+    changed = next(path for path, role in roles(ae).items() if role == "test" and path.startswith("tumour"))
+    save(renamed / "tumour" / f"n{Path(changed).stem}.png", brain(779))
+    run = evaluation(bench, f"run={ae.id}", f"data.root={renamed}")
+    before = ae.scores[ae.scores["path"] != changed]
+    assert sorted(run.scores["score"]) == pytest.approx(sorted(before["score"]), abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def of_patients(bench: Terminal, scans: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedRun, Path]:
+    """A training on scans whose names and patients are easy to find again, and the folder of them."""
+    root = tmp_path_factory.mktemp("patients")
+    lines = ["path,label,patient"]
+    for number, file in enumerate(sorted(scans.glob("*/[ht]*.png"))):
+        name = f"Quixote-{number}.png"
+        shutil.copy(file, root / name)
+        lines.append(f"{name},{int(file.stem[0] == 't')},Dulcinea{number:02}")
+    (root / "scans.csv").write_text("\n".join(lines))
+    options = ("data=folder", f"data.root={root}", "data.layout.manifest=scans.csv", "data.image_size=32")
+    bench.train(*options, "model=pca", "model.n_components=4").ok()
+    return bench.newest("training"), root
+
+
+def test_a_checkpoint_names_no_patient_and_no_scan(of_patients: tuple[TrainedRun, Path]) -> None:
+    run, _ = of_patients
+    with zipfile.ZipFile(run.checkpoint) as parts:
+        everything = b"".join(parts.read(part) for part in parts.namelist())
+    assert b"scans.csv" in everything  # what was typed stays
+    assert b"Quixote" not in everything and b"Dulcinea" not in everything
+    split = pd.read_csv(run.artifacts / "split.csv")
+    assert not [content for content in split["content"] if content.encode() in everything]
+
+
+@pytest.mark.parametrize(("patients", "left"), [("same", 1), ("unrelated", 2)])
+def test_a_patient_of_the_training_is_known_in_other_data(
+    bench: Terminal, of_patients: tuple[TrainedRun, Path], tmp_path: Path, patients: str, left: int
+) -> None:
+    run, _ = of_patients
+    split = pd.read_csv(run.artifacts / "split.csv")
+    trained = split["group"][split["role"] == "train"].iat[0].removeprefix("patient:")
+    for number, name in enumerate(("other.png", "new.png")):
+        save(tmp_path / name, brain(800 + number))
+    (tmp_path / "scans.csv").write_text(f"path,label,patient\nother.png,0,{trained}\nnew.png,0,Sancho\n")
+    options = ("data=folder", f"data.root={tmp_path}", "data.layout.manifest=scans.csv", "split=all_test")
+    found = evaluation(bench, f"run={run.id}", *options, f"patients={patients}")
+    assert len(found.scores) == left
+    assert found.metrics["test/overlap_dropped_patient"] == 2 - left
+
+
+def test_what_patients_can_be_is_told(bench: Terminal, ae: TrainedRun) -> None:
+    bench.evaluate(f"run={ae.id}", "patients=strangers").sentence("patients=strangers", "choose same, or unrelated")
+    bench.evaluate(f"run={ae.id}", "patients=unrelated").sentence("goes with data=<another data set>")
 
 
 def test_a_sweep_over_thresholds_makes_an_evaluation_each(bench: Terminal, ae: TrainedRun) -> None:

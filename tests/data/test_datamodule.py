@@ -583,7 +583,7 @@ def test_a_split_that_leaks_is_refused_unless_it_is_a_published_one(module, root
             half = np.where(np.arange(len(table)) % 2, "val", "test")
             return pd.DataFrame({"row": table.index, "group": "all", "role": half})
 
-    with pytest.raises(MriadError, match="a group of its own .* into two roles"):
+    with pytest.raises(MriadError, match=r"a group of its own .* into two roles"):
         module(split=Leaky())
     for file in sorted(root.rglob("*.png")):
         file.rename(file.with_suffix(".jpg"))

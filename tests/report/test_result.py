@@ -223,3 +223,12 @@ def test_any_name_of_a_class_becomes_a_name_that_mlflow_takes(measure, name):
 def test_a_score_that_is_not_finite_is_told(measure):
     with pytest.raises(MriadError, match="1 of 2 anomaly scores are not finite"):
         measure(["healthy", "glioma"], [0.1, float("nan")])
+
+
+def test_a_published_protocol_has_no_interval_and_no_p_value_that_takes_its_scans_for_new_ones(measure, mixed):
+    classes = ["healthy"] * 6 + ["glioma"] * 4
+    flawed = measure(classes, [0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9, 0.8, 0.45, 0.65], masked=["glioma"], published=True)
+    assert not [name for name in flawed.flat_metrics() if name.endswith(("_low", "_high", "p_value"))]
+    assert {"auroc", "pixel_ap", "accuracy", "no_information_rate"} <= flawed.metrics.keys()
+    assert {name for name in mixed.flat_metrics() if name.endswith("_low")}
+    assert "accuracy_p_value" in mixed.metrics

@@ -1,5 +1,6 @@
 import pytest
 
+from mriad.errors import MriadError
 from mriad.tasks import resume
 from mriad.tracking.run import SLURM_TAG, Tracker
 
@@ -47,3 +48,12 @@ def test_a_run_without_a_last_checkpoint_starts_again_as_the_same_run(tracker, t
         pass
     new = resume.Start(config={}, choices={}, run_id=run.run_id)
     assert resume._where_it_stopped(new, tracker) == new
+
+
+def test_a_run_whose_folder_was_moved_is_told_so(tracker, tmp_path):
+    with tracker.run(name="moved", tags={"output_dir": str(tmp_path / "gone")}) as run:
+        pass
+    with pytest.raises(
+        MriadError, match=r"its folder .*gone is not there, so it was moved or deleted; .*resume=<folder>"
+    ):
+        resume._last_checkpoint(run.run_id, tracker)

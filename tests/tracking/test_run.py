@@ -1,4 +1,7 @@
 import math
+import re
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -169,6 +172,21 @@ def test_a_missing_artifact_is_told_in_a_sentence(tracker, tmp_path):
     with tracker.run(name="mine", tags={}) as run, pytest.raises(MriadError) as error:
         run.download("checkpoint/best.ckpt", tmp_path)
     assert str(error.value).startswith(f"Run '{run.run_id}' in {tracker.tracking_uri} has no checkpoint/best.ckpt:")
+
+
+def test_artifacts_that_were_moved_away_with_their_store_are_told_with_where_they_lie_now(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    tracker = Tracker(tracking_uri=f"sqlite:///{old}/mlflow.db")
+    with tracker.run(name="mine", tags={}) as run:
+        run.log_text("weights", "checkpoint/best.ckpt")
+    shutil.move(old, new)
+    found = Tracker(tracking_uri=f"sqlite:///{new}/mlflow.db").find(run.run_id)
+    with pytest.raises(MriadError, match="there is no such folder, so they were moved or deleted") as error:
+        found.download("checkpoint/best.ckpt", tmp_path)
+    said = re.search(r"give checkpoint=(\S+) instead of run=", str(error.value))
+    assert Path(said[1]).read_text() == "weights" and str(new) in said[1]
+    with pytest.raises(MriadError, match=r"give the path of its checkpoint/last\.ckpt, or move them back"):
+        found.download("checkpoint/last.ckpt", tmp_path)
 
 
 def test_a_run_is_found_again_by_its_id(tracker):
