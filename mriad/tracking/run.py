@@ -349,7 +349,7 @@ def perhaps(client: MlflowClient, run_id: str) -> str:
     """A clause with the run that an unknown id may mean: one with a similar id, or of that name; else nothing."""
     from mlflow.exceptions import MlflowException
 
-    if Path(run_id).expanduser().exists():
+    if run_id.endswith(".ckpt") or Path(run_id).expanduser().exists():
         return ", and this is a path: a .ckpt file is given as checkpoint=<path>"
     try:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]

@@ -15,6 +15,7 @@ import requests
 from filelock import FileLock
 
 from mriad.errors import MriadError, no_room
+from mriad.guesses import nearest
 from mriad.passwords import hide, shown, whole
 from mriad.tracking.view import results
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _HTTP = ("http", "https")
+_SCHEMES = (*_HTTP, "sqlite", "postgresql", "mysql", "mssql")
 # what a store that is away makes them say is said once, by the run
 _LOGGERS = {
     "mlflow": logging.WARNING,
@@ -49,6 +51,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     Raises:
         MriadError: if a server does not answer, a store cannot be opened, or its password is not known here.
     """
+    _require_address(tracking_uri)
     address = with_password(tracking_uri)
     if urlparse(tracking_uri).scheme in _HTTP:
         _require_server(tracking_uri)
@@ -166,6 +169,23 @@ def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
             "logger.tracking_uri to that server, or choose another experiment with logger.experiment."
         )
     return found.experiment_id
+
+
+def _require_address(tracking_uri: str) -> None:
+    scheme = urlparse(shown(tracking_uri)).scheme
+    kind = scheme.partition("+")[0]
+    if kind not in _SCHEMES:
+        guess = nearest(kind, _SCHEMES) if kind else None
+        meant = f", perhaps {guess}:// was meant" if guess else ""
+        raise MriadError(
+            f"{shown(tracking_uri)} is no address of an MLflow store{meant}; set logger.tracking_uri to "
+            "'sqlite:///<file>.db', a database such as postgresql://user@host/name, or a server such as http://host:5000."
+        )
+    if tracking_uri.startswith(_SQLITE) and _database(tracking_uri).is_dir():
+        raise MriadError(
+            f"{tracking_uri} is a folder and no database; set logger.tracking_uri to a file in it, as in "
+            f"{tracking_uri.rstrip('/')}/mlflow.db."
+        )
 
 
 def _require_server(tracking_uri: str) -> None:

@@ -126,6 +126,31 @@ def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
     assert "cannot be opened" in sentence(f"sqlite:///{tmp_path}/mlflow.db")
 
 
+@pytest.mark.parametrize(
+    ("uri", "part"),
+    [
+        ("mlruns", "is no address of an MLflow store; set"),
+        ("postgres://me@host/db", "perhaps postgresql:// was meant"),
+        ("htp://host:5000", "perhaps http:// was meant"),
+    ],
+)
+def test_what_is_no_address_is_told_with_what_may_be_meant(uri, part):
+    assert part in sentence(uri)
+
+
+def test_a_folder_is_no_database(tmp_path):
+    assert f"as in sqlite:///{tmp_path}/mlflow.db" in sentence(f"sqlite:///{tmp_path}")
+
+
+def test_a_wrong_address_is_told_without_its_password():
+    with pytest.raises(MriadError, match=r"^postgresq://me:\*\*\*@host/db is no address .* perhaps postgresql://"):
+        connect("postgresq://me:secret@host/db")
+
+
+def test_an_address_that_was_written_down_wants_its_password_again():
+    assert "The password of postgresql://me:***@host/db is not kept" in sentence("postgresql://me:***@host/db")
+
+
 def test_a_password_is_not_printed():
     assert shown("postgresql://me:se:c%2Fret@host:5432/db") == "postgresql://me:***@host:5432/db"
     assert shown("https://me:secret@host/mlflow") == "https://me:***@host/mlflow"

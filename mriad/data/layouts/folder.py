@@ -53,6 +53,8 @@ def folder(
         )
     start = Path(root).expanduser().absolute()
     if not start.is_dir():
+        if start.is_file():
+            raise MriadError(f"{start} is a file: point data.root at the folder of your scans.")
         raise MriadError(f"There is no folder {start}: point data.root at your scans.")
 
     healthy_names, mask_names = _names(start, healthy), _names(start, masks)
