@@ -116,7 +116,7 @@ def _read(file: Path, predictor: Predictor) -> tuple[DecodedImage, Prepared] | M
         decoded = decode(file)
         return decoded, predictor.prepare(decoded.levels)
     except BlankScanError as error:
-        return MriadError(f"{file} {error}")
+        return MriadError(f"{file}: {error}")
     except MriadError as error:
         return error
 
