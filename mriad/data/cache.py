@@ -206,7 +206,7 @@ def _build(catalog: Catalog, mask_contents: Mapping[str, str], preprocess: Prepr
             except ReadError:
                 raise  # tells nothing of the content, which is what this folder stands for
             except BlankScanError as error:
-                return {}, {"error": f"{file} {error}"}
+                return {}, {"error": f"{file}: {error}"}
             except MriadError as error:
                 return {}, {"error": str(error)}
             arrays["thumbnails"] = thumbnail(decoded.levels)

@@ -27,7 +27,7 @@ _DIFFERENT = 0.02  # share of the scaled pixels that are off the commonest level
 
 
 class BlankScanError(MriadError):
-    """A scan in which nothing is to be seen; the text follows the file's name."""
+    """A scan in which nothing is to be seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +104,18 @@ class Preprocess:
 def _require_content(levels: Levels, scaled: NDArray[np.uint8], low: float, high: float) -> None:
     height, width = levels.shape
     if min(height, width) < _SIDE:
-        raise BlankScanError(f"is blank: what it shows is {width} x {height} pixels; replace it or leave it out.")
+        raise BlankScanError(
+            f"The scan is blank: what it shows is {width} x {height} pixels; replace it or leave it out."
+        )
     least = _WINDOW / full_scale(levels) if levels.dtype.kind == "u" else _FLOAT_WINDOW * float(levels.max())
     if high - low <= least:
-        raise BlankScanError("is blank: its pixels are all but equal; replace it or leave it out.")
+        raise BlankScanError("The scan is blank: its pixels are all but equal; replace it or leave it out.")
     counts = cv2.calcHist([scaled], [0], None, [256], [0, 256]).ravel()
     alike = float(np.convolve(counts, [1, 1, 1]).max()) / scaled.size
     if alike > 1 - _DIFFERENT:
         raise BlankScanError(
-            f"is blank: {alike:.2%} of its pixels are alike in the range of intensities that it fills; replace it or "
-            "leave it out."
+            f"The scan is blank: {alike:.2%} of its pixels are alike in the range of intensities that it fills; "
+            "replace it or leave it out."
         )
 
 

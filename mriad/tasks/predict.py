@@ -65,7 +65,7 @@ def _read(scan: ScanFile, predictor: Predictor) -> tuple[DecodedImage, Prepared]
         decoded = decode(scan.path)
         return decoded, predictor.prepare(decoded.levels, spacing=scan.spacing)
     except BlankScanError as error:
-        return MriadError(f"{scan.path} {error}")
+        return MriadError(f"{scan.path}: {error}")
     except MriadError as error:
         return error
 

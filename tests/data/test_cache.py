@@ -1,6 +1,8 @@
+import errno
 import json
 import multiprocessing
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from mriad.data.decode import DecodedImage, decode
 from mriad.data.fingerprint import Fingerprint, thumbnail
 from mriad.data.geometry import ScanGeometry
 from mriad.data.preprocess import Preprocess
+from mriad.errors import MriadError, ReadError
 
 PREPROCESS = Preprocess(image_size=24)
 
@@ -373,3 +376,102 @@ def test_jobs_that_start_together_build_one_good_cache_once(root, tmp_path, monk
     assert sums == {int(open_cache(root, tmp_path / "cache").images.sum())}
     assert len(log.read_text().splitlines()) == 6
     assert len(built(tmp_path / "cache")) == 1
+
+
+def test_a_blank_scan_is_broken_and_named(root, tmp_path):
+    Image.new("L", (48, 60), 255).save(root / "no/1.png")
+    error = open_cache(root, tmp_path / "cache").facts["error"]
+    assert list(error != "") == [False, True, False, False, False, False]
+    assert error[1].startswith(f"{root / 'no/1.png'}: The scan is blank")
+
+
+def test_masks_go_with_a_scan_that_its_file_turns(root, tmp_path):
+    upright = open_cache(root, tmp_path / "cache")
+    scan, exif = Image.open(root / "yes/0.png"), Image.Exif()
+    exif[0x0112] = 6
+    scan.transpose(Image.Transpose.ROTATE_90).save(root / "yes/0.png", exif=exif)
+    turned = open_cache(root, tmp_path / "cache")
+    np.testing.assert_array_equal(turned.images, upright.images)
+    np.testing.assert_array_equal(turned.masks, upright.masks)
+
+
+@pytest.mark.parametrize("name", ["no/1.png", "masks/0.png"])
+def test_an_error_that_passes_ends_the_job_and_is_not_kept(root, tmp_path, monkeypatch, name):
+    read = Path.read_bytes
+
+    def failing(file: Path) -> bytes:
+        if file == root / name:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(ReadError, match=rf"{name} cannot be read now \(Too many open files\)"):
+            open_cache(root, tmp_path / "cache")
+    assert built(tmp_path / "cache") == []
+    assert (open_cache(root, tmp_path / "cache").facts["error"] == "").all()
+
+
+@pytest.mark.parametrize("name", ["no/0.png", "masks/0.png"])
+def test_what_could_not_be_read_at_the_start_says_why_in_this_job_alone(root, tmp_path, name):
+    hidden = (root / name).rename(tmp_path / "hidden.png")
+    catalog = catalog_of(root)
+    if name == "no/0.png":
+        records = [{"path": name, "label": 0}, *catalog.table.drop(columns="content").to_dict("records")]
+        catalog = Catalog.from_records(records, root=root).with_content()
+    row = 0 if name == "no/0.png" else 3
+    catalog.table.loc[3, "mask"] = "masks/0.png"
+    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert "does not exist" in cache.facts["error"][row]
+    assert not cache.images[row].any()
+    hidden.rename(root / name)
+    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    # a scan without a hash in its catalog has no slice in any cache; a mask's hash is looked for each time
+    assert ("start again" in cache.facts["error"][0]) == (name == "no/0.png")
+    assert (open_cache(root, tmp_path / "cache").facts["error"] == "").all()
+
+
+@pytest.mark.parametrize("size", [1_000, 3_000, 6_000])
+def test_a_full_disk_ends_in_a_sentence_and_leaves_nothing(root, tmp_path, size):
+    """A limit on the size of files, in a process of its own: writing beyond it fails as on a full disk."""
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+
+    def job() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        try:
+            open_cache(root, tmp_path / "cache")
+        except MriadError as error:
+            results.put(str(error))
+        else:
+            results.put("")
+
+    process = fork.Process(target=job)
+    process.start()
+    error = results.get(timeout=60)
+    process.join(timeout=30)
+    assert process.exitcode == 0
+    assert f"The slices of 6 scans, 1 MB, cannot be kept in {tmp_path / 'cache' / 'slices'}" in error
+    assert "data.cache_dir" in error
+    assert built(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "thumbnails.npy", "facts.parquet"])
+@pytest.mark.parametrize("left", [0, 100, 300])
+def test_a_cache_that_was_cut_short_is_made_anew(root, tmp_path, name, left):
+    whole = open_cache(root, tmp_path / "cache")
+    expected = np.array(whole.images), np.array(whole.masks)
+    (folder,) = built(tmp_path / "cache")
+    os.truncate(folder / name, left)
+    cache = open_cache(root, tmp_path / "cache")
+    np.testing.assert_array_equal(cache.images, expected[0])
+    np.testing.assert_array_equal(cache.masks, expected[1])
+    assert len(cache.facts) == len(cache.thumbnails) == 6
+
+
+def test_what_a_killed_job_left_is_cleared(root, tmp_path):
+    open_cache(root, tmp_path / "cache")
+    (folder,) = built(tmp_path / "cache")
+    folder.rename(folder.with_name(f"{folder.name}-abc"))
+    open_cache(root, tmp_path / "cache")
+    assert built(tmp_path / "cache") == [folder]

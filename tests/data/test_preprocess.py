@@ -118,7 +118,7 @@ BLANK = {
 def test_a_scan_with_nothing_in_it_is_no_scan(levels, options):
     if levels is BLANK["one wild value"] and options.get("high") != 100:
         pytest.skip("percentiles save it")
-    with pytest.raises(BlankScanError, match=r"^is blank: .*\.$"):
+    with pytest.raises(BlankScanError, match=r"^The scan is blank: .*\.$"):
         Preprocess(image_size=32, **options)(levels)
 
 
