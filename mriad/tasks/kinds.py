@@ -116,7 +116,9 @@ def _told(kind: Any) -> str:
     if home in (Path, PathLike):
         return "a path"
     if isinstance(home, type) and issubclass(home, Mapping):
-        return "a mapping" + (f" to {_told(inner[1]).removeprefix('a ')}s" if len(inner) == 2 and inner[1] in (int, float) else "")
+        return "a mapping" + (
+            f" to {_told(inner[1]).removeprefix('a ')}s" if len(inner) == 2 and inner[1] in (int, float) else ""
+        )
     if isinstance(home, type) and _is_list(home):
         elements = [_told(one).removeprefix("a ") for one in inner if one is not ...]
         return f"a list of {elements[0]}s" if elements and elements[0].endswith("number") else "a list"

@@ -67,7 +67,9 @@ NAMES = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if SMALL.ge
 def test_each_rank_draws_its_own_and_builds_the_same(name, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     (first, drawn), (second, other) = (begun(name, rank, SMALL.get(name, [])) for rank in (0, 1))
-    assert all(torch.equal(*pair) for pair in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(*pair) for pair in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
     assert all(mine != theirs for mine, theirs in zip(drawn, other, strict=True))
     if isinstance(first, FittedDetector):
         assert "on_fit_start" not in vars(type(first))

@@ -53,7 +53,9 @@ def test_what_is_shipped_is_of_the_right_kinds(cfg):
 def test_no_number_may_be_anything_else(cfg, wrong):
     options = set(numbers(cfg)) - UNTOLD - {"trainer.devices"}  # takes lists and words
     assert len(options) > 40
-    assert {option for option in options if not refused(cfg, option, wrong).startswith(option.split(".weights")[0])} == set()
+    assert {
+        option for option in options if not refused(cfg, option, wrong).startswith(option.split(".weights")[0])
+    } == set()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,11 @@ def test_no_number_may_be_anything_else(cfg, wrong):
         ("trainer.max_epochs", [3], "trainer.max_epochs=[3] is of the wrong kind; give a whole number or null."),
         ("model.network.widths", 16, "model.network.widths=16 is of the wrong kind; give a list of whole numbers."),
         ("model.network.widths", [16, None], "model.network.widths=[16, None] is of the wrong kind; "),
-        ("data.anomalies.weights", 2, "data.anomalies.weights=2 is of the wrong kind; give a mapping to numbers or null."),
+        (
+            "data.anomalies.weights",
+            2,
+            "data.anomalies.weights=2 is of the wrong kind; give a mapping to numbers or null.",
+        ),
     ],
 )
 def test_the_sentence_names_the_option_and_what_it_takes(cfg, option, value, sentence):

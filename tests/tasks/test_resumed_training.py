@@ -8,14 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from lightning import Trainer, seed_everything
+from lightning import seed_everything
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
 from mriad.tasks.hardware import settle
 from mriad.tasks.session import callbacks, load_data
-from mriad.tasks.testing import calibrate
 from mriad.tasks.whole_files import WholeFiles
 
 sys.path.append(str(Path(__file__).parents[1] / "commands"))
@@ -23,7 +22,14 @@ from brains import write_scans
 
 CONF = Path(__file__).parents[2] / "conf"
 EPOCHS = 4
-SMALL = ("data=folder", "data.image_size=32", "data.batch_size=8", f"trainer.max_epochs={EPOCHS}", "trainer=cpu", "trainer.precision=32-true")
+SMALL = (
+    "data=folder",
+    "data.image_size=32",
+    "data.batch_size=8",
+    f"trainer.max_epochs={EPOCHS}",
+    "trainer=cpu",
+    "trainer.precision=32-true",
+)
 PLATEAU = (
     "+model.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0,threshold:0.5}"
 )
@@ -91,9 +97,7 @@ class Training:
     def __init__(self, folder, scans, *options):
         self.folder = folder
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose(
-                "train", overrides=[*SMALL, f"data.root={scans}", *options], return_hydra_config=True
-            )
+            cfg = compose("train", overrides=[*SMALL, f"data.root={scans}", *options], return_hydra_config=True)
         cfg.hydra.runtime.output_dir, cfg.hydra.runtime.cwd = str(folder), str(folder)
         HydraConfig.instance().set_config(cfg)
         OmegaConf.set_struct(cfg, False)
@@ -120,9 +124,9 @@ class Training:
         self.trainer = trainer
         return self
 
-    def stopped(self, moment, epoch):
+    def stopped(self, moment, epoch, *, resume=False):
         with pytest.raises(SystemExit):
-            self.fit(StopAt(moment, epoch))
+            self.fit(StopAt(moment, epoch), resume=resume)
         return self
 
     @property
@@ -162,11 +166,7 @@ def assert_equal(one, other):
         assert one == other or one != one
 
 
-@pytest.mark.parametrize(
-    "moment", ["epoch start", "step", "last step", "validation", "validation end", "epoch end"]
-)
-def test_a_stopped_training_goes_on_as_if_it_had_not_been(whole, scans, tmp_path, moment):
-    parts = Training(tmp_path, scans, *whole.options).stopped(moment, 2).fit(resume=True)
+def assert_same(parts, whole):
     assert_equal(parts.detector.state_dict(), whole.detector.state_dict())
     assert parts.log == whole.log
     ours, theirs = parts.last, whole.last
@@ -174,3 +174,20 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(whole, scans, tmp_path
         assert_equal(ours[part], theirs[part])
     if (whole.folder / "best.ckpt").exists():
         assert_equal(parts.best, whole.best)
+
+
+def test_a_training_stopped_twice_goes_on_as_if_it_had_not_been(whole, scans, tmp_path):
+    """In a step, and in the validation after the epoch that it has gone on with."""
+    parts = Training(tmp_path, scans, *whole.options).stopped("step", 1)
+    parts.stopped("validation", 2, resume=True)
+    assert_same(parts.fit(resume=True), whole)
+
+
+@pytest.mark.parametrize("moment", ["epoch start", "last step", "validation end", "epoch end"])
+def test_no_moment_is_unlucky(scans, tmp_path, moment):
+    """Whatever was counted, logged, scheduled or chosen when it was stopped; it ends by early stopping."""
+    options = (*MODELS["ae"], "trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "model.optimizer.lr=0.3")
+    one, two = (Training(tmp_path / name, scans, *options) for name in ("whole", "parts"))
+    one.fit()
+    assert 1 < one.trainer.current_epoch < 30
+    assert_same(two.stopped(moment, 1).fit(resume=True), one)
