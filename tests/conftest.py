@@ -46,11 +46,11 @@ def tracking_uri(migrated_store: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB; a test that asks for it is skipped where none can be mounted."""
+    """A disk of 2 MB; a test that asks for it is skipped where none can be mounted."""
     folder = tmp_path / "small disk"
     folder.mkdir()
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True, capture_output=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"a small disk cannot be mounted here, as root alone may: {error}")
     yield folder

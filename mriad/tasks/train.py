@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.audit.audit import Audit
@@ -75,7 +76,10 @@ def train(cfg: DictConfig) -> float | None:
         val = datamodule.scans("val")
         instantiate(cfg.threshold).require(val["label"].to_numpy(), val["group"].to_numpy())
 
-        trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks(cfg), logger=EpochLogger(run=run))
+        called = callbacks(cfg)
+        bar = any(isinstance(callback, ProgressBar) for callback in called)  # Lightning would add one of its own
+        logger = EpochLogger(run=run)
+        trainer: Trainer = instantiate(cfg.trainer, callbacks=called, logger=logger, enable_progress_bar=bar)
         trainer.strategy.checkpoint_io = WholeFiles()
         if isinstance(detector, FittedDetector):
             detector.fit_healthy(datamodule.fit_dataloader())

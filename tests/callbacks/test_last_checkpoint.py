@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_the_last_good_file_and_nothing_else(small_disk):
             super().__init__()
             self.register_buffer("ballast", torch.zeros(50_000))  # 200 kB: one fits beside what fills the disk, not two
 
-    (small_disk / "filler").write_bytes(bytes(700_000))
+    (small_disk / "filler").write_bytes(bytes(1_700_000))
     fit(Big(), LastCheckpoint(dirpath=small_disk), epochs=1)
     with pytest.raises(MriadError, match=r"last.ckpt cannot be written \(no space left on device") as error:
         fit(Big(), LastCheckpoint(dirpath=small_disk, every_seconds=0), epochs=3)

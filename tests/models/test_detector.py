@@ -9,6 +9,7 @@ from slices import of_unknown_size
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mriad.errors import MriadError
 from mriad.models import FittedDetector, ReconstructionDetector, TrainedDetector
 from mriad.scoring import Score
 
@@ -305,3 +306,36 @@ def test_what_counts_of_a_scan_is_found_once(monkeypatch):
 @pytest.mark.parametrize("atlas", [True, False])
 def test_only_an_atlas_learns_from_healthy_val_scans(atlas):
     assert Brightness(score=Score(atlas=atlas)).fits_scale == atlas
+
+
+class Normalised(Brightness):
+    """Normalises one value of each scan over the batch."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm = nn.BatchNorm1d(1)
+
+    def losses(self, x):
+        return {"loss": self.norm(x.mean(dim=(2, 3)) * self.weight).square().mean()}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_batch_of_one_ends_in_a_sentence_where_scans_are_normalised_over_it(count):
+    fit = partial(trainer(max_epochs=1).fit, Normalised(), loader(scans([0] * count, [0.5] * count)))
+    if count > 1:
+        assert fit() is None
+        return
+    with pytest.raises(MriadError, match=r"^Normalised normalises .* raise data.batch_size to 2 or more, and add"):
+        fit()
+
+
+@pytest.mark.parametrize(
+    ("option", "made"),
+    [
+        ("optimizer", partial(torch.optim.SGD, lr=-1.0)),
+        ("scheduler", partial(torch.optim.lr_scheduler.StepLR, step_size=None, gama=0.1)),
+    ],
+)
+def test_what_an_optimizer_refuses_is_told_with_its_option(option, made):
+    with pytest.raises(MriadError, match=rf"^The options model.{option} cannot be used: "):
+        trainer(max_epochs=1).fit(Brightness(**{option: made}), loader(scans([0, 0], [0.5, 0.5])))

@@ -124,9 +124,9 @@ class Training:
         self.trainer = trainer
         return self
 
-    def stopped(self, moment, epoch):
+    def stopped(self, moment, epoch, *, resume=False):
         with pytest.raises(SystemExit):
-            self.fit(StopAt(moment, epoch))
+            self.fit(StopAt(moment, epoch), resume=resume)
         return self
 
     @property
@@ -166,9 +166,7 @@ def assert_equal(one, other):
         assert one == other or one != one
 
 
-@pytest.mark.parametrize("moment", ["epoch start", "step", "last step", "validation", "validation end", "epoch end"])
-def test_a_stopped_training_goes_on_as_if_it_had_not_been(whole, scans, tmp_path, moment):
-    parts = Training(tmp_path, scans, *whole.options).stopped(moment, 2).fit(resume=True)
+def assert_same(parts, whole):
     assert_equal(parts.detector.state_dict(), whole.detector.state_dict())
     assert parts.log == whole.log
     ours, theirs = parts.last, whole.last
@@ -176,3 +174,20 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(whole, scans, tmp_path
         assert_equal(ours[part], theirs[part])
     if (whole.folder / "best.ckpt").exists():
         assert_equal(parts.best, whole.best)
+
+
+def test_a_training_stopped_twice_goes_on_as_if_it_had_not_been(whole, scans, tmp_path):
+    """In a step, and in the validation after the epoch that it has gone on with."""
+    parts = Training(tmp_path, scans, *whole.options).stopped("step", 1)
+    parts.stopped("validation", 2, resume=True)
+    assert_same(parts.fit(resume=True), whole)
+
+
+@pytest.mark.parametrize("moment", ["last step", "validation end", "epoch end"])
+def test_no_moment_is_unlucky(scans, tmp_path, moment):
+    """Whatever was counted, logged, scheduled or chosen when it was stopped; it ends by early stopping."""
+    options = (*MODELS["ae"], "trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "model.optimizer.lr=0.3")
+    one, two = (Training(tmp_path / name, scans, *options) for name in ("whole", "parts"))
+    one.fit()
+    assert 1 < one.trainer.current_epoch < 30
+    assert_same(two.stopped(moment, 1).fit(resume=True), one)

@@ -1,5 +1,7 @@
+import contextlib
 import logging
 import math
+import shutil
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +20,7 @@ from mriad.tracking.resend import resend
 from mriad.tracking.run import Tracker
 from mriad.tracking.spool import Spool
 from mriad.tracking.store import connect
+from mriad.tracking.writes import Artifact, Values
 
 pytestmark = pytest.mark.slow
 
@@ -281,3 +284,55 @@ def test_a_database_that_is_away_counts_as_one(tracking_uri, tmp_path, output, c
     resend(output)
     stored = tracker.client.get_run(run.run_id)
     assert (stored.info.status, stored.data.metrics) == ("FINISHED", {"a": 1.0})
+
+
+def test_a_database_on_a_full_disk_is_away_and_its_writes_wait(small_disk, migrated_store, output, caplog):
+    shutil.copy(migrated_store, small_disk / "mlflow.db")
+    tracker = Tracker(tracking_uri=f"sqlite:///{small_disk / 'mlflow.db'}")
+    with tracker.run(name="x", tags=place(output)) as run:
+        fill(small_disk)
+        for epoch in range(200):
+            log_epoch(run, epoch)
+        run.log_text("kept " * 2000, "note.txt")
+        (small_disk / "filler").unlink()
+    assert "is away (" in caplog.text and "full" in caplog.text
+    assert tracker.find(run.run_id).metrics["train/loss"] == pytest.approx(1 / 200)
+    assert (run.download("note.txt", output)).read_text() == "kept " * 2000
+    assert not Spool(folder=output, uri="", run_id="").waiting()
+
+
+def test_a_spool_without_room_says_so_and_keeps_what_it_has(small_disk):
+    spool = Spool(folder=small_disk, uri="http://away", run_id="1")
+    spool.add(Values(tags={"a": "b"}))
+    before = {file: file.read_bytes() for file in small_disk.rglob("*") if file.is_file()}
+    fill(small_disk)
+    with pytest.raises(MriadError, match=r"cannot take what run '1' logs, nor can .*spool keep it \(no space left"):
+        spool.add(Artifact(path=small_disk / "filler"))
+    with pytest.raises(MriadError, match="no space left"):
+        spool.add(Values(tags={"long": "c" * 100_000}))
+    (small_disk / "filler").unlink()
+    assert {file: file.read_bytes() for file in small_disk.rglob("*") if file.is_file()} == before
+    assert len(spool.waiting()) == 1
+
+
+def test_an_artifact_that_has_no_room_leaves_the_earlier_one(small_disk, migrated_store, tmp_path):
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    tracker = Tracker(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (tmp_path / "mlartifacts").symlink_to(small_disk)
+    big = tmp_path / "best.ckpt"
+    with pytest.raises(MriadError, match="cannot be written"), tracker.run(name="x", tags={}) as run:
+        big.write_bytes(b"old")
+        run.log_file(big, "checkpoint")
+        big.write_bytes(bytes(3_000_000))
+        run.log_file(big, "checkpoint")
+    stored = tracker.client.get_run(run.run_id)
+    assert stored.info.status == "FAILED" and "no space left" in stored.data.tags["failure"]
+    kept = run.local_path("checkpoint")
+    assert [file.name for file in kept.iterdir()] == ["best.ckpt"]
+    assert (kept / "best.ckpt").read_bytes() == b"old"
+
+
+def fill(disk):
+    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
