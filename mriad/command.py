@@ -133,8 +133,8 @@ def _not_understood(error: OverrideParseException) -> str:
     elif any(typed.count(opened) != typed.count(closed) for opened, closed in ("[]", "{}", "()")):
         cause = ", for a bracket has no partner"
     return (
-        f"'{typed}' cannot be understood{cause}; write name=value, with a second pair of quotes round a value that holds "
-        "spaces, commas, brackets or '=', as in 'name=\"a b\"'."
+        f"'{typed}' cannot be understood{cause}; write name=value, with a second pair of quotes round a value that "
+        "holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
     )
 
 
