@@ -134,9 +134,17 @@ def _bad_option(error: BaseException, config: str) -> str | None:
 def _not_understood(error: OverrideParseException) -> str:
     if (wrong := re.search(r"Unknown function '([^']+)'", str(error))) and (guess := nearest(wrong[1], _RANGES)):
         return f"'{error.override}' has no range, for there is no '{wrong[1]}'; perhaps '{guess}' was meant."
+    typed = str(error.override)
+    cause = ""
+    if "=" not in typed and not typed.startswith("~"):
+        cause = ", for it is no option but a word of its own (of a value with a space?)"
+    elif any(typed.count(mark) % 2 for mark in ("'", '"')):
+        cause = ", for a quote is opened and not closed"
+    elif any(typed.count(opened) != typed.count(closed) for opened, closed in ("[]", "{}", "()")):
+        cause = ", for a bracket has no partner"
     return (
-        f"'{error.override}' cannot be understood; write name=value, with a second pair of quotes round a value "
-        "that holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
+        f"'{typed}' cannot be understood{cause}; write name=value, with a second pair of quotes round a value that "
+        "holds spaces, commas, brackets or '=', as in 'name=\"a b\"'."
     )
 
 

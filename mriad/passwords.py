@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from omegaconf import Container, DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 VARIABLE = "MRIAD_ADDRESSES"  # the whole addresses by the shown ones, as JSON
@@ -83,7 +83,7 @@ def conceal_environment() -> None:
         _guard()
 
 
-def conceal_config(config: Container) -> None:
+def conceal_config(config: DictConfig | ListConfig) -> None:
     """Conceal passwords in a config in place, as they come from an option file or an interpolation."""
     keys: Iterable[Any] = config.keys() if isinstance(config, DictConfig) else range(len(config))
     for key in list(keys):
@@ -91,7 +91,7 @@ def conceal_config(config: Container) -> None:
             value = config[key]
         except OmegaConfBaseException:  # it has no value here, or not yet
             continue
-        if isinstance(value, Container):
+        if isinstance(value, DictConfig | ListConfig):
             if not OmegaConf.is_interpolation(config, key):
                 conceal_config(value)
         elif isinstance(value, str) and (as_shown := conceal(value)) != value:

@@ -178,8 +178,9 @@ def _require_address(tracking_uri: str) -> None:
         guess = nearest(kind, _SCHEMES) if kind else None
         meant = f", perhaps {guess}:// was meant" if guess else ""
         raise MriadError(
-            f"{shown(tracking_uri)} is no address of an MLflow store{meant}; set logger.tracking_uri to "
-            "'sqlite:///<file>.db', a database such as postgresql://user@host/name, or a server such as http://host:5000."
+            f"The MLflow store {shown(tracking_uri)} cannot be opened, for that is no address of one{meant}; set "
+            "logger.tracking_uri to 'sqlite:///<file>.db', a database (postgresql://user@host/name) or a server "
+            "(http://host:5000)."
         )
     if tracking_uri.startswith(_SQLITE) and _database(tracking_uri).is_dir():
         raise MriadError(

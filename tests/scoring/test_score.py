@@ -14,9 +14,9 @@ from mriad.scoring.residuals import RESIDUALS, absolute_error, equalize, gaussia
 @pytest.mark.parametrize(("option", "legal"), [("residual", RESIDUALS), ("mask", MASKS), ("pooling", POOLINGS)])
 def test_an_unknown_name_is_told_with_the_legal_ones(option, legal):
     with pytest.raises(MriadError) as error:
-        Score(**{option: "nonsense"})
+        Score(**{option: "xyzzy"})
     *names, last = legal
-    assert str(error.value) == f"score.{option}=nonsense is unknown; choose {', '.join(names)} or {last}."
+    assert str(error.value) == f"score.{option}=xyzzy is unknown; choose {', '.join(names)} or {last}."
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])

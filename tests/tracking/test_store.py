@@ -129,7 +129,7 @@ def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "part"),
     [
-        ("mlruns", "is no address of an MLflow store; set"),
+        ("mlruns", "that is no address of one; set"),
         ("postgres://me@host/db", "perhaps postgresql:// was meant"),
         ("htp://host:5000", "perhaps http:// was meant"),
     ],
@@ -143,7 +143,7 @@ def test_a_folder_is_no_database(tmp_path):
 
 
 def test_a_wrong_address_is_told_without_its_password():
-    with pytest.raises(MriadError, match=r"^postgresq://me:\*\*\*@host/db is no address .* perhaps postgresql://"):
+    with pytest.raises(MriadError, match=r"postgresq://me:\*\*\*@host/db cannot be .* perhaps postgresql://"):
         connect("postgresq://me:secret@host/db")
 
 
