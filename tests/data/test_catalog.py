@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,9 @@ def test_a_content_column_that_is_there_is_not_computed_again(tmp_path):
     for file in catalog.files():
         file.unlink()
     assert len(catalog.without_identical_files()) == 1
+
+
+def test_a_name_that_is_no_utf8_is_an_error():
+    path = os.fsdecode(b"p1/sc\xffn.png")
+    with pytest.raises(MriadError, match=r"p1/sc\\xffn\.png in /scans has a name that is no UTF-8; rename it"):
+        Catalog.from_records([{"path": path, "label": 0}], root=Path("/scans"))
