@@ -195,7 +195,7 @@ def test_spacings_of_a_manifest_count_in_training_and_prediction(terminal: Termi
         save(tmp_path / "scans" / f"{number:02}.png", scan)
         rows.append(f"{number:02}.png,{int(number >= 14)},2")
     (tmp_path / "scans" / "scans.csv").write_text("\n".join(rows))
-    step = "{_target_:mriad.scoring.postprocess.SmallestComponent,area:20,threshold:0.5}"
+    step = "{_target_:mriad.scoring.postprocess.SmallestComponent,area:20,threshold:0.6}"
     data = (f"data.root={tmp_path}/scans", "data.layout.manifest=scans.csv", "data.split.group=none")
     raw = ("data.preprocess.crop=none", "data.preprocess.low=null", "data.preprocess.high=null", "data.image_size=32")
     score = ("model=intensity", "score.pooling=max", "score.mask=none", f"score.postprocess=[{step}]")
@@ -207,7 +207,7 @@ def test_spacings_of_a_manifest_count_in_training_and_prediction(terminal: Termi
     assert np.allclose(found["score"].astype(float), test["score"], atol=1e-6, rtol=0)
     assert np.allclose(test["score"][test["label"] == 1], 230 / 255, atol=1e-6)
     blind = predictions(terminal, run, f"{tmp_path}/scans", tmp_path / "blind")
-    assert blind["score"].astype(float).max() < 0.51
+    assert blind["score"].astype(float).max() < 0.61
 
 
 def test_output_may_lie_anywhere(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
+import json
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 from mlflow.pyfunc import scoring_server
 from numpy.typing import NDArray
 from PIL import Image
@@ -97,13 +97,19 @@ def test_whatever_is_no_image_is_refused_in_one_sentence(ae: TrainedRun, stack: 
 
 
 def test_the_server_takes_json_and_says_what_it_does_not_take(ae: TrainedRun, stack: NDArray[np.uint8]) -> None:
-    client = TestClient(scoring_server.init(load(ae)))
-    expected = load(ae).predict(stack[:2])
+    model = load(ae)
+
+    def post(body: dict[str, object]) -> scoring_server.InvocationsResponse:
+        return scoring_server.invocations(
+            json.dumps(body), "application/json", model, model.metadata.get_input_schema()
+        )
+
+    expected = model.predict(stack[:2])
     sent = {"inputs": (stack[:2].astype(int) * 16).tolist(), "params": {"dtype": "uint16", "spacing": ["0.5", ""]}}
     for body in ({"inputs": stack[:2].tolist()}, sent):
-        answer = client.post("/invocations", json=body)
-        assert answer.status_code == 200, answer.text
-        assert np.allclose(answer.json()["predictions"]["score"], expected["score"], atol=1e-3)
-    refused = client.post("/invocations", json={"inputs": sent["inputs"]})
-    assert refused.status_code == 400
-    assert "name the type of the pixels, as in dtype=uint16" in refused.json()["message"]
+        answer = post(body)
+        assert answer.status == 200
+        assert np.allclose(json.loads(answer.response)["predictions"]["score"], expected["score"], atol=1e-3)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="name the type of the pixels") as refused:
+        post({"inputs": sent["inputs"]})
+    assert refused.value.get_http_status_code() == 400
