@@ -30,6 +30,6 @@ def test_a_table_is_written_without_formulas_and_numbers_stay_numbers(tmp_path):
 def test_bytes_that_are_no_utf8_are_written_as_what_they_are(tmp_path):
     name = os.fsdecode(b"sc\xffn.png")
     assert printable(name) == guarded(name) == r"sc\xffn.png"
-    write_csv(pd.DataFrame({"path": [name]}), tmp_path / "t.csv")
+    write_csv(pd.DataFrame({"path": pd.Series([name], dtype=object)}), tmp_path / "t.csv")
     assert pd.read_csv(tmp_path / "t.csv")["path"][0] == r"sc\xffn.png"
     assert printable("\ud800") == r"\ud800"

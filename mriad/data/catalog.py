@@ -66,7 +66,13 @@ class Catalog:
                 than 0 and 1, a class that contradicts its label, a mask that another one has or that is a scan itself,
                 a spacing that is none, or an unknown plane or pool.
         """
-        table = pd.DataFrame(list(records))
+        records = list(records)
+        for path in (str(record.get("path", "")) for record in records):
+            if printable(path) != path:
+                raise MriadError(
+                    f"{printable(path)} in {root} has a name that is no UTF-8, which no table takes; rename it."
+                )
+        table = pd.DataFrame(records)
         if table.empty:
             raise MriadError(f"There are no scans in {root}; point data.root at a folder that holds some.")
         for column in ("path", "label"):
@@ -87,7 +93,6 @@ class Catalog:
 
         masks = table["mask"][table["mask"] != ""].map(place)
         faults = {
-            "has a name that is no UTF-8; rename it": table["path"].map(printable) != table["path"],
             "has no path; name its file": table["path"] == "",
             "stands twice; list each scan once": table["path"].duplicated(),
             "has a label other than 0 (healthy) and 1 (anomalous); mend it": ~labels.isin([0, 1]),
@@ -103,7 +108,7 @@ class Catalog:
             faults[f"has an unknown {column}; use {words} or leave it empty"] = ~table[column].isin(legal)
         for fault, rows in faults.items():
             for row, path in table["path"][rows][:1].items():
-                raise MriadError(f"{printable(path) or f'Scan number {row}'} in {root} {fault}.")
+                raise MriadError(f"{path or f'Scan number {row}'} in {root} {fault}.")
         if (shared := masks.duplicated(keep=False)).any():
             first = masks[shared].index[0]
             one, other = table["path"][masks.index[masks == masks[first]][:2]]

@@ -83,8 +83,8 @@ def _named(entry: str) -> Iterable[ScanFile]:
                 f"There is no image in {path}; give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files."
             )
         return _scans_among(images, path, entry)
-    matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-    images = [match for match in matches if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
+    matches = {os.path.abspath(name): Path(name) for name in sorted(glob.glob(str(path), recursive=True), reverse=True)}
+    images = [match for match in sorted(matches.values()) if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
         raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
     plain = re.split(r"[*?\[]", str(path))[0]
@@ -121,7 +121,8 @@ def _scans_among(images: list[Path], folder: Path, entry: str) -> list[ScanFile]
 
 
 def _is_mask(image: Path, folder: Path) -> bool:
-    within = (os.path.basename(os.path.abspath(folder)), *image.relative_to(folder).parent.parts)
+    start = os.path.dirname(os.path.abspath(folder))
+    within = Path(os.path.relpath(os.path.dirname(os.path.abspath(image)), start)).parts
     return image.stem.lower().endswith(_MASK) or _MASKS in {part.lower() for part in within}
 
 

@@ -182,3 +182,44 @@ def test_any_image_mode_scores_as_its_gray_scan(bench: Terminal, ae: TrainedRun,
     table = predictions(bench, ae, str(tmp_path), tmp_path / "out")
     assert set(table["error"]) == {""}
     assert table["score"][1] == pytest.approx(table["score"][0], abs=1e-6)
+
+
+def test_spacings_of_a_manifest_count_in_training_and_prediction(terminal: Terminal, tmp_path: Path) -> None:
+    """One blob of 0.9 above a plain of 0.5: large enough in mm2, too small in pixels."""
+    rows = ["path,label,spacing"]
+    for number in range(24):
+        scan = np.full((32, 32), 128, dtype=np.uint8)
+        scan[8 + number % 5, number] = 90  # no two files alike
+        if number >= 14:
+            scan[20:23, 20:23] = 230
+        save(tmp_path / "scans" / f"{number:02}.png", scan)
+        rows.append(f"{number:02}.png,{int(number >= 14)},2")
+    (tmp_path / "scans" / "scans.csv").write_text("\n".join(rows))
+    step = "{_target_:mriad.scoring.postprocess.SmallestComponent,area:20,threshold:0.6}"
+    data = (f"data.root={tmp_path}/scans", "data.layout.manifest=scans.csv", "data.split.group=none")
+    raw = ("data.preprocess.crop=none", "data.preprocess.low=null", "data.preprocess.high=null", "data.image_size=32")
+    score = ("model=intensity", "score.pooling=max", "score.mask=none", f"score.postprocess=[{step}]")
+    terminal.train("data=folder", *data, *raw, *score).ok()
+    run = terminal.newest("training")
+    table = predictions(terminal, run, f"{tmp_path}/scans/scans.csv", tmp_path / "out").set_index("path")
+    test = run.scores.set_index("path")
+    found = table.loc[[f"{tmp_path}/scans/{path}" for path in test.index]]
+    assert np.allclose(found["score"].astype(float), test["score"], atol=1e-6, rtol=0)
+    assert np.allclose(test["score"][test["label"] == 1], 230 / 255, atol=1e-6)
+    blind = predictions(terminal, run, f"{tmp_path}/scans", tmp_path / "blind")
+    assert blind["score"].astype(float).max() < 0.61
+
+
+def test_output_may_lie_anywhere(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
+    """Above the scans, twice: no scan is dropped, no map is taken for one, and nothing lies outside."""
+    save(tmp_path / "top" / "scans" / "p1" / "one.png", brain(3))
+    save(tmp_path / "top" / "=two.png", brain(4))
+    wanted = f"[{tmp_path}/top/scans/../,{tmp_path}/top/scans/p1/../p1/one.png]"
+    for _ in range(2):
+        table = predictions(bench, ae, wanted, tmp_path / "top", "maps=true")
+        assert [Path(path).name for path in table["path"]] == ["=two.png", "one.png"]
+    here = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    maps = {
+        f"top/maps/{name}.{kind}" for name in ("=two.png", "scans/p1/one.png") for kind in ("map.tiff", "overlay.png")
+    }
+    assert here == {"top/scans/p1/one.png", "top/=two.png", "top/predictions.csv", *maps}

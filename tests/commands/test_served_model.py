@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc import scoring_server
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -67,6 +69,47 @@ def test_images_of_another_size_and_shape_are_taken(ae: TrainedRun) -> None:
     assert np.isfinite(answer["score"]).all()
 
 
-def test_what_is_no_stack_of_uint8_images_is_refused(ae: TrainedRun) -> None:
-    with pytest.raises(mlflow.exceptions.MlflowException, match="uint8"):
-        load(ae).predict(np.zeros((2, 64, 64), dtype=np.float32))
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_other_types_are_scored_as_files_of_their_kind(
+    bench: Terminal, ae: TrainedRun, stack: NDArray[np.uint8], tmp_path: Path, kind: type[np.number]
+) -> None:
+    scan = (stack[0] / 300).astype(kind) if kind == np.float32 else stack[0].astype(kind) * 16
+    (tmp_path / "scans").mkdir()
+    Image.fromarray(scan).save(tmp_path / "scans" / "a.tiff")
+    bench.predict(f"run={ae.id}", f"input={tmp_path}/scans", f"output={tmp_path}/out").ok()
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    answer = load(ae).predict(scan, params={"spacing": ["0.5"]})
+    assert np.allclose(answer["score"], table["score"], atol=1e-6, rtol=0)
+
+
+def test_whatever_is_no_image_is_refused_in_one_sentence(ae: TrainedRun, stack: NDArray[np.uint8]) -> None:
+    model = load(ae)
+    for values, params, told in (
+        (stack.astype(complex), {}, "is of type complex128"),
+        (stack.astype(int) * 16, {}, "name the type of the pixels"),
+        (stack, {"dtype": "uint9"}, "dtype=uint9 is unknown"),
+        (stack, {"spacing": ["0.5", "0.6"]}, "40 images but 2 spacings"),
+        (stack, {"spacing": ["wide"]}, "The spacing 'wide' is none"),
+    ):
+        with pytest.raises(mlflow.exceptions.MlflowException, match=told) as refused:
+            model.predict(values, params=params)
+        assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_server_takes_json_and_says_what_it_does_not_take(ae: TrainedRun, stack: NDArray[np.uint8]) -> None:
+    model = load(ae)
+
+    def post(body: dict[str, object]) -> scoring_server.InvocationsResponse:
+        return scoring_server.invocations(
+            json.dumps(body), "application/json", model, model.metadata.get_input_schema()
+        )
+
+    expected = model.predict(stack[:2])
+    sent = {"inputs": (stack[:2].astype(int) * 16).tolist(), "params": {"dtype": "uint16", "spacing": ["0.5", ""]}}
+    for body in ({"inputs": stack[:2].tolist()}, sent):
+        answer = post(body)
+        assert answer.status == 200
+        assert np.allclose(json.loads(answer.response)["predictions"]["score"], expected["score"], atol=1e-3)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="name the type of the pixels") as refused:
+        post({"inputs": sent["inputs"]})
+    assert refused.value.get_http_status_code() == 400

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,9 @@ def test_who_has_an_anomalous_scan_is_known_though_it_is_left_out(tmp_path):
     catalog = catalog_of(tmp_path, contents, label={"a": 0, "c": 0, "d": 0}, patient={"a": "P1", "c": "P1", "d": "P2"})
     kept = catalog.without_identical_files().table.set_index("path")["diseased"]
     assert kept.to_dict() == {"c": True, "d": False}
+
+
+def test_a_name_that_is_no_utf8_is_an_error():
+    path = os.fsdecode(b"p1/sc\xffn.png")
+    with pytest.raises(MriadError, match=r"p1/sc\\xffn\.png in /scans has a name that is no UTF-8; rename it"):
+        Catalog.from_records([{"path": path, "label": 0}], root=Path("/scans"))

@@ -16,7 +16,7 @@ from mriad.tasks.predictions import MapFolder, PredictionTable
 from mriad.tasks.predictor import Prediction
 
 LEVELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
-PREDICTOR = SimpleNamespace(calibration=SimpleNamespace(map_scale=1.0, pixel_threshold=0.5))
+PREDICTOR = SimpleNamespace(calibration=SimpleNamespace(map_scale=(0.0, 1.0), pixel_threshold=0.5))
 
 
 def prediction(value=0.25):
