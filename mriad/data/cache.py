@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -82,9 +83,10 @@ class SliceCache:
                         _build(catalog, mask_contents, preprocess, home)
                         cache = cls._read(home, catalog)
         except OSError as error:
-            size = preprocess.image_size**2 * (len(catalog) + sum(mask != "" for mask in catalog.table["mask"]))
+            pictures = len(catalog) + int((catalog.table["mask"] != "").sum())
+            megabytes = math.ceil(pictures * (preprocess.image_size**2 + THUMBNAIL_SIZE**2) / 10**6)
             raise MriadError(
-                f"The slices of {len(catalog)} scans, {max(size // 10**6, 1)} MB, cannot be kept in {home.parent} "
+                f"The slices of {len(catalog)} scans, {megabytes} MB, cannot be kept in {home.parent} "
                 f"({error.strerror or error}); set data.cache_dir (or MRIAD_CACHE_DIR) to a folder that can be written "
                 "and has room."
             ) from error

@@ -34,7 +34,7 @@ def br35h(*, root: str | Path | None, download: bool = False) -> Catalog:
     start = start_of(folder, "no", "yes", "Br35H-Mask-RCNN")
     outlined = _outlined_scans(start)
     stems = {file.stem.lower() for file in outlined}
-    contents = {content_hash(file) for file in outlined}
+    contents = {content_hash(file) for file in outlined} - {""}  # '' is of any file that cannot be read
 
     healthy = [file for part in subfolders(start, "no") for file in image_files(part)]
     tumours = [file for part in subfolders(start, "yes") for file in image_files(part)]
