@@ -775,13 +775,14 @@ def test_a_patient_whose_anomalous_scan_is_broken_does_not_train(module, root):
 
 def test_a_chain_of_near_duplicates_that_leaves_none_to_train_is_named(module, root):
     for n in range(1, 24):
-        copied(root, ("healthy/00.png", f"healthy/{n:02}.png"))
-        pixels = np.asarray(Image.open(root / f"healthy/{n:02}.png")).copy()
+        (root / f"healthy/{n:02}.png").unlink()
+    for n in range(1, 12):
+        pixels = np.asarray(Image.open(root / "healthy/00.png")).copy()
         pixels[20, 10] = n  # another file, and the same picture
         Image.fromarray(pixels).save(root / f"healthy/{n:02}.png")
     datamodule = module()
     roles = [role for role in ("train", "val") if len(datamodule.rows(role, 0)) == 0]
-    with pytest.raises(MriadError, match=r"24 scans hang together as near duplicates in 1 group.*data\.split\.bits=10"):
+    with pytest.raises(MriadError, match=r"12 scans hang together as near duplicates in 1 group.*data\.split\.bits=10"):
         datamodule.require(roles[0], label=0)
 
 

@@ -56,7 +56,13 @@ def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
     back = Calibration.from_record(torch.load(file, weights_only=True)["mriad"]["calibration"])
     assert (back.rule, back.threshold, back.pixel_threshold) == ("youden", 0.8, 0.25)
     assert (back.promised_fpr, back.lesion_level) == (0.1, 0.4)
-    pd.testing.assert_frame_equal(back.val_scores, calibration.val_scores)
+    pd.testing.assert_frame_equal(back.val_scores[["label", "score"]], calibration.val_scores[["label", "score"]])
+
+
+def test_the_record_keeps_who_belongs_together_and_names_nobody(calibration):
+    record = calibration.as_record()["val_scores"]
+    assert set(record) == {"label", "score", "group"}
+    assert record["group"] == [number // 2 for number in range(20)]
 
 
 @pytest.mark.parametrize(
