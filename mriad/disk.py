@@ -27,6 +27,7 @@ def written_whole(file: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
         if why := no_room(error):
             raise MriadError(
-                f"{file} cannot be written ({why}); make room there and go on or start again; what it held before is untouched."
+                f"{file} cannot be written ({why}); make room there and go on, or start again: "
+                "what it held before is untouched."
             ) from error
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ class RandomStreams(Callback):
 
 def _state(device: torch.device) -> dict[str, Any]:
     """All generators of this process that a training may draw from, as plain values."""
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
     state = {"torch": torch.get_rng_state(), "python": random.getstate(), "numpy": (name, keys.tolist(), *rest)}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NotRequired, Protocol, TypeAlias, TypedDict
+from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -290,7 +290,7 @@ def loader(
     own = None
     if ranks > 1 and not shuffle:
         own = UnrepeatedDistributedSampler(dataset, num_replicas=ranks, rank=rank, shuffle=False)
-    workers = {"num_workers": num_workers, "persistent_workers": num_workers > 0}
+    workers: dict[str, Any] = {"num_workers": num_workers, "persistent_workers": num_workers > 0}
     drop_last = shuffle and alone  # batch normalisation cannot train on one scan
     if shuffle and num_workers > 0:
         order = _SeededBatches(RandomSampler(dataset), batch_size, drop_last)

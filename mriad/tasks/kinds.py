@@ -40,10 +40,11 @@ def _constructors(node: Any, prefix: str) -> Iterator[tuple[str, DictConfig]]:
     """Every part of a config that becomes an object, by its dotted name; copies by interpolation are left out."""
     if isinstance(node, DictConfig) and "_target_" in node and not OmegaConf.is_missing(node, "_target_"):
         yield prefix, node
+    inner: list[tuple[Any, str]]
     if isinstance(node, ListConfig):
         inner = [(index, f"{prefix}[{index}]") for index in range(len(node))]
     elif isinstance(node, DictConfig) and not node._is_none():
-        inner = [(key, f"{prefix}.{key}" if prefix else str(key)) for key in node]
+        inner = [(key, f"{prefix}.{key}" if prefix else str(key)) for key in map(str, node)]
     else:
         return
     for key, name in inner:
@@ -58,9 +59,9 @@ def _annotations(target: str) -> dict[str, Any]:
         found = get_object(target)
     except (ImportError, AttributeError, ValueError):
         return {}  # the one who makes it says so
-    made_by = [base.__init__ for base in reversed(found.__mro__)] if isinstance(found, type) else [found]
+    made_by = [vars(base).get("__init__") for base in reversed(found.__mro__)] if isinstance(found, type) else [found]
     taken: dict[str, Any] = {}
-    for call in made_by:
+    for call in filter(None, made_by):
         try:
             parameters = inspect.signature(call, eval_str=True).parameters.values()
         except (NameError, TypeError, ValueError):  # of a library that keeps its types to itself
