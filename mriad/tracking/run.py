@@ -293,14 +293,14 @@ class Run:
     def _moved(self, artifact: str) -> MriadError | None:
         """What to say where the store still names the folder that its artifacts were moved away from."""
         home = self.local_path("")
-        if home is None or home.exists() or len(home.parents) < 4 or home.parents[1].exists():
+        if home is None or home.exists() or len(home.parents) < 3 or home.parents[1].exists():
             return None
-        project, now = home.parents[3], None
+        project, now = home.parents[2], None
         if self.uri.startswith(_SQLITE):  # the folder of artifacts lies beside the database, see ``experiment_id``
             here = Path(self.uri.removeprefix(_SQLITE)).absolute().parent
             if here == project:  # the run has logged none
                 return None
-            now = here.joinpath(*home.parts[-4:], artifact)
+            now = here.joinpath(*home.parts[-3:], artifact)
         elif project.exists():
             return None
         now = now if now and now.exists() else None

@@ -139,9 +139,7 @@ def test_anomalous_maps_do_not_move_the_pixel_threshold(val):
 
 def test_the_val_scores_are_kept_scan_by_scan(val):
     table = calibrated(val, ThresholdCalibration(rule=Youden())).val_scores
-    assert table["path"].tolist() == [f"{row}.png" for row in range(8)]
     assert table["label"].tolist() == val.labels
-    assert set(table["role"]) == {"val"}
     np.testing.assert_allclose(table["score"], val.images.mean(dim=(1, 2, 3)), rtol=1e-6)
 
 
