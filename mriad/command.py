@@ -1,4 +1,4 @@
-"""What the three commands share: Hydra around a task, and one sentence instead of a stack trace."""
+"""What the commands share: Hydra around a task, and one sentence instead of a stack trace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 import hydra
@@ -18,6 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mriad.errors import MriadError, fail, told
 from mriad.interrupts import listen
+from mriad.invocation import option_files
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -49,8 +49,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         finally:
             os.environ[_FULL] = "1"
 
-    conf = Path(__file__).parent.parent / "conf"
-    main = hydra.main(version_base="1.3", config_path=str(conf), config_name=config)(job)
+    main = hydra.main(version_base="1.3", config_path=str(option_files()), config_name=config)(job)
     try:
         main()
     except KeyboardInterrupt as interrupt:

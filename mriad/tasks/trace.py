@@ -13,8 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
+from mriad.invocation import typed
 from mriad.models import Detector
+from mriad.tasks.data_sets import data_sets
 from mriad.tasks.serving import log_model
+from mriad.tracking.registry import SCHEME
 from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
 from mriad.tracking.store import shown
 from mriad.tracking.sweep import job_options, parent_run, this_job
@@ -68,8 +71,8 @@ def varied_here(tracker: Tracker) -> dict[str, str]:
     """The options of this job in which the jobs of its sweep differ; none outside of a sweep."""
     if (parent := parent_run()) is None:
         return {}
-    typed = OverridesParser.create().parse_overrides(shlex.split(tracker.find(parent).tags["overrides"]))
-    shared = {option.key_or_group for option in typed if not option.is_sweep_override()}
+    given = OverridesParser.create().parse_overrides(shlex.split(tracker.find(parent).tags["overrides"]))
+    shared = {option.key_or_group for option in given if not option.is_sweep_override()}
     return {name: value for name, value in job_options(this_job() or "").items() if name not in shared}
 
 
@@ -115,13 +118,14 @@ def rule_options(cfg: DictConfig) -> dict[str, Any]:
 
 
 def record_scans(run: Run, datamodule: MRIDataModule) -> dict[str, Any]:
-    """Log the split.
+    """Log the split, and the data sets by their roles.
 
     Returns:
         The record that checkpoints carry besides: who stood in which role, and what the seen scans look like.
     """
     split = datamodule.split_as_csv()
     run.log_table(split, "split.csv")
+    run.log_data_sets(data_sets(datamodule))
     return {
         "split": split[["path", "role", "group"]].to_dict(orient="list"),
         "seen": datamodule.seen().to_dict(orient="list"),
@@ -137,11 +141,20 @@ def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detec
         checkpoint.unlink()
 
 
-def this_command() -> tuple[str, str]:
-    """What this job was asked to do, as it is typed."""
+def this_command(run_id: str | None = None) -> tuple[str, str]:
+    """What this job was asked to do, as it is typed.
+
+    Args:
+        run_id: the run whose detector it took, where it was called by an alias that may point at another later.
+    """
     hydra = HydraConfig.get()
-    options = [shown(option) for option in hydra.overrides.task]
-    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *options])
+    named = run_id and f"run={SCHEME}"
+    options = [
+        f"run={run_id}" if named and option.startswith(named) else shown(option) for option in hydra.overrides.task
+    ]
+    sources = {source.provider: source.path for source in hydra.runtime.config_sources}
+    own = ["--config-dir", sources["main"]] if "command-line" in sources else []
+    return f"{hydra.job.name} again".capitalize(), f"{typed(hydra.job.name)} {shlex.join([*own, *options])}".strip()
 
 
 def next_commands(detector: str) -> list[tuple[str, str]]:
@@ -151,8 +164,8 @@ def next_commands(detector: str) -> list[tuple[str, str]]:
         detector: which one, as in ``run=<id>`` or ``checkpoint=<path>``.
     """
     return [
-        ("Test again", f"python evaluate.py {detector}"),
-        ("Predict", f"python predict.py {detector} input=<folder>"),
+        ("Test again", f"{typed('evaluate')} {detector}"),
+        ("Predict", f"{typed('predict')} {detector} input=<folder>"),
     ]
 
 
