@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from mriad.errors import MriadError
 from mriad.invocation import typed
-from mriad.tasks.session import connect, prepare
 from mriad.tracking.registry import register as put_into_registry
+from mriad.tracking.run import Tracker
 
 
 def register(cfg: DictConfig) -> None:
@@ -20,8 +21,9 @@ def register(cfg: DictConfig) -> None:
     Raises:
         MriadError: on bad input, or if the run has no model.
     """
-    prepare(cfg)
-    tracker = connect(cfg)
+    if cfg.run is None:
+        raise MriadError("Say which detector: run=<MLflow run id of a training>.")
+    tracker: Tracker = instantiate(cfg.logger)
     run = tracker.find(str(cfg.run))
     if run.tags.get("kind") == "evaluation":
         raise MriadError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
 _LATEST = "latest"
-_WHY = "{why}"
 SCHEME = "models:/"
 
 
@@ -46,7 +45,8 @@ def run_id_of(client: MlflowClient, detector: str, uri: str) -> str:
         f"The registry of {shown(uri)} has no {detector}; look at the registered models in the MLflow UI, or register "
         f"one with: {typed('register')} run=<id> alias={alias or '<alias>'} name={name}"
     )
-    with _refusals(uri, unknown):
+    found: ModelVersion | None
+    with _refusals(uri, lambda _: unknown):
         if alias is not None:
             found = client.get_model_version_by_alias(name, alias)
         elif version == _LATEST:
@@ -78,7 +78,11 @@ def register(client: MlflowClient, run: Run, *, name: str, alias: str | None) ->
     Raises:
         MriadError: if the run has no model, the registry does not take the name or the alias, or it is away.
     """
-    with _refusals(run.uri, f"Run '{run.run_id}' cannot be registered ({_WHY}); choose another name or alias."):
+
+    def refused(why: str) -> str:
+        return f"Run '{run.run_id}' cannot be registered ({why}); choose another name or alias."
+
+    with _refusals(run.uri, refused):
         model = _model_of(client, run)
         mine = [int(found.version) for found in _versions(client, name) if found.run_id == run.run_id]
         version = max(mine, default=0) or _new_version(client, run, name, model)
@@ -117,7 +121,7 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 
 @contextmanager
-def _refusals(uri: str, sentence: str) -> Iterator[None]:
+def _refusals(uri: str, sentence: Callable[[str], str]) -> Iterator[None]:
     """Tell in a sentence what the registry refuses, and why; or that it is away."""
     from mlflow.exceptions import MlflowException
 
@@ -128,4 +132,4 @@ def _refusals(uri: str, sentence: str) -> Iterator[None]:
             raise MriadError(
                 f"The MLflow store {shown(uri)} has gone away ({why}); start again when it is back."
             ) from error
-        raise MriadError(sentence.replace(_WHY, first_line(error).rstrip("."))) from error
+        raise MriadError(sentence(first_line(error).rstrip("."))) from error
