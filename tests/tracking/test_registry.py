@@ -76,10 +76,9 @@ def test_what_the_registry_does_not_have_is_told(tracker, train, detector, told)
     assert told in str(refusal.value)
 
 
-def test_a_version_without_a_run_is_told(tracker, train):
-    (model,) = tracker.client.get_run(train().run_id).outputs.model_outputs
+def test_a_version_without_a_run_is_told(tracker, saved):
     tracker.client.create_registered_model("mriad")
-    tracker.client.create_model_version("mriad", source=f"models:/{model.model_id}")
+    tracker.client.create_model_version("mriad", source=saved.as_uri())
     with pytest.raises(MriadError, match="without the run that it comes from"):
         tracker.find("models:/mriad/1")
 
