@@ -52,7 +52,7 @@ def digest(scans: pd.DataFrame) -> str:
 def _profile(scans: pd.DataFrame) -> dict[str, int]:
     patients = scans["patient"][scans["patient"] != ""]
     return {
-        "num_rows": len(scans),
+        "scans": len(scans),
         "healthy": int((scans["label"] == 0).sum()),
         "anomalous": int((scans["label"] == 1).sum()),
         "with_mask": int((scans["mask"] != "").sum()),

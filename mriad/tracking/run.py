@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
+from hydra.core.hydra_config import HydraConfig
 
 from mriad.errors import MriadError, told
 from mriad.invocation import in_a_clone, typed
@@ -348,7 +349,8 @@ def _origin() -> dict[str, str]:
     except (KeyError, OSError):  # a container may know no name for its user
         user = "unknown"
     slurm = {SLURM_TAG: job} if (job := slurm_job()) else {}
-    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
+    command = typed(HydraConfig.get().job.name) if HydraConfig.initialized() else Path(sys.argv[0]).name
+    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": command}
 
 
 def _folder(tags: Mapping[str, str]) -> Path | None:

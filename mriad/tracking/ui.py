@@ -42,7 +42,9 @@ def main() -> None:
             f"There is no MLflow store {uri}; name it with --tracking-uri, or go to the folder where the runs were "
             "trained."
         )
-    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(options.port)]
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri]
+    # one worker is enough for one person, and none is ended for being slow to start on a busy machine
+    command += ["--workers", "1", "--host", "127.0.0.1", "--port", str(options.port)]
     os.execve(sys.executable, [sys.executable, *command], _ENVIRONMENT | os.environ)
 
 

@@ -40,7 +40,7 @@ def test_each_role_is_a_data_set_with_its_size(table):
     assert [one["context"] for one in (train, val, test)] == ["training", "validation", "test"]
     assert {one["name"] for one in (train, val, test)} == {"toys"}
     assert json.loads(train["source"]) == {"uri": "/scans"}
-    sizes = {"num_rows": 2, "healthy": 1, "anomalous": 1, "with_mask": 1, "groups": 2, "patients": 1}
+    sizes = {"scans": 2, "healthy": 1, "anomalous": 1, "with_mask": 1, "groups": 2, "patients": 1}
     assert json.loads(val["profile"]) == sizes
     assert len({one["digest"] for one in (train, val, test)}) == 3
 
@@ -51,7 +51,7 @@ def test_of_the_labelled_pool_that_counts_which_trains(table):
     )
     (labelled,) = data_sets(Data(pd.concat([table, pool], ignore_index=True)), roles=("labelled",))
     assert labelled["context"] == "labelled training"
-    assert json.loads(labelled["profile"])["num_rows"] == 1
+    assert json.loads(labelled["profile"])["scans"] == 1
 
 
 def test_the_digest_is_that_of_contents_and_labels(table):
