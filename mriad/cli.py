@@ -9,8 +9,9 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mriad import __version__, invocation
+import mriad
 from mriad.errors import fail
+from mriad.invocation import VARIABLE
 
 if TYPE_CHECKING:
     from mriad.command import Task
@@ -49,7 +50,7 @@ def main() -> None:
         print(_help())
         return
     if words[0] == "--version":
-        print(f"mriad {__version__}")
+        print(f"mriad {mriad.__version__}")
         return
     if any(word in _COMPLETION for word in words[:2]):
         _complete(words)
@@ -59,7 +60,7 @@ def main() -> None:
         near = get_close_matches(name, _NAMES, n=1)
         meant = f"did you mean {near[0]}? mriad" if near else "mriad"
         fail(f"There is no command '{name}'; {meant} --help lists those there are.")
-    os.environ[invocation.VARIABLE] = "1"
+    os.environ[VARIABLE] = "1"
     sys.argv = [f"mriad {name}", *words[1:]]
     if name in TASKS:
         run_task(name)
