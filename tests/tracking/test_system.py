@@ -16,7 +16,7 @@ def tracker(tracking_uri, monkeypatch):
 
 
 def wait_for_steps(tracker, run, count):
-    for _ in range(1200):
+    for _ in range(6000):
         if len(steps := tracker.client.get_metric_history(run.run_id, CPU)) >= count:
             return sorted(point.step for point in steps)
         time.sleep(0.05)
