@@ -36,8 +36,7 @@ bench: install
 	$(PYTHON) -m benchmarks $(ROWS)
 
 ui: install
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
-	$(VENV)/bin/mlflow ui --backend-store-uri $(TRACKING) --host 127.0.0.1 --port $(PORT)
+	$(PYTHON) -m mriad.tracking.ui --tracking-uri '$(TRACKING)' --port $(PORT)
 
 server: install
 	@test -n '$(BACKEND)' || { echo 'Say where the runs go: make server BACKEND=postgresql://user:password@host/db'; exit 1; }

@@ -7,12 +7,13 @@ import os
 import sys
 
 from mriad.errors import MriadError, OptionParser, fail
+from mriad.invocation import typed
 from mriad.passwords import conceal
 
 
 def _options() -> argparse.Namespace:
     parser = OptionParser(
-        prog="python -m mriad.compare",
+        prog=typed("compare"),
         description="Compare tested runs on the test scans that they share. Runs that differ only by their seed are "
         "pooled into one method. Differences of AUROC and average precision (AP) come with intervals and p-values "
         "of a bootstrap over the groups of the test scans.",

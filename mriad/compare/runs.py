@@ -12,6 +12,8 @@ import pandas as pd
 
 from mriad.compare.options import of_evaluation, of_training
 from mriad.errors import MriadError
+from mriad.invocation import typed
+from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import PARENT_TAG, Run, perhaps
 from mriad.tracking.store import absolute, connect
 
@@ -69,7 +71,8 @@ def read_runs(run_ids: Sequence[str], tracking_uri: str) -> list[ScoredRun]:
 
 
 def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredRun]:
-    """The run of an id, or the finished runs of a sweep."""
+    """The run of an id or of a registered detector, or the finished runs of a sweep."""
+    run_id = run_id_of(client, run_id, tracking_uri)
     stored = _stored(client, run_id)
     if stored is None:
         raise MriadError(
@@ -132,7 +135,7 @@ def _scores(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> pd.Da
     why = f" ({tags['failure'].rstrip('.')})" if "failure" in tags else ""
     raise MriadError(
         f"Run '{info.run_id}' is {info.status}{why} and has no scores.parquet, for it has not been tested; leave it "
-        "out, or finish it with python train.py resume=<id>."
+        f"out, or finish it with {typed('train')} resume=<id>."
     )
 
 

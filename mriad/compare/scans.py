@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mriad.errors import MriadError
+from mriad.invocation import typed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def _require_same_scans(first: str, tables: Mapping[str, pd.DataFrame]) -> None:
         raise MriadError(
             f"Only runs with the same test scans can be compared, and those of run {first} are not those of run "
             f"{', nor of run '.join(strays)}; leave such runs out, or test a training on other data with "
-            "python evaluate.py run=<id> data=<name> split=<name>."
+            f"{typed('evaluate')} run=<id> data=<name> split=<name>."
         )
 
 

@@ -146,6 +146,7 @@ class MRIDataModule(LightningDataModule):
         self._num_workers = num_workers or 0
         self._on_device = bool(on_device)
         self._ready = False
+        self.root: Path
         self.table: pd.DataFrame
         self.split_table: pd.DataFrame
         self.cache: SliceCache
@@ -170,6 +171,7 @@ class MRIDataModule(LightningDataModule):
                 f"Every scan of data set '{self.name}' in {catalog.root} also stands under the other label; "
                 "sort the files anew, or set data.drop_identical=false."
             )
+        self.root = catalog.root
         self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = np.flatnonzero(self._readable(catalog))

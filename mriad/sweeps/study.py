@@ -54,9 +54,7 @@ def open_study(url: str, name: str, *, minimize: bool, seed: int, workers: int) 
     try:
         import optuna
     except ImportError:
-        raise MriadError(
-            "A search needs Optuna; install it with: pip install -c constraints.txt -e '.[search]'"
-        ) from None
+        raise MriadError("A search needs Optuna; install it with: pip install 'mriad[search]'") from None
     address = with_password(url, "sweep.storage")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

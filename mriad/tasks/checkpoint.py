@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from mriad.data.preprocess import Preprocess
 from mriad.data.recorded import RecordedSplit
 from mriad.errors import MriadError
+from mriad.invocation import typed
 from mriad.models.detector import CHECKPOINT_KEY, Detector
 from mriad.tasks.trusted import require_local, require_trusted
 from mriad.thresholds import Calibration
@@ -139,7 +140,7 @@ class Checkpoint:
         if self.calibration is None:
             raise MriadError(
                 f"{self.path} has no threshold: its run ended before calibration; go on with "
-                f"'python train.py resume={self.run_id or self.path}'."
+                f"'{typed('train')} resume={self.run_id or self.path}'."
             )
         return self.calibration
 

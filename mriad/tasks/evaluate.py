@@ -18,6 +18,7 @@ from mriad.data.grouping import Patients
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint
+from mriad.tasks.data_sets import data_sets
 from mriad.tasks.devices import processes_to_start, run_on_devices
 from mriad.tasks.resume import requeued_run
 from mriad.tasks.session import connect, load_data, opened, prepare, trained
@@ -87,6 +88,7 @@ def evaluate(cfg: DictConfig) -> float | None:
         if elsewhere:
             _drop_seen(run, datamodule, checkpoint, cfg.patients)
         run.log_table(datamodule.split_as_csv(), "split.csv")
+        run.log_data_sets(data_sets(datamodule, roles=("test",)))
         audit = Audit.of(datamodule)
         record_audit(run, audit)
         detector = checkpoint.detector()
@@ -102,7 +104,7 @@ def evaluate(cfg: DictConfig) -> float | None:
             split=datamodule.split_as_csv(),
             config_yaml=OmegaConf.to_yaml(_config(checkpoint, data), resolve=True),
             commands=[
-                this_command(),
+                this_command(source.run_id if source else None),
                 *next_commands(f"run={source.run_id}" if source else f"checkpoint={checkpoint.path}"),
             ],
         )

@@ -16,6 +16,7 @@ from mriad.errors import MriadError
 from mriad.models import Detector, Ensemble
 from mriad.tasks.checkpoint import Checkpoint, load_weights
 from mriad.tasks.resume import Start
+from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import Tracker
 
 _OTHER_ROLES = (
@@ -49,7 +50,8 @@ class Members:
             MriadError: if one is not to be found, or has not finished, or they do not fit together.
         """
         runs = cfg.model.get("runs", ())
-        names = [runs] if isinstance(runs, str) else [str(name) for name in runs]
+        named = [runs] if isinstance(runs, str) else [str(name) for name in runs]
+        names = [run_id_of(tracker.client, name, tracker.tracking_uri) for name in named]
         members = cls(names=names, checkpoints=[_checkpoint(name, tracker, folder / name) for name in names])
         for name, member in members:
             member.require_calibration()
@@ -77,6 +79,7 @@ class Members:
             _require_same_data(name, member, start)
         first = self.checkpoints[0]
         with open_dict(start.config):
+            start.config.model.runs = self.names  # an alias may point at another run later
             start.config.model.members = [member.config.model for member in self.checkpoints]
             start.config.data.split = first.config.data.split
             start.config.data.labelled_train = max(member.labelled_train for member in self.checkpoints)

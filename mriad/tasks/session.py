@@ -20,6 +20,7 @@ from mriad.callbacks import EpochLines, RandomStreams
 from mriad.data import MRIDataModule
 from mriad.data.splits import Split
 from mriad.errors import MriadError
+from mriad.invocation import typed
 from mriad.ranks import is_first
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.devices import announce
@@ -174,6 +175,6 @@ def stoppable(run: Run, last: Path | None) -> Iterator[None]:
         if isinstance(stop.__context__, KeyboardInterrupt):
             can_go_on = last is not None and last.exists()
             raise KeyboardInterrupt(
-                f"go on with: python train.py resume={run.run_id}" if can_go_on else "nothing was kept to go on from."
+                f"go on with: {typed('train')} resume={run.run_id}" if can_go_on else "nothing was kept to go on from."
             ) from None
         raise

@@ -14,9 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from mriad.data import MRIDataModule
 from mriad.data.identity import new_key
+from mriad.invocation import typed
 from mriad.models import Detector
-from mriad.tasks.checkpoint import Checkpoint, is_published
+from mriad.tasks.checkpoint import is_published
+from mriad.tasks.data_sets import data_sets
 from mriad.tasks.serving import log_model
+from mriad.tracking.registry import SCHEME
 from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
 from mriad.tracking.sweep import job_options, parent_run, this_job
 
@@ -69,8 +72,8 @@ def varied_here(tracker: Tracker) -> dict[str, str]:
     """The options of this job in which the jobs of its sweep differ; none outside of a sweep."""
     if (parent := parent_run()) is None:
         return {}
-    typed = OverridesParser.create().parse_overrides(shlex.split(tracker.find(parent).tags["overrides"]))
-    shared = {option.key_or_group for option in typed if not option.is_sweep_override()}
+    given = OverridesParser.create().parse_overrides(shlex.split(tracker.find(parent).tags["overrides"]))
+    shared = {option.key_or_group for option in given if not option.is_sweep_override()}
     return {name: value for name, value in job_options(this_job() or "").items() if name not in shared}
 
 
@@ -114,7 +117,7 @@ def rule_options(cfg: DictConfig) -> dict[str, Any]:
 
 
 def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None = None) -> dict[str, Any]:
-    """Log the split.
+    """Log the split, and the data sets by their roles.
 
     Args:
         run: where to.
@@ -126,6 +129,7 @@ def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None
         it in marks under a key of its own.
     """
     run.log_table(datamodule.split_as_csv(), "split.csv")
+    run.log_data_sets(data_sets(datamodule))
     if earlier is not None:
         key, split, seen = earlier.key, earlier.split, earlier.seen
     else:
@@ -143,10 +147,18 @@ def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detec
         checkpoint.unlink()
 
 
-def this_command() -> tuple[str, str]:
-    """What this job was asked to do, as it is typed."""
+def this_command(run_id: str | None = None) -> tuple[str, str]:
+    """What this job was asked to do, as it is typed.
+
+    Args:
+        run_id: the run whose detector it took, where it was called by an alias that may point at another later.
+    """
     hydra = HydraConfig.get()
-    return f"{hydra.job.name} again".capitalize(), shlex.join(["python", f"{hydra.job.name}.py", *hydra.overrides.task])
+    named = run_id and f"run={SCHEME}"
+    options = [f"run={run_id}" if named and option.startswith(named) else option for option in hydra.overrides.task]
+    sources = {source.provider: source.path for source in hydra.runtime.config_sources}
+    own = ["--config-dir", sources["main"]] if "command-line" in sources else []
+    return f"{hydra.job.name} again".capitalize(), f"{typed(hydra.job.name)} {shlex.join([*own, *options])}".strip()
 
 
 def next_commands(detector: str) -> list[tuple[str, str]]:
@@ -156,8 +168,8 @@ def next_commands(detector: str) -> list[tuple[str, str]]:
         detector: which one, as in ``run=<id>`` or ``checkpoint=<path>``.
     """
     return [
-        ("Test again", f"python evaluate.py {detector}"),
-        ("Predict", f"python predict.py {detector} input=<folder>"),
+        ("Test again", f"{typed('evaluate')} {detector}"),
+        ("Predict", f"{typed('predict')} {detector} input=<folder>"),
     ]
 
 

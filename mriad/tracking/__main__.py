@@ -7,23 +7,30 @@ import sys
 from pathlib import Path
 
 from mriad.errors import MriadError, OptionParser, fail
+from mriad.invocation import typed
 from mriad.passwords import conceal_environment
 
 
 def _options() -> argparse.Namespace:
     parser = OptionParser(
-        prog="python -m mriad.tracking",
+        usage=f"{typed('resend')} [-h] [--tracking-uri URI] FOLDER",
         description="Send what runs have logged while their MLflow store was away. It waits in the output folder of "
         "each run; the store gets it in its order and with its times, and nothing twice. What was interrupted can be "
         "repeated.",
     )
-    parser.add_argument("command", choices=["resend"], help="what to do")
-    parser.add_argument("folder", type=Path, help="output folder of a run, or one above, such as that of a sweep")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        help="output folder of a run, or one above, such as that of a sweep",
+    )
     parser.add_argument(
         "--tracking-uri",
+        metavar="URI",
         help="the MLflow store, if it has moved since (default: the one that each run was logged to)",
     )
-    return parser.parse_args()
+    words = sys.argv[1:]
+    return parser.parse_args(words[1:] if words[:1] == ["resend"] else words)
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,19 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
+from hydra.core.hydra_config import HydraConfig
 
 from mriad.errors import MriadError, told
 from mriad.guesses import nearest
+from mriad.invocation import in_a_clone, typed
 from mriad.passwords import conceal, hide
 from mriad.tables import write_csv
+from mriad.tracking.registry import run_id_of
 from mriad.tracking.spool import Sender, Spool
 from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away, with_password
 from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
-from mriad.tracking.writes import Artifact, Model, Point, Status, Values
+from mriad.tracking.system import SYSTEM, require_system_metrics, system_metrics
+from mriad.tracking.writes import Artifact, DataSets, Model, Point, Status, Values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,14 +56,24 @@ class Tracker:
         log_model: log a pyfunc model with each training run.
         model_copy: let that model carry its own copy of the checkpoint, so that it can be moved away from its run;
             False lets it read the run's checkpoint, for big networks.
+        system_metrics: log what the machine does while a run lasts.
 
     Raises:
-        MriadError: if the store cannot be reached.
+        MriadError: if the store cannot be reached, or nothing is installed to read the machine with.
     """
 
     def __init__(
-        self, *, tracking_uri: str, experiment: str = "mriad", log_model: bool = True, model_copy: bool = True
+        self,
+        *,
+        tracking_uri: str,
+        experiment: str = "mriad",
+        log_model: bool = True,
+        model_copy: bool = True,
+        system_metrics: bool = False,
     ) -> None:
+        if system_metrics:
+            require_system_metrics()
+        self._watch = system_metrics
         self.tracking_uri = tracking_uri = conceal(absolute(tracking_uri))
         self.log_model = log_model
         self.model_copy = model_copy
@@ -93,7 +107,8 @@ class Tracker:
             raise self._gone(why) from error
         hurry()
         try:
-            yield run
+            with system_metrics(run) if self._watch else nullcontext():
+                yield run
         except (KeyboardInterrupt, SystemExit):
             _close_anyway(run, "KILLED", "interrupted")
             raise
@@ -105,12 +120,16 @@ class Tracker:
     def find(self, run_id: str) -> Run:
         """An existing run.
 
+        Args:
+            run_id: its id, or what its detector is called in the registry (see :mod:`mriad.tracking.registry`).
+
         Raises:
             MriadError: if the store does not know it.
         """
         from mlflow.exceptions import MlflowException
 
         try:
+            run_id = run_id_of(self.client, run_id, self.tracking_uri)
             stored = self.client.get_run(run_id)
         except MlflowException as error:
             if why := why_away(error):
@@ -198,6 +217,20 @@ class Run:
         self._points += points
         self._sender.send(Values(points=points))
 
+    def log_system(self, metrics: Mapping[str, float], step: int) -> None:
+        """Log what the machine does; nothing of it belongs to the model. May be called from another thread."""
+        now = _now()
+        self._sender.send(Values(points=[(name, float(value), now, step) for name, value in metrics.items()]))
+
+    def next_system_step(self) -> int:
+        """Where the system metrics of a resumed run go on; 0 for a new one."""
+        earlier = [name for name in self.metrics if name.startswith(SYSTEM)]
+        return 1 + max((step for name in earlier for _, _, _, step in self._stored_points(name)), default=-1)
+
+    def log_data_sets(self, sets: Sequence[Mapping[str, str]]) -> None:
+        """Log the data sets that this run reads, see :class:`mriad.tracking.writes.DataSets`."""
+        self._sender.send(DataSets(sets=sets))
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags in one call."""
         values = {name: str(value) for name, value in tags.items()}
@@ -256,7 +289,7 @@ class Run:
         """Where to read about it: its address on a server, or how to open a store that has none."""
         if self.uri.startswith("http"):
             return f"on {shown(self.uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-        return f"in {shown(self.uri)}; open it with: make ui"
+        return f"in {shown(self.uri)}; open it with: {typed('ui')}"
 
     def local_path(self, artifact: str) -> Path | None:
         """Where an artifact of this run lies or would lie on this machine; None if its store is elsewhere."""
@@ -376,7 +409,8 @@ def _origin() -> dict[str, str]:
     except (KeyError, OSError):  # a container may know no name for its user
         user = "unknown"
     slurm = {SLURM_TAG: job} if (job := slurm_job()) else {}
-    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
+    command = typed(HydraConfig.get().job.name) if HydraConfig.initialized() else Path(sys.argv[0]).name
+    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": command}
 
 
 def _folder(tags: Mapping[str, str]) -> Path | None:
@@ -390,6 +424,8 @@ def _now() -> int:
 
 
 def _git_commit() -> str | None:
+    if not in_a_clone():  # an installed mriad may lie within somebody else's repository
+        return None
     try:
         return subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],

@@ -9,6 +9,7 @@ import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from mriad.disk import written_whole
 from mriad.errors import MriadError, no_room
 from mriad.interrupts import held
+from mriad.invocation import typed
 from mriad.tracking import writes
 from mriad.tracking.store import answers, first_line, shown, why_away
 from mriad.tracking.writes import Write
@@ -155,15 +157,20 @@ class Sender:
         self._spool = Spool(folder=folder, uri=uri, run_id=run_id) if folder else None
         self._pause = _PAUSE
         self._ask_again = 0.0
+        self._lock = Lock()
 
     @held()
     def send(self, write: Write) -> None:
-        """Send a write, after those that wait.
+        """Send a write, after those that wait; may be called from several threads.
 
         Raises:
             MriadError: if the store refuses one that has waited.
             Exception: if the store refuses this one.
         """
+        with self._lock:
+            self._send(write)
+
+    def _send(self, write: Write) -> None:
         if self._spool is None:
             write.send(self._client, self._run_id)
             return
@@ -190,9 +197,9 @@ class Sender:
         self.send(write)
         if self._spool is not None and self._spool.waiting():
             log.warning(
-                "The MLflow store does not have all of run %s; when it is back, send the rest with: "
-                "python -m mriad.tracking resend %s",
+                "The MLflow store does not have all of run %s; when it is back, send the rest with: %s %s",
                 self._run_id,
+                typed("resend"),
                 shlex.quote(str(self._spool.folder.parent)),
             )
 

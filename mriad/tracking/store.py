@@ -211,7 +211,7 @@ def _health(tracking_uri: str) -> requests.Response:
 
 def _remedy(tracking_uri: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and tracking_uri.startswith("postgresql"):
-        return "install its driver with: pip install -c constraints.txt -e '.[server]'"
+        return "install its driver with: pip install 'mriad[server]'"
     if "error code 401" in str(error):
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or logger.tracking_uri to another store"
     return "set logger.tracking_uri to 'sqlite:///<file>.db', a database or a server"

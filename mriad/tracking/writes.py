@@ -65,6 +65,32 @@ class Values(Write):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataSets(Write):
+    """The data sets that a run reads. The store ignores one that the run has.
+
+    Args:
+        sets: ``name``, ``digest``, ``context`` (what the run does with it), ``source`` and ``profile`` (both JSON) of
+            each.
+    """
+
+    sets: Sequence[Mapping[str, str]] = ()
+
+    def send(self, client: MlflowClient, run_id: str) -> None:
+        """Put them into the store."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+        inputs = [
+            DatasetInput(
+                Dataset(one["name"], one["digest"], "local", one["source"], profile=one["profile"]),
+                [InputTag(MLFLOW_DATASET_CONTEXT, one["context"])],
+            )
+            for one in self.sets
+        ]
+        client.log_inputs(run_id, inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact(Write):
     """A file, put over one of its name.
 

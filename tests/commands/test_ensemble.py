@@ -5,6 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mriad.tracking.registry import register
+from mriad.tracking.run import Tracker
+
 from .brains import brain, save
 from .command_line import Terminal, TrainedRun
 
@@ -36,9 +39,13 @@ def ae(work: Terminal, small: tuple[str, ...]) -> TrainedRun:
 
 @pytest.fixture(scope="module")
 def ensemble(work: Terminal, data: tuple[str, ...], pca: TrainedRun, ae: TrainedRun) -> TrainedRun:
-    """Of a run by its id and another by its checkpoint's path, both gone since."""
-    work.train(*data, "model=ensemble", f"model.runs=[{pca.id},{ae.checkpoint}]", "score.mask=foreground").ok()
+    """Of a run by its name in the registry and another by its checkpoint's path, both gone since."""
+    tracker = Tracker(tracking_uri=f"sqlite:///{work.folder / 'mlflow.db'}")
+    register(tracker.client, tracker.find(pca.id), name="members", alias="first")
+    runs = f"model.runs=[models:/members@first,{ae.checkpoint}]"
+    work.train(*data, "model=ensemble", runs, "score.mask=foreground").ok()
     made = work.newest("training")
+    assert pca.id in made.params["model.runs"]  # an alias may point at another later
     assert made.id not in (pca.id, ae.id)
     for source in (pca, ae):
         folders = (source.artifacts.parent, source.output)

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from mriad.tracking.registry import register
+from mriad.tracking.run import Tracker
+
 from .brains import brain, save, write_scans
 from .command_line import Outcome, Terminal, TrainedRun
 
@@ -41,8 +44,14 @@ def test_an_evaluation_is_a_run_of_its_own_below_the_training(same: TrainedRun, 
     assert ae.status == "FINISHED"
 
 
-def test_vae_own_test_again_gives_the_same_numbers(bench: Terminal, vae: TrainedRun) -> None:
-    assert evaluation(bench, f"run={vae.id}").test_metrics == vae.test_metrics
+def test_vae_own_test_again_gives_the_same_numbers_by_its_name(bench: Terminal, vae: TrainedRun) -> None:
+    tracker = Tracker(tracking_uri=f"sqlite:///{bench.folder / 'mlflow.db'}")
+    register(tracker.client, tracker.find(vae.id), name="vaes", alias="champion")
+    tested = evaluation(bench, "run=models:/vaes@champion")
+    assert tested.test_metrics == vae.test_metrics
+    assert tested.tags["source_run"] == vae.id
+    report = (tested.artifacts / "report.html").read_text()
+    assert f"python evaluate.py run={vae.id}" in report and "models:/" not in report
 
 
 @pytest.mark.parametrize("q", [0.5, 0.95])

@@ -124,7 +124,12 @@ def test_a_sweep_unfolds_into_its_jobs(pages: Pages) -> None:
     pages.open(pages.experiment, f"{ROWS}.includes({json.dumps(sweep)})")
     pages.browser.click(".ag-row button")
     pages.browser.wait_for(f"{ROWS}.length === 4")
+    shown = "[...document.querySelectorAll('.ag-row [col-id*=Dataset]')].map(cell => cell.innerText)"
+    pages.browser.wait_for(f"{shown}.filter(text => text.includes('folder (')).length === 3")
     pages.browser.shoot("runs")
+    for text in pages.browser.run(shown)[1:]:
+        for data in pages.jobs[0].stored.inputs.dataset_inputs:
+            assert f"folder ({data.dataset.digest})\n{data.tags[0].value.capitalize()}" in text
     assert set(pages.browser.run(ROWS)) == {sweep, *pages.names}
     assert sorted(pages.names) == [f"latent_dim={size} ae folder youden seed 0" for size in (16, 4, 8)]
 

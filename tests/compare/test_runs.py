@@ -43,6 +43,15 @@ def test_a_run_that_is_named_twice_is_read_once(tracker, log):
     assert [run.run_id for run in read_runs([two, one, two], tracker.tracking_uri)] == [two, one]
 
 
+def test_a_registered_detector_is_the_run_that_has_trained_it(tracker, log):
+    run_id = log()
+    tracker.client.create_registered_model("mriad")
+    tracker.client.create_model_version("mriad", source=f"runs:/{run_id}/model", run_id=run_id)
+    tracker.client.set_registered_model_alias("mriad", "champion", "1")
+    (run,) = read_runs(["models:/mriad@champion", run_id], tracker.tracking_uri)
+    assert run.run_id == run_id
+
+
 def test_an_evaluation_has_the_options_and_the_seed_of_its_training(tracker, log):
     training = log(params={"model": "ae", "model.lr": 1, "data": "a", "threshold": "youden", "seed": 7}, scores=False)
     params = {"model": "ae", "data": "b", "threshold": "quantile"}

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from mriad.tasks.trace import describe, protocol, record_options, tags, varied_here
+from mriad.tasks.trace import describe, protocol, record_options, tags, this_command, varied_here
 from mriad.tracking.run import Tracker
 from mriad.tracking.sweep import PARENT_VARIABLE
 
@@ -68,6 +68,24 @@ def test_what_varies_is_what_the_sweep_does_not_say_once_for_all(job):
     typed = "logger.log_model=false model=ae,vae 'data.root=/a b' sweep=search"
     tracker = job(typed, "logger.log_model=False", "model=vae", "data.root=/a b", "sweep=search", "model.beta=0.1")
     assert varied_here(tracker) == {"model": "vae", "model.beta": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "task", "command"),
+    [
+        ({"main": "/mriad/conf"}, ["run=models:/mriad@champion", "trainer=cpu"], "run=a1 trainer=cpu"),
+        ({"main": "/own conf", "command-line": "/mriad/conf"}, ["run=b2"], "--config-dir '/own conf' run=b2"),
+        ({"main": "/mriad/conf"}, ["checkpoint=a b.ckpt"], "'checkpoint=a b.ckpt'"),
+    ],
+)
+def test_the_command_of_a_run_means_the_same_later(sources, task, command, monkeypatch):
+    hydra = {
+        "overrides": {"task": task},
+        "job": {"name": "evaluate"},
+        "runtime": {"config_sources": [{"provider": name, "path": path} for name, path in sources.items()]},
+    }
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": hydra}))
+    assert this_command("a1") == ("Evaluate again", f"python evaluate.py {command}")
 
 
 def test_outside_of_a_sweep_nothing_varies(monkeypatch):

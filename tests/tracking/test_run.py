@@ -1,11 +1,15 @@
 import math
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from mriad.errors import MriadError
 from mriad.tracking.run import Tracker
@@ -79,6 +83,22 @@ def test_an_interrupted_run_is_killed(tracker, interrupt):
         raise interrupt
     info = stored(tracker, run)
     assert (info.info.status, info.data.tags["failure"]) == ("KILLED", "interrupted")
+
+
+def test_a_run_names_the_command_that_it_comes_from(tracker, monkeypatch):
+    hydra = {"mode": RunMode.RUN, "job": {"name": "evaluate"}}
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": hydra}))
+    monkeypatch.setattr(sys, "argv", ["processes.py"])  # of a launcher
+    with tracker.run(name="mine", tags={}) as run:
+        pass
+    assert stored(tracker, run).data.tags["mlflow.source.name"] == "python evaluate.py"
+
+
+def test_an_installed_mriad_logs_no_commit_of_the_repository_it_lies_in(tracker, monkeypatch):
+    monkeypatch.setattr("mriad.tracking.run.in_a_clone", lambda: False)
+    with tracker.run(name="mine", tags={}) as run:
+        run.log_environment()
+    assert "mlflow.source.git.commit" not in stored(tracker, run).data.tags
 
 
 def test_a_child_names_its_parent(tracker):

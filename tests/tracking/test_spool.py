@@ -61,6 +61,8 @@ def log_epoch(run, epoch):
 def log_everything(run, saved, folder):
     """What comes after the epochs of a training."""
     run.set_tags({"mlflow.note.content": "two\nlines", "kind": "changed"})
+    run.log_data_sets([{"name": "toys", "digest": "a1", "context": "test", "source": "{}", "profile": '{"scans": 3}'}])
+    run.log_system({"system/cpu_utilization_percentage": 50.0}, 0)
     run.log_metrics({"test/auroc": 0.9})
     run.log_figures({"loss": Figure(figsize=(1, 1))})
     run.log_table(pd.DataFrame({"path": ["a.png"], "score": [0.1]}), "scores.parquet")
@@ -84,6 +86,9 @@ def require_everything(tracker, run, *, epochs, tmp_path):
     assert sorted(history, key=lambda point: point.step) == sorted(history, key=lambda point: point.timestamp)
     assert history[-1].timestamp <= stored.info.end_time
     assert len(tracker.client.get_metric_history(run.run_id, "test/auroc")) == 1
+    (data,) = stored.inputs.dataset_inputs
+    assert (data.dataset.digest, data.dataset.profile, data.tags[0].value) == ("a1", '{"scans": 3}', "test")
+    assert len(tracker.client.get_metric_history(run.run_id, "system/cpu_utilization_percentage")) == 1
     files = mlflow.artifacts.download_artifacts(run_id=run.run_id, dst_path=str(tmp_path / uuid4().hex))
     found = {str(file.relative_to(files)) for file in Path(files).rglob("*") if file.is_file()}
     assert found == {"checkpoint/best.ckpt", "plots/loss.png", "report.html", "scores.parquet"}

@@ -3,7 +3,7 @@ import pytest
 from mlflow.pyfunc import PythonModel
 
 from mriad.tracking.run import Tracker
-from mriad.tracking.writes import Artifact, Model, Status, Values
+from mriad.tracking.writes import Artifact, DataSets, Model, Status, Values
 
 
 @pytest.fixture
@@ -48,6 +48,17 @@ def test_values_of_which_a_part_has_arrived_are_completed(tracker, run_id):
     Values(points=[("loss", 0.5, 1000, 0), ("auroc", 0.7, 1000, 0)]).send(tracker.client, run_id)
     assert len(tracker.client.get_metric_history(run_id, "loss")) == 1
     assert tracker.client.get_run(run_id).data.metrics == {"loss": 0.5, "auroc": 0.7}
+
+
+def test_data_sets_that_are_sent_twice_are_there_once(tracker, run_id):
+    train = {"name": "toys", "digest": "a1", "context": "training", "source": '{"uri": "/s"}', "profile": "{}"}
+    for sets in ([train], [train, train | {"digest": "b2", "context": "test"}]):
+        DataSets(sets=sets).send(tracker.client, run_id)
+    inputs = tracker.client.get_run(run_id).inputs.dataset_inputs
+    found = {(one.dataset.name, one.dataset.digest, one.tags[0].key, one.tags[0].value) for one in inputs}
+    context = "mlflow.data.context"
+    assert found == {("toys", "a1", context, "training"), ("toys", "b2", context, "test")}
+    assert len(inputs) == 2
 
 
 def test_an_artifact_is_put_over_one_of_its_name(tracker, run_id, tmp_path):

@@ -160,9 +160,7 @@ def _require_slurm() -> None:
     try:
         import submitit  # noqa: F401
     except ImportError:
-        raise MriadError(
-            "hydra/launcher=slurm needs submitit; install it with: pip install -c constraints.txt -e '.[cluster]'"
-        ) from None
+        raise MriadError("hydra/launcher=slurm needs submitit; install it with: pip install 'mriad[cluster]'") from None
     if shutil.which("sbatch") is None:
         raise MriadError(
             "hydra/launcher=slurm finds no sbatch here; type the command on a login node of the cluster, "

@@ -1,0 +1,115 @@
+"""The command mriad, and behind it all that train.py, evaluate.py and predict.py do: one road for both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import mriad
+from mriad.errors import fail
+from mriad.invocation import VARIABLE
+
+if TYPE_CHECKING:
+    from mriad.command import Task
+
+TASKS = {
+    "train": "train a detector on healthy scans, calibrate its threshold, test it",
+    "evaluate": "test a trained detector again, under another threshold, or on other data",
+    "predict": "score scans with a trained detector",
+    "audit": "tell what a data set gives away without any model",
+    "register": "give a trained detector a name in MLflow's registry, and an alias",
+}
+OTHERS = {
+    "compare": ("mriad.compare.__main__", "compare tested runs"),
+    "ui": ("mriad.tracking.ui", "open MLflow's pages on this machine"),
+    "resend": ("mriad.tracking.__main__", "send what runs have logged while their MLflow store was away"),
+}
+_NAMES = (*TASKS, *OTHERS)
+_COMPLETION = ("-sc", "--shell-completion")
+
+
+def run_task(name: str) -> None:
+    """Run a task under Hydra with the command line's options.
+
+    Args:
+        name: of the task and of its config in ``conf``.
+    """
+    from mriad.command import run  # Hydra: the other commands need not wait for it
+
+    run(partial(_task, name), config=name)
+
+
+def main() -> None:
+    """Run the command that stands first on the command line."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return
+    if words[0] == "--version":
+        print(f"mriad {mriad.__version__}")
+        return
+    if any(word in _COMPLETION for word in words[:2]):
+        _complete(words)
+        return
+    name = words[0]
+    if name not in _NAMES:
+        near = get_close_matches(name, _NAMES, n=1)
+        meant = f"did you mean {near[0]}? mriad" if near else "mriad"
+        fail(f"There is no command '{name}'; {meant} --help lists those there are.")
+    os.environ[VARIABLE] = "1"
+    sys.argv = [f"mriad {name}", *words[1:]]
+    if name in TASKS:
+        run_task(name)
+    else:
+        import_module(OTHERS[name][0]).main()
+
+
+def _task(name: str) -> Task:
+    """Import a task; heavy, so only once the options are known to be right."""
+    task: Task = getattr(import_module(f"mriad.tasks.{name}"), name)
+    return task
+
+
+def _help() -> str:
+    told = TASKS | {name: what for name, (_, what) in OTHERS.items()}
+    lines = [f"  {name:<10}{what}" for name, what in told.items()]
+    return "\n".join(
+        [
+            "usage: mriad COMMAND [OPTIONS]",
+            "",
+            "mriad finds anomalies in brain MRI after training on healthy scans only.",
+            "",
+            *lines,
+            "",
+            "mriad COMMAND --help lists the options of a command, and all that stands behind them.",
+            'Tab completion in bash: eval "$(mriad train --shell-completion install=bash)"',
+        ]
+    )
+
+
+def _complete(words: list[str]) -> None:
+    """Answer a shell: install its completion, or complete what has been typed so far.
+
+    Hydra completes the options of one program. Here the first word names the command, so it is completed here, and
+    taken out of the line before Hydra sees it.
+    """
+    name = words[0] if words[0] in TASKS else "train"
+    sys.argv = ["mriad", *[word for word in words if word != name]]
+    if (line := os.environ.get("COMP_LINE")) is None:
+        run_task(name)
+        return
+    program, *typed = line.split()
+    if len(typed) + line.endswith(" ") < 2:
+        print(" ".join(_NAMES))
+        return
+    if typed[0] not in TASKS:
+        return
+    os.environ["COMP_LINE"] = " ".join([program, *typed[1:]]) + " " * (line.endswith(" ") or not typed[1:])
+    folder = next((place for place, word in enumerate(typed) if word in ("--config-dir", "-cd")), None)
+    if folder is not None and os.path.isdir("".join(typed[folder + 1 : folder + 2])):
+        sys.argv += typed[folder : folder + 2]
+    run_task(typed[0])
