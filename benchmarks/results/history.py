@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("data", "models", "scoring", "metrics", "thresholds")
+_NO_MATTER = ("hydra", "logger")  # groups that say nothing of the result
 _CODE = [*(f"mriad/{room}" for room in ROOMS), "conf"]
 
 
@@ -77,7 +78,7 @@ def _choices(command: str, root: Path) -> dict[str, str]:
     model = chosen.get("model", everyone.get("model"))
     for file in _with_bases(root / "conf" / "model" / f"{model}.yaml"):
         chosen = _named_in(file) | chosen
-    return everyone | chosen
+    return {group: name for group, name in (everyone | chosen).items() if group not in _NO_MATTER}
 
 
 def _option_files(chosen: dict[str, str], root: Path) -> set[Path]:
