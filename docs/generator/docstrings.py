@@ -33,14 +33,14 @@ def function(name: str) -> str:
 
 
 def value(name: str) -> Any:
-    """The literal that a module of mriad gives to this name, wherever it lies."""
+    """The literal that a module of mriad gives to a name, wherever it lies; 'names.IMAGE' is that of names.py."""
     attribute = _named(name)
     assert isinstance(attribute, griffe.Attribute)
     return ast.literal_eval(str(attribute.value))
 
 
 def _named(name: str) -> griffe.Object:
-    found = _within(_package("mriad"), name)
+    found = [item for item in _within(_package("mriad"), name.rpartition(".")[2]) if item.path.endswith(f".{name}")]
     if len(found) != 1:
         raise LookupError(f"{len(found)} definitions in mriad are called {name}; the reference needs one.")
     return found[0]

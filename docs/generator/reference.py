@@ -46,7 +46,7 @@ def metrics() -> str:
     """What metrics are called, and what each measures."""
     named: dict[str, str] = {}
     for group in ("IMAGE", "PIXEL", "LESION", "PIXEL_WITH_HEALTHY"):
-        named |= {name: label for name, label in docstrings.value(group) if name not in named}
+        named |= {name: label for name, label in docstrings.value(f"names.{group}") if name not in named}
     rows = [[f"`test/{name}`", label] for name, label in named.items()]
     lines = [*as_markdown(["name", "where a person reads it"], rows), ""]
     for name in _MEASURES:
@@ -60,7 +60,7 @@ def catalog() -> str:
 
 
 def _columns() -> dict[str, str]:
-    columns: dict[str, str] = docstrings.value("COLUMNS")
+    columns: dict[str, str] = docstrings.value("catalog.COLUMNS")
     return columns
 
 
@@ -70,3 +70,13 @@ def _make() -> list[str]:
     told = [part for line in head for part in re.split(r"\s{3,}(?=make )", line)]
     rows = [re.split(r"\s{3,}", part, maxsplit=1) for part in told]
     return as_markdown(["target", ""], [[f"`{target}`", said] for target, said in rows])
+
+
+def group_list(by_group: dict[str, list[OptionFile]]) -> str:
+    """The groups of options, each with its choices and the page that says more."""
+    rows = [
+        [f"[`{group}`](options/{group}.md)", " ".join(f"`{file.name}`" for file in files if file.name != "base")]
+        for group, files in by_group.items()
+        if group
+    ]
+    return "\n".join(as_markdown(["group", "choices"], rows))
