@@ -84,9 +84,7 @@ def _trainings(store: str) -> set[str]:
     return {run.info.run_id for run in client.search_runs(experiments, "tags.kind = 'training'", max_results=5000)}
 
 
-def _values(
-    runs: Sequence[ScoredRun], definition: Definition, row: Row, variant: str, store: str
-) -> dict[str, str]:
+def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant: str, store: str) -> dict[str, str]:
     """The values of the columns of a variant, with their companions, as they are printed."""
     wanted = [column.metric for column in definition.columns.values() if column.variant == variant]
     if row.audit:
@@ -132,9 +130,7 @@ def _told(command: str, options: Sequence[str]) -> str:
     return " ".join([command, *(shlex.quote(word) for word in options if not re.match(r"data\.root=", word))])
 
 
-def postprocessing(
-    definition: Definition, checkpoints: Sequence[Path], *, whence: dict[str, str]
-) -> list[Line]:
+def postprocessing(definition: Definition, checkpoints: Sequence[Path], *, whence: dict[str, str]) -> list[Line]:
     """Measure the table of post-processing steps on the val scans of trained detectors."""
     from benchmarks.postprocessing import STEPS, measured
     from mriad.tasks.checkpoint import Checkpoint
@@ -157,5 +153,3 @@ def postprocessing(
             )
     order = list(definition.rows)
     return sorted(lines, key=lambda line: order.index(line.row))
-
-

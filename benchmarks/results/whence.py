@@ -21,7 +21,9 @@ def today() -> dict[str, str]:
 
     changed = _git("status", "--porcelain", "--", *_MATTERS)
     if changed:
-        raise MriadError(f"Commit your changes before you measure ({changed.split()[1]}, ...): a line names its commit.")
+        raise MriadError(
+            f"Commit your changes before you measure ({changed.split()[1]}, ...): a line names its commit."
+        )
     return {"commit": _git("rev-parse", "--short", "HEAD"), "date": date.today().isoformat(), "machine": machine()}
 
 

@@ -129,9 +129,7 @@ def _file_lines(file: OptionFile, documented: dict[str, str]) -> list[str]:
     return lines
 
 
-def _walk(
-    node: yaml.MappingNode, prefix: str, source: str, options: list[Option], targets: dict[str, str]
-) -> None:
+def _walk(node: yaml.MappingNode, prefix: str, source: str, options: list[Option], targets: dict[str, str]) -> None:
     for key, value in node.value:
         if key.value in _SILENT:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def _results(definition: Definition, folder: Path, changes: Changes) -> str:
     since = {(line.row, line.variant): changes(line.commit, line.command) for line in lines if line.commit}
     marked = {row for (row, _), files in since.items() if files}
     body = [
-        [f"{label} {MARK}" if label in marked else label, *cells] for label, cells in rows(definition, lines).items()
+        [f"{label} {MARK}" if label in marked else label, *map(_two_lines, cells)]
+        for label, cells in rows(definition, lines).items()
     ]
     whence = [
         [
@@ -92,7 +94,7 @@ def _costs(folder: Path, changes: Changes) -> str:
     ]
     heads = ["row", "command", "commit", "date", "machine", "changed since"]
     shown[shown.index("verdict")] = ""
-    anew = "`make bench ROWS=\"ROW ...\" RECORD=--record` measures rows anew."
+    anew = '`make bench ROWS="ROW ..." RECORD=--record` measures rows anew.'
     return _page(COSTS, shown, body, heads, whence, since.values(), anew)
 
 
@@ -124,6 +126,11 @@ def as_markdown(heads: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
     """The lines of a Markdown table."""
     lines = [heads, ["---"] * len(heads), *body]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _two_lines(cell: str) -> str:
+    """A cell with its interval, note or share below its value."""
+    return re.sub(r"(?<=\d)(?:,)? (?=[\[(]|\d+ % of)", "<br>", cell, count=1)
 
 
 def _since(files: list[str] | None) -> str:
