@@ -19,7 +19,7 @@ _PACKAGE = "@package "
 
 @dataclass(frozen=True)
 class Option:
-    """A key of an option file: its full name on the command line, its default as it stands there, what is said of it."""
+    """A key of an option file: its full name on the command line, its default as it is written, what is said of it."""
 
     name: str
     default: str
