@@ -21,7 +21,7 @@ from mriad.tasks.session import load_data
 from mriad.tasks.testing import measure
 
 TARGET = Path(__file__).parents[1] / "found.png"
-COLOURS = 128  # of the palette: the picture is loaded with every reading of the README
+WIDTH, COLOURS = 960, 160  # pixels, and size of the palette: the picture is loaded with every reading of the README
 
 
 def main(checkpoint: Path) -> None:
@@ -41,7 +41,9 @@ def main(checkpoint: Path) -> None:
     )
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    image = Image.open(stream).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = Image.open(stream).convert("RGB")
+    image = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
+    image = image.quantize(COLOURS, dither=Image.Dither.NONE)
     image.save(TARGET, optimize=True)
     print(f"{TARGET}: {image.size}, {TARGET.stat().st_size / 1000:.0f} kB")
 
