@@ -61,7 +61,7 @@ def _bears(file: str, command: str, root: Path) -> bool:
         return Path(file).stem in ("__init__", chosen["data"])
     if file.startswith("mriad/data/synthetic/"):
         return chosen["data"] == "synthetic"
-    if file.startswith("mriad/data/anomalies/"):
+    if "/anomalies/" in file:
         return chosen["anomalies"] != "none"
     if room == "models":
         return file in _models_of(chosen["model"], root)

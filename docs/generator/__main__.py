@@ -1,8 +1,8 @@
 """Write the pages that a site is built from: ``python -m docs.generator FOLDER``.
 
 They are those of ``docs/``, with what they ask for filled in, and a page for each group of options. A page asks with a
-line ``<!-- table: NAME -->`` for a table of results and with ``<!-- reference: NAME -->`` for a part of the reference;
-who reads the bare Markdown does not see such lines.
+line ``[table: NAME](NAME.csv)`` for a table of results, so that who reads the bare Markdown finds the figures, and with
+``<!-- reference: NAME -->`` for a part of the reference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from docs.generator import docstrings, reference, tables
 from docs.generator.options import OptionFile, group_page, groups
 
 DOCS = Path(__file__).parents[1]
-ASKED = re.compile(r"^<!-- (table|reference): (\S+) -->$", re.MULTILINE)
+TABLE = re.compile(r"^\[table: (\S+)\]\(\1\.csv\)$", re.MULTILINE)
+REFERENCE = re.compile(r"^<!-- reference: (\S+) -->$", re.MULTILINE)
 OPTIONS = Path("reference") / "options"
 _SHOWN = (".md", ".png", ".css", ".csv")
 
@@ -31,7 +32,8 @@ def write(folder: Path) -> None:
         target = folder / file.relative_to(DOCS)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".md":
-            target.write_text(ASKED.sub(lambda asked: _written(asked[1], asked[2], by_group), file.read_text()))
+            text = TABLE.sub(lambda asked: tables.table(asked[1]), file.read_text())
+            target.write_text(REFERENCE.sub(lambda asked: _reference(asked[1], by_group), text))
         else:
             shutil.copy(file, target)
     for group, files in by_group.items():
@@ -41,9 +43,7 @@ def write(folder: Path) -> None:
             page.write_text(group_page(group, files, _documented(files)))
 
 
-def _written(kind: str, name: str, by_group: dict[str, list[OptionFile]]) -> str:
-    if kind == "table":
-        return tables.table(name)
+def _reference(name: str, by_group: dict[str, list[OptionFile]]) -> str:
     parts = {
         "commands": lambda: reference.commands(by_group[""]),
         "groups": lambda: reference.group_list(by_group),

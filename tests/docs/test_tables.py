@@ -59,7 +59,7 @@ def test_every_table_is_shown_on_a_page(file):
     with file.open() as stream:
         assert list(csv.DictReader(stream))
     shown = "".join(page.read_text() for page in FOLDER.glob("*.md"))
-    assert f"<!-- table: {file.stem} -->" in shown
+    assert f"\n[table: {file.stem}]({file.name})\n" in shown
 
 
 def test_a_cell_holds_value_spread_interval_and_note(small):
