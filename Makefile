@@ -1,9 +1,10 @@
 # make train   install and run the default experiment      make test   run the tests
 # make test-cluster   run the tests on a SLURM of this machine; installs one where it is missing
 # make bench   measure what mriad costs, against its targets
+# make docs    build the docs as a site in build/site
 # make ui      open the MLflow UI on this machine          make lint   ruff and mypy
 # make server BACKEND=postgresql://user:password@host/db   an MLflow server that many jobs log to
-.PHONY: install train test test-cluster lint bench ui server clean
+.PHONY: install train test test-cluster lint bench docs ui server clean
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
@@ -33,7 +34,12 @@ lint: install
 	$(PYTHON) -m mypy
 
 bench: install
-	$(PYTHON) -m benchmarks $(ROWS)
+	$(PYTHON) -m benchmarks $(ROWS) $(RECORD)
+
+docs: install
+	$(PYTHON) -m docs.generator build/docs
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo 'Open build/site/index.html'
 
 ui: install
 	$(PYTHON) -m mriad.tracking.ui --tracking-uri '$(TRACKING)' --port $(PORT)

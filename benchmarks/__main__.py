@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from benchmarks.bench import Bench
+from benchmarks.results.costs import record_costs
+from benchmarks.results.whence import today
 from benchmarks.rows import ROWS
 from benchmarks.table import Row, as_markdown, for_terminal
 
@@ -25,10 +27,12 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"all of them by default: {', '.join(ROWS)}")
     parser.add_argument("--full", action="store_true", help="as many scans as the targets name; takes hours")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
+    parser.add_argument("--record", action="store_true", help="write what is found to docs/results/costs.csv as well")
     parser.add_argument("--tracking-uri", help="store for the row logging_cost (default: a fresh SQLite file)")
     words = parser.parse_args()
     if unknown := set(words.rows) - set(ROWS):
         parser.error(f"there is no row {', '.join(sorted(unknown))}; choose from {', '.join(ROWS)}")
+    whence = today() if words.record else {}
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.simplefilter("ignore")
@@ -44,6 +48,9 @@ def main() -> int:
                 failed = True
                 traceback.print_exc()
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    if words.record:
+        command = " ".join(["python -m benchmarks", *words.rows, *(["--full"] if words.full else [])])
+        record_costs([(name, row.cells()) for name, row in found], {"command": command, **whence})
     if words.markdown:
         print(as_markdown(found))
     else:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from rich.table import Table
 
 from mriad import __version__
@@ -85,6 +84,8 @@ def as_markdown(rows: Sequence[tuple[str, Row]]) -> str:
 
 def machine() -> str:
     """Where it was measured: processor, cores that this process may use, threads, versions."""
+    import torch  # heavy, and what only reads tables need not wait for it
+
     return (
         f"{_processor()}, {usable_cores()} of {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, "
         f"torch {torch.__version__}, Python {platform.python_version()}, mriad {__version__}"

@@ -16,7 +16,7 @@ from mriad.data import MRIDataModule
 from mriad.data.identity import new_key
 from mriad.invocation import typed
 from mriad.models import Detector
-from mriad.tasks.checkpoint import is_published
+from mriad.tasks.checkpoint import Checkpoint, is_published
 from mriad.tasks.data_sets import data_sets
 from mriad.tasks.serving import log_model
 from mriad.tracking.registry import SCHEME

@@ -1,51 +1,75 @@
-"""The README's commands are typed as they stand there, with nothing but overrides that shrink them appended.
+"""The commands of README and docs are typed as they stand there, with nothing but overrides that shrink them appended.
 
-``make train`` and ``make test`` install and run for minutes and are left to CI, which starts with them; ``source``
-changes nothing here, where ``python`` is the interpreter of the tests. Every other line is run, also one that is
-added later.
+Every line of every ``bash`` block is typed, also one that is added later, on one of two desks, so that two workers can
+share them. Most go to a fork server, as ``command_line`` has it; one line of each command goes through a real bash into
+a fresh Python, one with quotes where there are some. ``make train`` and ``make test`` install and run for minutes and
+are left to CI, which starts with them: ``python train.py`` stands for the first here. ``source`` changes nothing here,
+where ``python`` is the interpreter of the tests.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import requests
 from omegaconf import OmegaConf
 from PIL import Image
 
 from .brains import brain, lesion, save, write_scans
-from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun, users_environment
-
-pytestmark = pytest.mark.slow
+from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun
 
 SMALLER = "data.image_size=32 data.epoch_scans=null trainer.max_epochs=1"
 SMALLER_SET = "data.layout.healthy_subjects=24 data.layout.diseased_subjects=10 data.layout.slices_per_subject=2"
-ELSEWHERE = {"make train", "make test", "source .venv/bin/activate"}
+ELSEWHERE = {"make test", "source .venv/bin/activate"}
+STANDS_FOR = {"make train": "python train.py"}
 UI = "make ui"
+# Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
+DESKS = {
+    "use": ("README.md", "docs/index.md", "docs/start", "docs/guides/evaluate.md", "docs/guides/compare.md",
+            "docs/guides/audit.md", "docs/guides/predict.md"),
+    "train": ("docs/guides/train.md", "docs/guides", "docs/explanation", "docs/results", "docs/reference"),
+}  # fmt: skip
 
 
-def readme_lines() -> list[str]:
+def pages(*places: str) -> list[Path]:
+    """The pages of places, those of a folder by name, none twice."""
+    found = [file for place in places for file in sorted((REPOSITORY / place).rglob("*.md")) or [REPOSITORY / place]]
+    return list(dict.fromkeys(found))
+
+
+def lines_of(page: Path) -> list[str]:
     """Every line of every bash block, without its comment."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     lines = [re.sub(r"\s+#.*$", "", line).strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 
 
-TYPED = [line for line in readme_lines() if line not in ELSEWHERE | {UI}]
+def typed_on(desk: str) -> list[str]:
+    """The lines that are typed on a desk: each line of its pages that no earlier desk has, once."""
+    before = [line for name in list(DESKS)[: list(DESKS).index(desk)] for line in typed_on(name)]
+    lines = [STANDS_FOR.get(line, line) for page in pages(*DESKS[desk]) for line in lines_of(page)]
+    return [line for line in dict.fromkeys(lines) if line not in {*before, *ELSEWHERE, UI}]
+
+
+def command_of(line: str) -> str:
+    """The command of a line: the script, the module, or the program."""
+    words = shlex.split(line)
+    return words[0] if words[0] != "python" else words[2] if words[1] == "-m" else words[1]
+
+
+def through_bash() -> set[str]:
+    """One line of each command, with quotes where one has some, and all that is not Python."""
+    lines = [line for desk in DESKS for line in typed_on(desk)]
+    quoted_last = sorted(lines[::-1], key=lambda line: "'" in line or '"' in line)
+    chosen = {command_of(line): line for line in quoted_last}
+    return set(chosen.values()) | {line for line in lines if not line.startswith("python ")}
 
 
 @dataclass
@@ -71,20 +95,44 @@ class Done:
 
 @dataclass
 class Desk:
-    """The one working directory that all lines are typed in, in their order."""
+    """A working directory that lines are typed in, in their order."""
 
     terminal: Terminal
     data: dict[str, Path]
     done: dict[str, Done] = field(default_factory=dict)
 
-    def type(self, line: str) -> Done:
+    @classmethod
+    def laid(cls, name: str, factory: pytest.TempPathFactory) -> Desk:
+        """A desk on which all its lines have been typed."""
+        desk = cls(Terminal(factory.mktemp(name)), stand_in(factory.mktemp("data_sets")))
+        inbox = desk.terminal.folder / "scans"
+        save(inbox / "patient 1 (t=2) [axial].png", lesion(1, size=80)[0])
+        save(inbox / "a b.png", brain(2))
+        save(inbox / "c.jpg", brain(3, size=50))
+        save(inbox / "deeper" / "d.png", lesion(4)[0])
+        real = through_bash()
+        for line in typed_on(name):
+            desk.done[line] = desk.type(line, real=line in real)
+        return desk
+
+    def type(self, line: str, *, real: bool = False) -> Done:
+        """Type a line, into bash or as the words that bash would make of it."""
         before = {run.info.run_id for run in self.terminal.runs()}
-        outcome = self.terminal.shell(self.completed(line))
+        outcome = self._shell(self.completed(line)) if real else self._fork(self.completed(line))
         new: dict[str, list[TrainedRun]] = {"training": [], "evaluation": [], "sweep": []}
         for run in self.terminal.runs():
             if run.info.run_id not in before:
                 new[run.data.tags["kind"]].append(TrainedRun(self.terminal, run.info.run_id))
         return Done(line, outcome, self, new)
+
+    def _shell(self, line: str) -> Outcome:
+        return self.terminal.shell(re.sub(r"(\w+)\.py", rf"'{REPOSITORY}/\1.py'", line, count=1))
+
+    def _fork(self, line: str) -> Outcome:
+        command, words = command_of(line), shlex.split(line)
+        script = command if command.endswith(".py") else f"{command.replace('.', '/')}/__main__.py"
+        words = words[words.index(command) + 1 :]
+        return self.terminal.run(script, *words, environment={"OMP_NUM_THREADS": "1"})
 
     def first(self) -> TrainedRun:
         """The run that stands for RUN_ID."""
@@ -93,8 +141,13 @@ class Desk:
     def other(self) -> TrainedRun:
         """The run that stands for OTHER_RUN_ID: tested on the same scans."""
         first = self.first()
+        if not any(self._beside(first)):
+            self.type("python train.py model=pca").outcome.ok()
+        return next(iter(self._beside(first)))
+
+    def _beside(self, first: TrainedRun) -> list[TrainedRun]:
         runs = [TrainedRun(self.terminal, run.info.run_id) for run in self.terminal.runs("training")]
-        return next(run for run in runs if run.id != first.id and run.params["data"] == first.params["data"])
+        return [run for run in runs if run.id != first.id and run.params["data"] == first.params["data"]]
 
     def completed(self, line: str) -> str:
         """The line with its placeholders filled in and shrunk."""
@@ -106,13 +159,14 @@ class Desk:
             line = line.replace("RUN_ID", self.first().id)
         if "data.split.file=split.csv" in line:
             shutil.copy(self.first().artifacts / "split.csv", self.terminal.folder / "split.csv")
+        line = line.replace("~/.cache/mriad", str(self.terminal.environment["MRIAD_CACHE_DIR"]))
         assert "/path/to" not in line, f"what does {line} stand for?"
         if line.startswith("python train.py") and not re.search(r" --(help|cfg)", line):
             if "resume=" in line:
                 line += " trainer.max_epochs=2"
             else:
                 line += f" {SMALLER}" if re.search("data=|experiment=", line) else f" {SMALLER} {SMALLER_SET}"
-        return re.sub(r"(\w+)\.py", rf"'{REPOSITORY}/\1.py'", line, count=1)
+        return f"{line} threads=1" if re.search(r"(train|evaluate|predict)\.py (?!--)|mriad\.audit", line) else line
 
 
 def stand_in(root: Path) -> dict[str, Path]:
@@ -155,27 +209,12 @@ def stand_in(root: Path) -> dict[str, Path]:
     return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h")}
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """All lines, typed one after the other."""
-    desk = Desk(Terminal(tmp_path_factory.mktemp("readme")), stand_in(tmp_path_factory.mktemp("data_sets")))
-    inbox = desk.terminal.folder / "scans"
-    save(inbox / "patient 1 (t=2) [axial].png", lesion(1, size=80)[0])
-    save(inbox / "a b.png", brain(2))
-    save(inbox / "c.jpg", brain(3, size=50))
-    save(inbox / "deeper" / "d.png", lesion(4)[0])
-    for line in TYPED:
-        desk.done[line] = desk.type(line)
-    return desk
-
-
-@pytest.mark.parametrize("line", TYPED)
-def test_a_line_of_the_readme_does_what_it_says(desk: Desk, line: str) -> None:
-    done = desk.done[line]
+def check(done: Done) -> None:
+    """Hold what a line has done against what the pages say of it."""
+    line = done.line
     assert done.outcome.code == 0, f"{done.outcome.out}\n{done.outcome.err}"
     assert "Traceback" not in done.outcome.out + done.outcome.err
-    words = shlex.split(line)
-    script = (words[2] if words[1] == "-m" else words[1]) if words[0] == "python" else words[0]
+    words, script = shlex.split(line), command_of(line)
     if "--help" in words or "--cfg" in words:
         _check_config(done)
     elif script == "train.py":
@@ -188,8 +227,10 @@ def test_a_line_of_the_readme_does_what_it_says(desk: Desk, line: str) -> None:
         _check_comparison(done)
     elif script == "mriad.audit":
         _check_audit(done)
+    elif script == "cp":
+        assert (done.desk.terminal.folder / words[-1]).exists()
     else:
-        pytest.fail(f"'{line}' is new in the README: say in this test what it leaves behind")
+        pytest.fail(f"'{line}' is new in README or docs: say in this test what it leaves behind")
 
 
 def _check_config(done: Done) -> None:
@@ -287,62 +328,12 @@ def _check_prediction(done: Done) -> None:
         '"scans/patient 1 (t=2) [axial].png"': ["scans/patient 1 (t=2) [axial].png"],
         '["scans/a b.png", "scans/*.jpg"]': ["scans/a b.png", "scans/c.jpg"],
     }
-    assert list(table["path"]) == expected[done.words["input"]]
+    source = done.words["input"]
+    everything = sorted(str(file.relative_to(folder)) for file in (folder / source).rglob("*.png"))
+    assert list(table["path"]) == expected.get(source, everything)
     for path in table["path"] if done.words.get("maps") == "true" else ():
-        target = file.parent / "maps" / Path(path).relative_to("scans")
+        target = file.parent / "maps" / Path(path).relative_to(source)
         size = Image.open(folder / path).size
         anomaly_map, overlay = (Image.open(f"{target}.{ending}") for ending in ("map.tiff", "overlay.png"))
         assert anomaly_map.size == overlay.size == size
         assert np.asarray(anomaly_map).dtype == np.float32
-
-
-def test_the_ui_answers(desk: Desk) -> None:
-    assert UI in readme_lines()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", "install", "ui", f"PORT={port}", f"VENV={sys.prefix}"]
-    with (desk.terminal.folder / "ui.log").open("wb") as log:
-        ui = subprocess.Popen(
-            command, cwd=desk.terminal.folder, env=users_environment(), stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            assert _answer(f"http://127.0.0.1:{port}", ui) == 200, (desk.terminal.folder / "ui.log").read_text()
-            found = requests.post(
-                f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
-                json={"experiment_ids": [desk.first().stored.info.experiment_id]},
-                timeout=60,
-            ).json()["runs"]
-            assert desk.first().id in {run["info"]["run_id"] for run in found}
-        finally:
-            os.killpg(ui.pid, signal.SIGTERM)
-            ui.wait(60)
-
-
-def _answer(address: str, process: subprocess.Popen[bytes]) -> int | None:
-    for _ in range(240):
-        try:
-            return requests.get(address, timeout=60).status_code
-        except requests.ConnectionError:
-            if process.poll() is not None:
-                return None
-            time.sleep(0.5)
-    return None
-
-
-def test_the_readme_has_lines_to_type() -> None:
-    scripts = {line.split()[1] for line in TYPED if line.startswith("python ")}
-    assert scripts == {"train.py", "evaluate.py", "predict.py", "-m"}
-    assert set(readme_lines()) >= ELSEWHERE  # what is gone from the README is not to be excused here
-
-
-def test_the_options_that_the_readme_lists_are_all_there_are() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+` ?)+)\|", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
-    assert {"data", "model", "score", "threshold", "augment", "split", "trainer"} <= {group for group, _ in rows}
-    for group, choices in rows:
-        if not (REPOSITORY / "conf" / group).is_dir():
-            continue
-        ready = [file for file in (REPOSITORY / "conf" / group).glob("*.yaml") if "NOT READY" not in file.read_text()]
-        files = {file.stem for file in ready} - {"base"}
-        public = {name for name in files if not name.startswith("published_")}
-        assert set(re.findall(r"`(\w+)`", choices)) == public, group

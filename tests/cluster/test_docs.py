@@ -1,4 +1,4 @@
-"""The README's commands for a cluster are typed as they stand there, with nothing but overrides that shrink them."""
+"""The commands that the docs have for a cluster are typed as they stand there, with nothing but what shrinks them."""
 
 import re
 
@@ -15,13 +15,14 @@ SHRUNK = {  # what a word of a line takes to run on this machine, appended to th
     "trainer=ddp": "trainer.devices=2 trainer.num_nodes=1 trainer.precision=32-true",
 }
 TRAININGS = {"hydra/launcher=joblib": 4, "hydra/launcher=slurm": 4, "sweep=vae_search": 2, "trainer=ddp": 1}
+PAGES = ("cluster.md", "several_gpus.md")
 SMALL_CLUSTER = {"--nodes=2 --ntasks-per-node=4": "--nodes=1 --ntasks-per-node=2"}
 
 
 def lines():
-    """The trainings of every block of the section."""
-    section = (REPOSITORY / "README.md").read_text().split("## Searching on a cluster\n")[1].split("\n## ")[0]
-    blocks = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    """The trainings of every block of the two pages."""
+    text = "\n".join((REPOSITORY / "docs" / "guides" / page).read_text() for page in PAGES)
+    blocks = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if re.match(r"(srun .*)?python train\.py ", line)]
 
 
@@ -31,7 +32,7 @@ def scans(tmp_path_factory):
 
 
 @pytest.mark.parametrize("line", lines())
-def test_a_line_of_the_readme_trains_what_it_says(line, slurm, scans, tmp_path):
+def test_a_line_of_the_docs_trains_what_it_says(line, slurm, scans, tmp_path):
     for large, small in SMALL_CLUSTER.items():
         line = line.replace(large, small)
     kinds = [word for word in TRAININGS if word in line]

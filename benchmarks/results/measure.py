@@ -1,0 +1,155 @@
+"""Measure rows of a table: run their commands, read their runs, write their lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.results.history import ROOT
+from benchmarks.results.table import Definition, Line, Row
+from mriad.audit.audit import FEATURES
+from mriad.compare.comparison import compare
+from mriad.compare.methods import logged_metrics, pool
+from mriad.compare.runs import ScoredRun, read_runs
+from mriad.errors import MriadError
+from mriad.metrics.image import confusion
+from mriad.tracking.run import Run
+from mriad.tracking.store import connect
+
+COUNTS = ("tn", "fp", "fn", "tp")
+AUDIT = "audit"
+_STAGES = {"raw": "of the file", "scaled": "scaled"}
+
+
+def measure(
+    definition: Definition, rows: Sequence[str], options: Sequence[str], *, folder: Path, whence: dict[str, str]
+) -> Iterator[Line]:
+    """Measure rows in all their variants, one command after the other.
+
+    Args:
+        definition: the table.
+        rows: labels of the rows.
+        options: further options of every command, such as data.root=..., trainer=gpu.
+        folder: where the commands run; their store stays there.
+        whence: commit, date and machine.
+
+    Raises:
+        MriadError: if a command fails.
+    """
+    for label in rows:
+        for variant, command in definition.commands(label).items():
+            runs, store = _run(command, options, folder)
+            yield Line(
+                row=label,
+                variant=variant,
+                values=_values(runs, definition, definition.rows[label], variant, store),
+                seeds=str(len(runs)),
+                command=_told(command, options),
+                **whence,
+            )
+
+
+def _run(command: str, options: Sequence[str], folder: Path) -> tuple[list[ScoredRun], str]:
+    """Run a command of a table in a store, and give the runs that it made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = f"sqlite:///{folder.absolute() / 'mlflow.db'}"
+    before = _trainings(store)
+    words = [word for word in shlex.split(command)[2:] if word != "data.root=DATA"]
+    script = ROOT / shlex.split(command)[1]
+    done = subprocess.run(
+        [sys.executable, str(script), *words, *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": store},
+    )
+    if done.returncode:
+        raise MriadError(f"'{command}' ended with exit code {done.returncode}; what it printed says why.")
+    return read_runs(sorted(_trainings(store) - before), store), store
+
+
+def _trainings(store: str) -> set[str]:
+    if not Path(store.removeprefix("sqlite:///")).exists():
+        return set()
+    client = connect(store)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.info.run_id for run in client.search_runs(experiments, "tags.kind = 'training'", max_results=5000)}
+
+
+def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant: str, store: str) -> dict[str, str]:
+    """The values of the columns of a variant, with their companions, as they are printed."""
+    wanted = [column.metric for column in definition.columns.values() if column.variant == variant]
+    if row.audit:
+        return _audit(runs[0], wanted[0], store)
+    methods, _ = pool(runs)
+    if len(methods) != 1:
+        raise MriadError(f"Row of {', '.join(run.run_id for run in runs)}: its runs differ by more than their seed.")
+    label = methods[0].name
+    compared = compare({label: {run.run_id: run.scores for run in runs}}).methods.iloc[0]
+    found = pd.concat([logged_metrics(methods).iloc[0].drop("method"), compared])
+    for name, count in zip(COUNTS, confusion(runs[0].scores).ravel(), strict=True):
+        found[name] = count
+    values = {}
+    for metric in wanted:
+        if metric == AUDIT:
+            values |= _audit(runs[0], metric, store)
+            continue
+        values[metric] = str(found[metric]) if metric in COUNTS else _rounded(found.get(metric), 3)
+        values[f"{metric}_sd"] = _rounded(found.get(f"{metric}_sd"), 3)
+        for end in ("low", "high"):
+            values[f"{metric}_{end}"] = _rounded(found.get(f"{metric}_{end}"), 2)
+    return {name: value for name, value in values.items() if value}
+
+
+def _audit(run: ScoredRun, metric: str, store: str) -> dict[str, str]:
+    """The best AUROC without a model, and the feature that it comes from."""
+    client = connect(store)
+    stored = Run(client=client, stored=client.get_run(run.run_id), uri=store)
+    with tempfile.TemporaryDirectory() as folder:
+        best = json.loads(stored.download("audit.json", Path(folder)).read_text())["features"][0]
+    return {
+        metric: _rounded(best["auroc"], 3),
+        f"{metric}_note": f"{FEATURES[best['feature']].removeprefix('the ')}, {_STAGES[best['stage']]}",
+    }
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    return "" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _told(command: str, options: Sequence[str]) -> str:
+    """The command with its further options, without the place of the data."""
+    return " ".join([command, *(shlex.quote(word) for word in options if not re.match(r"data\.root=", word))])
+
+
+def postprocessing(definition: Definition, checkpoints: Sequence[Path], *, whence: dict[str, str]) -> list[Line]:
+    """Measure the table of post-processing steps on the val scans of trained detectors."""
+    from benchmarks.postprocessing import STEPS, measured
+    from mriad.tasks.checkpoint import Checkpoint
+
+    loaded = [Checkpoint.load(file) for file in checkpoints]
+    lines = []
+    for variant, options in definition.variants.items():
+        found = [measured(checkpoint, options.split()) for checkpoint in loaded]
+        for label, step in zip(definition.rows, STEPS, strict=True):
+            means = {name: np.mean([metrics[step][name] for metrics in found]) for name in definition.metrics}
+            lines.append(
+                Line(
+                    row=label,
+                    variant=variant,
+                    values={name: f"{mean:.3f}" for name, mean in means.items()},
+                    seeds=str(len(loaded)),
+                    command=" ".join([definition.command, options]).strip(),
+                    **whence,
+                )
+            )
+    order = list(definition.rows)
+    return sorted(lines, key=lambda line: order.index(line.row))

@@ -1,0 +1,59 @@
+"""The picture of the README: ``python -m docs.generator.picture CHECKPOINT``, for a detector of the built-in scans.
+
+Of each kind of lesion in test, and of the healthy scans, the one whose score is the median of its kind: not the best.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mriad import plots
+from mriad.report.figures import gallery_rows
+from mriad.report.result import Result
+from mriad.tasks.checkpoint import Checkpoint
+from mriad.tasks.session import load_data
+from mriad.tasks.testing import measure
+
+TARGET = Path(__file__).parents[1] / "found.png"
+WIDTH, COLOURS = 960, 160  # pixels, and size of the palette: the picture is loaded with every reading of the README
+
+
+def main(checkpoint: Path) -> None:
+    """Draw it."""
+    loaded = Checkpoint.load(checkpoint)
+    detector = loaded.detector()
+    detector.record = {"calibration": loaded.require_calibration().as_record()}
+    data = load_data(loaded.config.data, roles=("val", "test"), split=loaded.roles())
+    result = measure(detector, data, loaded.config.trainer)
+    assert result is not None
+    heading = "One test scan of each kind, the one with the median score"
+    figure = plots.gallery(
+        {heading: gallery_rows(result, detector, medians(result))},
+        map_scale=result.calibration.map_scale,
+        pixel_threshold=result.calibration.pixel_threshold,
+        title="Trained on healthy scans alone; what it finds in others",
+    )
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    image = Image.open(stream).convert("RGB")
+    image = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
+    image = image.quantize(COLOURS, dither=Image.Dither.NONE)
+    image.save(TARGET, optimize=True)
+    print(f"{TARGET}: {image.size}, {TARGET.stat().st_size / 1000:.0f} kB")
+
+
+def medians(result: Result) -> NDArray[np.int64]:
+    """The row of the table in the middle of each class, by score; healthy last."""
+    ranked = result.table.sort_values("score", kind="stable")
+    rows = {str(name): members.index[len(members) // 2] for name, members in ranked.groupby("class")}
+    return np.array([rows[name] for name in sorted(rows, key=lambda name: (name == "healthy", name))])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

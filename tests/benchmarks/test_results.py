@@ -1,0 +1,185 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.results import measure as measuring
+from benchmarks.results.costs import read_costs, record_costs
+from benchmarks.results.history import _changes, changed_since
+from benchmarks.results.table import Definition, read_lines, write_lines
+from benchmarks.results.whence import today
+from mriad.compare.runs import ScoredRun
+from mriad.errors import MriadError
+
+WHENCE = {"commit": "abc1234", "date": "2026-01-01", "machine": "a machine"}
+FILES = {
+    "conf/train.yaml": "defaults:\n  - data: synthetic\n  - score: blurred\n  - model: ae\n",
+    "conf/data/synthetic.yaml": "a: 1\n",
+    "conf/data/br35h.yaml": "defaults: [base]\na: 1\n",
+    "conf/data/base.yaml": "side: 1\n",
+    "conf/score/blurred.yaml": "a: 1\n",
+    "conf/score/brain.yaml": "a: 1\n",
+    "conf/model/ae.yaml": "model:\n  _target_: mriad.models.AE\n",
+    "conf/model/pca.yaml": "defaults:\n  - override /score: brain\nmodel:\n  _target_: mriad.models.PCA\n",
+    "conf/experiment/old.yaml": "defaults:\n  - override /data: br35h\n  - override /model: pca\n",
+    "mriad/models/__init__.py": "from mriad.models.ae import AE\nfrom mriad.models.pca import PCA\n",
+    "mriad/models/ae.py": "from mriad.models.parts import part\nclass AE:\n    x = 1\n",
+    "mriad/models/pca.py": "class PCA:\n    x = 1\n",
+    "mriad/models/parts.py": "def part():\n    return 1\n",
+    "mriad/data/splits.py": "def split():\n    '''Say.'''\n    return 1\n",
+    "mriad/data/layouts/br35h.py": "x = 1\n",
+    "mriad/data/synthetic/brains.py": "x = 1\n",
+    "mriad/plots/page.py": "x = 1\n",
+}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for name, text in FILES.items():
+        write(tmp_path, name, text)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "first")
+    return tmp_path
+
+
+def write(root, name, text):
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def git(root, *words):
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "command", "bears"),
+    [
+        ("mriad/data/splits.py", "def split():\n    return 2\n", "model=ae", True),
+        (
+            "mriad/data/splits.py",
+            "import os\n# a remark\ndef split():\n    '''Other.'''\n    return 1\n",
+            "model=ae",
+            False,
+        ),
+        ("mriad/models/ae.py", "class AE:\n    x = 2\n", "model=ae", True),
+        ("mriad/models/ae.py", "class AE:\n    x = 2\n", "model=pca", False),
+        ("mriad/models/parts.py", "def part():\n    return 2\n", "", True),
+        ("mriad/models/parts.py", "def part():\n    return 2\n", "model=pca", False),
+        ("mriad/models/pca.py", "class PCA:\n    x = 2\n", "experiment=old", True),
+        ("mriad/data/layouts/br35h.py", "x = 2\n", "data=br35h", True),
+        ("mriad/data/layouts/br35h.py", "x = 2\n", "data=synthetic", False),
+        ("mriad/data/synthetic/brains.py", "x = 2\n", "", True),
+        ("mriad/data/synthetic/brains.py", "x = 2\n", "data=br35h", False),
+        ("mriad/plots/page.py", "x = 2\n", "", False),
+        ("conf/data/base.yaml", "side: 2\n", "data=br35h", True),
+        ("conf/data/base.yaml", "side: 1  # in pixels\n", "data=br35h", False),
+        ("conf/score/brain.yaml", "a: 2\n", "model=pca", True),
+        ("conf/score/brain.yaml", "a: 2\n", "model=ae", False),
+    ],
+)
+def test_what_changed_bears_on_what_was_measured_with_it(repository, file, text, command, bears):
+    commit = git(repository, "rev-parse", "--short", "HEAD")
+    assert FILES[file] != text
+    write(repository, file, text)
+    found = changed_since(commit, f"python train.py -m {command}", repository)
+    assert found == ([file] if bears else [])
+
+
+def test_a_moved_file_has_not_changed_and_one_that_is_gone_has(repository):
+    commit = git(repository, "rev-parse", "--short", "HEAD")
+    git(repository, "mv", "mriad/data/splits.py", "mriad/data/roles.py")
+    assert changed_since(commit, "python train.py", repository) == []
+    git(repository, "rm", "-qf", "mriad/data/roles.py")
+    _changes.cache_clear()  # it takes the files to stay as they are while it runs
+    assert changed_since(commit, "python train.py", repository) == ["mriad/data/splits.py"]
+
+
+def test_costs_depend_on_everything(repository):
+    commit = git(repository, "rev-parse", "--short", "HEAD")
+    write(repository, "mriad/models/pca.py", "class PCA:\n    x = 2\n")
+    assert changed_since(commit, None, repository) == ["mriad/models/pca.py"]
+
+
+def test_without_history_nothing_is_known(tmp_path, repository):
+    assert changed_since("0123456", "python train.py", repository) is None
+    assert changed_since("", "python train.py", repository) is None
+    bare = tmp_path / "elsewhere"
+    bare.mkdir()
+    (bare / ".git").write_text("gitdir: nowhere")
+    assert changed_since("0123456", "python train.py", bare) is None
+
+
+def test_a_line_names_a_commit_that_holds_what_was_run(monkeypatch):
+    monkeypatch.setattr(
+        "benchmarks.results.whence._git", lambda *words: " M mriad/x.py" if "status" in words else "abc"
+    )
+    with pytest.raises(MriadError, match=r"Commit your changes.*mriad/x\.py"):
+        today()
+
+
+def scored(seed, metrics, scores):
+    table = pd.DataFrame(
+        {"path": list("abcd"), "group": list("abcd"), "label": [0, 0, 1, 1], "class": "x", "score": scores}
+    ).assign(decision=lambda rows: (rows["score"] > 0.5).astype(int), role="test")
+    return ScoredRun(
+        run_id=f"run{seed}", started=seed, seed=str(seed), options={"model": "ae"}, metrics=metrics, scores=table
+    )
+
+
+def test_a_row_is_measured_by_its_command_and_pooled_over_seeds(tmp_path, monkeypatch):
+    (tmp_path / "t.yaml").write_text(
+        "heading: m\ncommand: python train.py -m data=br35h data.root=DATA\n"
+        "columns: {AUROC: auroc, pixel AP: pixel_ap, TP: tp}\nrows: {ae: 'model=ae seed=0,1', given: null}\n"
+    )
+    definition = Definition.read("t", tmp_path)
+    runs = [
+        scored(0, {"pixel_ap": 0.5, "pixel_ap_low": 0.4, "pixel_ap_high": 0.6}, [0.1, 0.2, 0.8, 0.9]),
+        scored(1, {"pixel_ap": 0.7, "pixel_ap_low": 0.6, "pixel_ap_high": 0.8}, [0.1, 0.6, 0.4, 0.9]),
+    ]
+    typed = []
+    monkeypatch.setattr(measuring, "_run", lambda command, options, folder: (typed.append(command), (runs, "store"))[1])
+    lines = [
+        *measuring.measure(
+            definition, ["ae", "given"], ["data.root=/secret", "trainer=gpu"], folder=tmp_path, whence=WHENCE
+        )
+    ]
+    write_lines("t", definition.metrics, lines, tmp_path)
+    (line,) = read_lines("t", tmp_path)
+    assert typed == ["python train.py -m data=br35h data.root=DATA model=ae seed=0,1"]
+    assert line.command == f"{typed[0]} trainer=gpu" and line.seeds == "2" and line.commit == "abc1234"
+    assert line.cell("pixel_ap") == f"0.600 ± {np.std([0.5, 0.7], ddof=1):.3f} [0.50, 0.70]"
+    assert line.values["auroc"] == "0.875" and line.values["tp"] == "2"
+
+
+def test_runs_that_differ_by_more_than_their_seed_make_no_row(tmp_path, monkeypatch):
+    (tmp_path / "t.yaml").write_text("heading: m\ncommand: c\ncolumns: {AUROC: auroc}\nrows: {ae: model=ae}\n")
+    other = scored(1, {}, [0.1, 0.2, 0.8, 0.9])
+    other.options["model"] = "vae"
+    monkeypatch.setattr(measuring, "_run", lambda *words: ([scored(0, {}, [0.1, 0.2, 0.8, 0.9]), other], "store"))
+    with pytest.raises(MriadError, match="more than their seed"):
+        next(measuring.measure(Definition.read("t", tmp_path), ["ae"], [], folder=tmp_path, whence=WHENCE))
+
+
+def test_measured_costs_take_the_place_of_the_old_ones(tmp_path):
+    record_costs([("a", ("work 1",)), ("b", ("work 2",)), ("a", ("work 3",))], WHENCE, tmp_path)
+    record_costs([("a", ("work 4",))], WHENCE | {"commit": "new"}, tmp_path)
+    assert [(line["row"], line["work"], line["commit"]) for line in read_costs(tmp_path)] == [
+        ("a", "work 4", "new"), ("b", "work 2", "abc1234"),
+    ]  # fmt: skip
+
+
+def test_the_command_tells_what_it_would_run():
+    def type(*words):
+        return subprocess.run([sys.executable, "-m", "benchmarks.results", *words], capture_output=True, text=True)
+
+    told = type("nickparvar", "--dry-run", "--rows", "pca").stdout.splitlines()
+    assert told == [
+        f"python train.py -m data=nickparvar data.root=DATA data.labelled_pool=0 data.split.group={group} model=pca"
+        for group in ("none", "auto")
+    ]
+    refused = type("nickparvar", "--rows", "nothing")
+    assert refused.returncode == 1 and refused.stderr.startswith("Error: nickparvar has no row 'nothing'")
