@@ -69,9 +69,7 @@ class Catalog:
         records = list(records)
         for path in (str(record.get("path", "")) for record in records):
             if printable(path) != path:
-                raise MriadError(
-                    f"{printable(path)} in {root} has a name that is no UTF-8, which no table takes; rename it."
-                )
+                raise MriadError(f"{printable(path)} in {root} has a name that is no UTF-8; rename it.")
         table = pd.DataFrame(records)
         if table.empty:
             raise MriadError(f"There are no scans in {root}; point data.root at a folder that holds some.")
