@@ -21,7 +21,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from mriad.errors import MriadError, fail, told, unknown
 from mriad.guesses import known_options, nearest, nearest_option, option_files_with
 from mriad.interrupts import listen
-from mriad.invocation import option_files
+from mriad.invocation import CONF, option_files
 from mriad.passwords import conceal_command, conceal_config, conceal_environment, conceal_files
 
 Task = Callable[[DictConfig], float | None]
@@ -98,7 +98,7 @@ def _require_no_dashes(config: str) -> None:
             continue
         if flag := nearest(name, flags):
             fail(f"There is no {name}, perhaps {flag} was meant; --help lists what there is.")
-        option = nearest_option(name.lstrip("-").replace("-", "_"), known_options(option_files(), config, sys.argv[1:]))
+        option = nearest_option(name.lstrip("-").replace("-", "_"), known_options(CONF, config, sys.argv[1:]))
         example = f"{option or name.lstrip('-')}={assigned or value or '...'}"
         fail(f"{name} is no option of this command; write options as name=value without dashes, as in {example}.")
 
@@ -150,11 +150,11 @@ def _not_understood(error: OverrideParseException) -> str:
 
 def _no_option(name: str, config: str) -> str:
     """There is no such option: the nearest one, or where it is one."""
-    known = known_options(option_files(), config, sys.argv[1:])
-    files = [file for file in option_files_with(option_files(), name) if file.partition("=")[0] in known]
+    known = known_options(CONF, config, sys.argv[1:])
+    files = [file for file in option_files_with(CONF, name) if file.partition("=")[0] in known]
     if "." in name and files:
         clause = f"it belongs to {' and '.join(files[:3])}"
-    elif others := [other for other in _OTHERS if other != config and name in known_options(option_files(), other, ())]:
+    elif others := [other for other in _OTHERS if other != config and name in known_options(CONF, other, ())]:
         clause = f"it belongs to {others[0]}.py"
     elif guess := nearest_option(name, known):
         clause = f"perhaps '{guess}' was meant"

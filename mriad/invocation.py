@@ -18,7 +18,8 @@ _IN_A_CLONE = {
     "resend": "python -m mriad.tracking resend",
     "ui": "make ui",
 }
-_CONF = Path(__file__).with_name("conf")
+CONF = Path(__file__).with_name("conf")
+"""The folder of mriad's own option files."""
 
 
 def typed(command: str) -> str:
@@ -45,9 +46,9 @@ def option_files() -> Path:
             value = sys.argv[place + 1] if place + 1 < len(sys.argv) else ""
         if not (folder := Path(value).expanduser().absolute()).is_dir() or not value:
             fail(f"{option} names no folder ({value or 'nothing'}); give the one that your own option files lie in.")
-        sys.argv[place : place + (1 if equals else 2)] = ["--config-dir", str(_CONF)]
+        sys.argv[place : place + (1 if equals else 2)] = ["--config-dir", str(CONF)]
         return folder
-    return _CONF
+    return CONF
 
 
 def in_a_clone() -> bool:

@@ -49,6 +49,6 @@ def test_a_folder_that_is_not_there_is_told(words, monkeypatch, capsys):
 
 
 def test_the_option_files_of_the_package_are_those_of_the_clone():
-    clone = invocation._CONF.parents[1] / "conf"
+    clone = invocation.CONF.parents[1] / "conf"
     assert invocation.in_a_clone()
-    assert invocation._CONF.resolve() == clone.resolve()
+    assert invocation.CONF.resolve() == clone.resolve()

@@ -17,6 +17,7 @@ TYPED = {  # what a user types, by the config of the command
     "evaluate": "python evaluate.py",
     "predict": "python predict.py",
     "audit": "python -m mriad.audit",
+    "register": "mriad register",
 }
 PLAIN = ("mriad.compare", "mriad.tracking", "benchmarks.results")  # commands without Hydra
 _MEASURES = ("image_metrics", "metrics_by_class", "pixel_metrics", "lesion_metrics")
