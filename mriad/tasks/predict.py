@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mriad.data.decode import DecodedImage, decode
+from mriad.data.levels import Levels
 from mriad.data.preprocess import BlankScanError
 from mriad.errors import MriadError
 from mriad.tables import printable
@@ -86,11 +87,17 @@ def _rows(
             row["error"] = str(scan)
         else:
             found = next(predictions)
-            row |= {"score": found.score, "decision": found.decision}
+            row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
             if maps is not None:
                 row["error"] = maps.write(file.path, scan[0].levels, found)
         rows.append(row)
     return rows
+
+
+def _is_flat(levels: Levels) -> bool:
+    """Whether a scan holds two levels and none in between."""
+    low, high = levels.min(), levels.max()
+    return bool(low < high and ((levels == low) | (levels == high)).all())
 
 
 def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
@@ -103,6 +110,13 @@ def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
         log.warning("%d of %d scans could not be read:\n  %s", len(broken), len(rows), "\n  ".join(broken))
     if mapless:
         log.warning("%d of %d scans are scored without a map:\n  %s", len(mapless), len(rows), "\n  ".join(mapless))
+    if flat := [printable(row["path"]) for row in scored if row["flat"]]:
+        log.warning(
+            "%d of %d scans hold two levels only, as lesion masks do; leave them out if they are masks:\n  %s",
+            len(flat),
+            len(rows),
+            "\n  ".join(flat),
+        )
     console.print(
         f"{len(scored)} scans scored, {sum(row['decision'] == 1 for row in scored)} called anomalous "
         f"(score above {scored[0]['threshold']:.5g})."

@@ -223,3 +223,11 @@ def test_output_may_lie_anywhere(bench: Terminal, ae: TrainedRun, tmp_path: Path
         f"top/maps/{name}.{kind}" for name in ("=two.png", "scans/p1/one.png") for kind in ("map.tiff", "overlay.png")
     }
     assert here == {"top/scans/p1/one.png", "top/=two.png", "top/predictions.csv", *maps}
+
+
+def test_masks_that_are_not_called_so_are_told(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "lesion.png", lesion(3)[1].astype(np.uint8) * 255)
+    save(tmp_path / "in" / "scan.png", brain(3))
+    shown = bench.predict(f"run={ae.id}", f"input={tmp_path}/in", f"output={tmp_path}/out").ok()
+    assert "1 of 2 scans hold two levels only, as lesion masks do" in shown.out
+    assert f"{tmp_path}/in/lesion.png" in shown.out
