@@ -18,7 +18,6 @@ from mriad.disk import written_whole
 from mriad.errors import MriadError, no_room
 from mriad.interrupts import held
 from mriad.invocation import typed
-from mriad.tracking import writes
 from mriad.tracking.store import answers, first_line, shown, why_away
 from mriad.tracking.writes import Write
 
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KINDS: dict[str, type[Write]] = {
-    kind.__name__: kind for kind in (writes.Values, writes.Artifact, writes.Model, writes.Status)
-}
+_KINDS: dict[str, type[Write]] = {kind.__name__: kind for kind in Write.__subclasses__()}
 _FOLDER, _RUN = "spool", "run.json"
 _PAUSE, _LONGEST_PAUSE = 60.0, 600.0  # seconds until a store that was away is asked again; doubled each time
 

@@ -151,7 +151,7 @@ def test_a_flipped_copy_is_found_unless_it_shall_not_be():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"view": "feet"}, r"data\.split\.view=feet.*either or whole or head"),
+        ({"view": "feet"}, r"data\.split\.view=feet.*either, whole or head"),
         ({"bits": -1}, r"data\.split\.bits=-1"),
         ({"bits": 200}, r"data\.split\.bits=200"),
         ({"bits": 2.5}, r"data\.split\.bits=2\.5"),

@@ -244,7 +244,9 @@ def test_a_labelled_pool_is_filled_up_without_masks_where_they_run_out():
 def test_scans_without_a_mask_come_with_their_group_on_top_of_the_labelled_asked():
     records = [{"path": f"no/{n}", "label": 0} for n in range(10)]
     for n in range(20):
-        records += [{"path": f"{n}-{m}", "label": 1, "patient": f"p{n}", "mask": "m" if m else ""} for m in range(2)]
+        records += [
+            {"path": f"{n}-{m}", "label": 1, "patient": f"p{n}", "mask": f"m{n}-{m}" if m else ""} for m in range(2)
+        ]
     table = table_of(records)
     rows = joined(GroupedSplit(labelled=8)(table), table)
     assert (rows["mask"][rows["role"] == "labelled"] != "").sum() == 8
@@ -254,7 +256,7 @@ def test_scans_without_a_mask_come_with_their_group_on_top_of_the_labelled_asked
 def test_the_labelled_pool_has_every_class_in_its_proportion():
     records = [{"path": f"no/{n}", "label": 0} for n in range(20)]
     for kind, size in {"glioma": 100, "meningioma": 40, "pituitary": 20}.items():
-        records += [{"path": f"{kind}/{n}", "label": 1, "class": kind, "mask": "m"} for n in range(size)]
+        records += [{"path": f"{kind}/{n}", "label": 1, "class": kind, "mask": f"{kind}/m{n}"} for n in range(size)]
     table = table_of(records)
     for seed in range(5):
         rows = joined(GroupedSplit(labelled=40, seed=seed)(table), table)
@@ -280,7 +282,8 @@ def of_contrasts() -> pd.DataFrame:
         for n, contrast in enumerate(("T1", "T2", "FLAIR", "")):
             record = {"path": f"{patient:02}-{contrast}", "label": int(patient % 3 == 0), "patient": f"p{patient}"}
             plane = ("axial", "coronal", "sagittal")[(patient + n) % 3]
-            records.append(record | {"contrast": contrast, "plane": plane, "mask": "m" if patient % 3 == 0 else ""})
+            mask = f"m{patient}-{contrast}" if patient % 3 == 0 else ""
+            records.append(record | {"contrast": contrast, "plane": plane, "mask": mask})
     return table_of(records)
 
 

@@ -9,6 +9,7 @@ from slices import of_unknown_size
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mriad.callbacks import RandomStreams
 from mriad.errors import MriadError
 from mriad.models import FittedDetector, ReconstructionDetector, TrainedDetector
 from mriad.scoring import Score
@@ -151,7 +152,14 @@ def test_processes_draw_noise_of_their_own_and_learn_one_network(on_two_ranks):
     def work(rank):
         seed_everything(0, verbose=False)
         detector = Noise()
-        fit = trainer(strategy="ddp", devices=2, max_epochs=1, num_sanity_val_steps=0, use_distributed_sampler=False)
+        fit = trainer(
+            strategy="ddp",
+            devices=2,
+            max_epochs=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            callbacks=[RandomStreams(seed=0)],
+        )
         val = [scans([0, 1], [0.1, 0.2])] * (2 - rank)  # one has more than the other
         fit.fit(detector, loader(scans([0, 0], [0.1, 0.2])), loader(*val))
         return detector.drawn.tolist(), detector.weight.item(), float(fit.callback_metrics["train/loss"])

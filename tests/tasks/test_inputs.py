@@ -31,7 +31,7 @@ def test_a_manifest_names_scans_and_their_spacings_in_its_order(tmp_path):
     ("text", "told"),
     [
         ("path,score,threshold\na.png,1,2\n", "unknown column 'score'"),
-        ("file\na.png\n", "unknown column 'file'"),
+        ("file\na.png\n", "has no columns, or nothing that divides them"),
         ("label\n0\n", "no column 'path'; it needs path,"),
         ("path,spacing\na.png,-1\n", "Line 2 of .* has the spacing '-1'"),
         ("path\nb.png\n", "Line 2 of .* does not exist"),

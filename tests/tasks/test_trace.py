@@ -7,6 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from mriad.passwords import VARIABLE, conceal_config
 from mriad.tasks.trace import describe, protocol, record_options, tags, this_command, varied_here
 from mriad.tracking.run import Tracker
 from mriad.tracking.sweep import PARENT_VARIABLE
@@ -108,7 +109,8 @@ def test_parameters_begin_with_the_choices_and_leave_out_what_is_said_twice(trac
     assert params["threads"] == str(torch.get_num_threads())
 
 
-def test_no_record_of_a_run_holds_the_password_of_its_store():
+def test_no_record_of_a_run_holds_the_password_of_its_store(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
     logged = {}
     run = SimpleNamespace(
         run_id="a1",
@@ -117,6 +119,7 @@ def test_no_record_of_a_run_holds_the_password_of_its_store():
         log_environment=lambda: None,
     )
     cfg = OmegaConf.create({"seed": 1, "logger": {"tracking_uri": "postgresql://me:secret@host/db"}})
+    conceal_config(cfg)  # as every command does before its task
     record = record_options(run, cfg, {"model": "ae"})
     assert "me:***@host" in logged["config.yaml"]
     assert "secret" not in str(record) + str(logged)

@@ -31,7 +31,7 @@ class Bomb:
 @pytest.fixture
 def save(tmp_path):
     def write(config, **more):
-        record = {"config": config, "choices": {}, "split": {"path": []}, "seen": {"content": []}}
+        record = {"config": config, "choices": {}, "key": "k", "split": {"path": []}, "seen": {"content": []}}
         torch.save({"state_dict": {}, "mriad": record, **more}, tmp_path / "best.ckpt")
         return tmp_path / "best.ckpt"
 

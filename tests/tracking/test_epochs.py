@@ -27,6 +27,7 @@ def fit(run, *, epochs=3, callbacks=()):
         "image": torch.full((2, 1, 4, 4), 0.5),
         "label": torch.tensor([0, 1]),
         "row": torch.tensor([0, 1]),
+        "pixel_area": torch.ones(2),
     }
     loader = DataLoader([batch] * 4, batch_size=None)
     detector = Autoencoder(network=Scale(), score=Score(), optimizer=partial(torch.optim.SGD, lr=0.1))
