@@ -34,6 +34,7 @@ _SECRET = r"[\w.-]*(?:pass|pwd|secret|token|key|odbc_connect)[\w.-]*"
 _QUERY = re.compile(rf"([?&;]{_SECRET}=)([^&;\s'\"]+)", re.IGNORECASE)
 _WORD = re.compile(r"(?i)(\b(?:password|passwd|pwd)\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s'\",;&]+)")  # of a driver's message
 _ADDRESS = re.compile(rf"{_SCHEME}(?:(?!,{_SCHEME})[^\s'\"])+")
+_DIVIDERS = re.compile(r"[/?#:@]")
 _SHORT = 6  # characters below which a password is looked for as a word of its own only
 _plain_record = logging.getLogRecordFactory()
 
@@ -59,6 +60,12 @@ def whole(address: str) -> str | None:
         address: one that may have been concealed.
     """
     return _known().get(address) if _STARS in address else address
+
+
+def is_ambiguous(address: str) -> bool:
+    """Whether the password of a whole address holds letters that a driver takes for the end of it."""
+    found = _WHOLE.match(address)
+    return found is not None and _DIVIDERS.search(found[2]) is not None
 
 
 def hide(text: str) -> str:
@@ -138,6 +145,7 @@ def _concealed(found: re.Match[str]) -> str:
 def _secrets(address: str) -> set[str]:
     """The passwords of an address, in each way in which a library may write them."""
     found = {match[2] for pattern in (_WHOLE, _QUERY) for match in pattern.finditer(address)}
+    found |= {part for secret in found for part in _DIVIDERS.split(secret)}  # a driver takes such a part for the host
     plain = {form(secret) for secret in found for form in (unquote, unquote_plus)}
     return {form for secret in found | plain for form in (secret, quote(secret, safe=""), quote_plus(secret))} - {""}
 

@@ -13,6 +13,7 @@ from mriad.passwords import (
     conceal_environment,
     conceal_files,
     hide,
+    is_ambiguous,
     shown,
     whole,
 )
@@ -125,6 +126,15 @@ def test_what_a_library_says_holds_it_in_no_form(text):
     conceal("postgresql://me:pa%2Fss%40word@host/db")
     told = hide(text)
     assert "***" in told and "ss" not in told.replace("missing", "").replace("password", "")
+
+
+def test_a_part_that_a_driver_takes_for_the_host_is_hidden():
+    conceal("postgresql://me:Ge/heim@wort@host/db")
+    assert hide("failed to resolve host 'wort@host', not heim, of Gerd") == (
+        "failed to resolve host '***@host', not ***, of Gerd"
+    )
+    assert is_ambiguous("postgresql://me:a@b@host/db") and not is_ambiguous("postgresql://me:a%40b@host/db")
+    assert not is_ambiguous("sqlite:////a:b/c@d.db") and not is_ambiguous("http://host:5000/a@b")
 
 
 def test_a_short_password_is_hidden_as_a_word_and_leaves_words_alone():

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from mriad.errors import MriadError, no_room
 from mriad.guesses import nearest
-from mriad.passwords import hide, shown, whole
+from mriad.passwords import hide, is_ambiguous, shown, whole
 from mriad.tracking.view import results
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ def _health(tracking_uri: str) -> requests.Response:
 def _remedy(tracking_uri: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and tracking_uri.startswith("postgresql"):
         return "install its driver with: pip install 'mriad[server]'"
+    if is_ambiguous(with_password(tracking_uri)):
+        return "write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23 in its password"
     if "error code 401" in str(error):
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or logger.tracking_uri to another store"
     return "set logger.tracking_uri to 'sqlite:///<file>.db', a database or a server"

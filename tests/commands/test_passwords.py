@@ -11,7 +11,7 @@ from servers import Postgres, new_postgres
 from .command_line import Outcome, Terminal
 
 pytestmark = pytest.mark.slow
-FORMS = (b"Ge%2Fheim%40wort", b"Ge%2fheim%40wort", b"Ge/heim@wort", b"Ge/heim%40wort", b"heim@wort")
+FORMS = (b"Ge%2Fheim%40wort", b"Ge%2fheim%40wort", b"Ge/heim@wort", b"Ge/heim%40wort", b"wort@")
 MODEL = ("model=pca", "model.n_components=4", "data=folder", "data.image_size=32")
 
 
