@@ -60,7 +60,11 @@ def _few_colours(image: Image.Image) -> Image.Image:
     grays = np.repeat(np.linspace(0, 255, GRAYS).round().astype(int), 3).tolist()
     palette = Image.new("P", (1, 1))
     palette.putpalette([*own[: 3 * COLOURS], *grays])
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+    indices = np.array(image.quantize(palette=palette, dither=Image.Dither.NONE))
+    indices[np.asarray(image).min(axis=2) == 255] = COLOURS + GRAYS - 1  # Pillow's search gives white a neighbour
+    found = Image.fromarray(indices, mode="P")
+    found.putpalette(palette.getpalette() or [])
+    return found
 
 
 if __name__ == "__main__":
