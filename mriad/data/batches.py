@@ -320,6 +320,7 @@ class _SeededBatches(BatchSampler):
     """
 
     def __iter__(self) -> Iterator[list[int]]:
+        torch.empty((), dtype=torch.int64).random_()  # as a loader without processes does: the order is the same
         for indices in super().__iter__():
             seeded = _Seeded(indices)
             seeded.seed = int(torch.randint(2**31, ()))

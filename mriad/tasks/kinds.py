@@ -31,7 +31,7 @@ def require_kinds(cfg: DictConfig) -> None:
         for name in map(str, node):
             if name not in taken or OmegaConf.is_missing(node, name) or OmegaConf.is_interpolation(node, name):
                 continue
-            if not _fits(node[name], taken[name]):
+            if not _says_itself(taken[name]) and not _fits(node[name], taken[name]):
                 option = f"{prefix}.{name}"
                 raise MriadError(f"{option}={_shown(node[name])} is of the wrong kind; give {_told(taken[name])}.")
 
@@ -69,6 +69,17 @@ def _annotations(target: str) -> dict[str, Any]:
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         taken |= {one.name: one.annotation for one in parameters if one.kind in named}
     return {name: kind for name, kind in taken.items() if kind is not inspect.Parameter.empty}
+
+
+def _says_itself(kind: Any) -> bool:
+    """Whether a constructor takes a mapping or objects, of which it can say more than that they are none."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for home, inner in ((get_origin(one) or one, get_args(one)) for one in kinds):
+        if isinstance(home, type) and issubclass(home, Mapping):
+            return True
+        if isinstance(home, type) and _is_list(home) and not {*inner} <= {int, float, str, bool, ...}:
+            return True
+    return False
 
 
 def _fits(value: Any, kind: Any) -> bool:

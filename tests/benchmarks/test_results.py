@@ -179,7 +179,7 @@ def test_the_command_tells_what_it_would_run():
     told = type("nickparvar", "--dry-run", "--rows", "pca").stdout.splitlines()
     assert told == [
         f"python train.py -m data=nickparvar data.root=DATA data.labelled_pool=0 data.split.group={group} model=pca"
-        for group in ("none", "auto")
+        for group in ("none data.split.published=true", "auto")
     ]
     refused = type("nickparvar", "--rows", "nothing")
     assert refused.returncode == 1 and refused.stderr.startswith("Error: nickparvar has no row 'nothing'")

@@ -185,10 +185,10 @@ def test_any_image_mode_scores_as_its_gray_scan(bench: Terminal, ae: TrainedRun,
 
 
 def test_spacings_of_a_manifest_count_in_training_and_prediction(terminal: Terminal, tmp_path: Path) -> None:
-    """One blob of 0.9 above a plain of 0.5: large enough in mm2, too small in pixels."""
+    """One blob of 0.9 above tissue of at most 0.5: large enough in mm2, too small in pixels."""
     rows = ["path,label,spacing"]
     for number in range(24):
-        scan = np.full((32, 32), 128, dtype=np.uint8)
+        scan = np.random.default_rng(number).integers(60, 128, (32, 32), dtype=np.uint8)
         scan[8 + number % 5, number] = 90  # no two files alike
         if number >= 14:
             scan[20:23, 20:23] = 230

@@ -452,7 +452,8 @@ def test_a_worker_process_yields_the_same_batches(module):
         got = list(getattr(there, loader)())
         assert len(got) == len(expected)
         for batch, other in zip(expected, got, strict=True):
-            assert all(torch.equal(batch[key], other[key]) for key in ("image", "label", "row"))
+            for key in ("image", "label", "row"):
+                assert torch.equal(batch[key], other[key]), (loader, key)
 
 
 def test_scans_tell_who_stands_in_a_role(module):

@@ -107,7 +107,7 @@ def measured(score, data, datamodule, checkpoint):
     cfg = composed("train", *options, *SCORES[score])
     detector = instantiate(cfg.model)
     config = {name: OmegaConf.to_container(part, resolve=True) for name, part in (("model", cfg.model), ("data", data))}
-    quiet = SimpleNamespace(log_table=lambda *_: None)
+    quiet = SimpleNamespace(log_table=lambda *_: None, log_data_sets=lambda *_: None)
     detector.record = {"config": config, "choices": {"split": "grouped"}, "run_id": None}
     detector.record |= record_scans(quiet, datamodule)
     detector.fit_healthy(datamodule.fit_dataloader())
