@@ -75,7 +75,7 @@ def _says_itself(kind: Any) -> bool:
     """Whether a constructor takes a mapping or objects, of which it can say more than that they are none."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     for home, inner in ((get_origin(one) or one, get_args(one)) for one in kinds):
-        if isinstance(home, type) and issubclass(home, Mapping):
+        if isinstance(home, type) and issubclass(home, Mapping) and not {*inner} & {int, float}:
             return True
         if isinstance(home, type) and _is_list(home) and not {*inner} <= {int, float, str, bool, ...}:
             return True
