@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +23,7 @@ from mriad.errors import MriadError, fail, told, unknown
 from mriad.guesses import known_options, nearest, nearest_option, option_files_with
 from mriad.interrupts import listen
 from mriad.invocation import CONF, option_files
-from mriad.passwords import conceal_command, conceal_config, conceal_environment, conceal_files
+from mriad.passwords import conceal_command, conceal_config, conceal_environment, conceal_files, hide
 
 Task = Callable[[DictConfig], float | None]
 _FULL = "HYDRA_FULL_ERROR"
@@ -81,7 +82,8 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         raise
     except (MriadError, HydraException, OmegaConfBaseException) as error:
         if full:
-            raise
+            sys.stderr.write(hide(traceback.format_exc()))
+            sys.exit(1)
         _fail(error, config)
     except Exception as error:  # a full disk may meet Hydra before the task, and a sweep after its jobs
         if full or told(error) is None:
