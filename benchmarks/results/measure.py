@@ -97,7 +97,7 @@ def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant
     found = pd.concat([logged_metrics(methods).iloc[0].drop("method"), compared])
     for name, count in zip(COUNTS, confusion(runs[0].scores).ravel(), strict=True):
         found[name] = count
-    values = {}
+    values: dict[str, str] = {}
     for metric in wanted:
         if metric == AUDIT:
             values |= _audit(runs[0], metric, store)
