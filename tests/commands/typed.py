@@ -117,8 +117,9 @@ class Desk:
 
     def type(self, line: str, *, real: bool = False) -> Done:
         """Type a line, into bash or as the words that bash would make of it."""
+        typed = self.completed(line)  # which may train what the line asks for
         before = {run.info.run_id for run in self.terminal.runs()}
-        outcome = self._shell(self.completed(line)) if real else self._fork(self.completed(line))
+        outcome = self._shell(typed) if real else self._fork(typed)
         new: dict[str, list[TrainedRun]] = {"training": [], "evaluation": [], "sweep": []}
         for run in self.terminal.runs():
             if run.info.run_id not in before:
