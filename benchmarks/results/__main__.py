@@ -19,20 +19,20 @@ def main() -> None:
         prog="python -m benchmarks.results",
         description="Measure rows of a table of the docs and write its lines to docs/results/TABLE.csv, each with its\n"
         "command, commit, date and machine. Rows that are not named keep their lines.\n\n"
-        "  python -m benchmarks.results br35h data.root=/path/to/br35h --rows pca intensity\n"
+        "  python -m benchmarks.results br35h data.root=/path/to/br35h --row pca --row intensity\n"
         "  python -m benchmarks.results postprocessing CHECKPOINT ...\n"
         "  python -m benchmarks --record            (the table of costs)",
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", choices=tables, help=f"one of {', '.join(tables)}", metavar="TABLE")
     parser.add_argument("words", nargs="*", metavar="OPTION", help="options of every command, or checkpoints")
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="rows to measure, by a part of their label; all")
+    parser.add_argument("--row", action="append", help="a row to measure, by a part of its label; default: all of them")
     parser.add_argument("--dry-run", action="store_true", help="print the commands, measure nothing")
     parser.add_argument("--folder", default="outputs/results", help="where the commands run (default: outputs/results)")
     told = parser.parse_intermixed_args()
     try:
         definition = Definition.read(told.table)
-        rows = _chosen(definition, told.rows)
+        rows = _chosen(definition, told.row)
         if told.dry_run:
             print("\n".join(command for row in rows for command in definition.commands(row).values()))
             return

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,7 +97,7 @@ def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant
     found = pd.concat([logged_metrics(methods).iloc[0].drop("method"), compared])
     for name, count in zip(COUNTS, confusion(runs[0].scores).ravel(), strict=True):
         found[name] = count
-    values: dict[str, Any] = {}
+    values: dict[str, str] = {}
     for metric in wanted:
         if metric == AUDIT:
             values |= _audit(runs[0], metric, store)

@@ -117,9 +117,9 @@ class Desk:
 
     def type(self, line: str, *, real: bool = False) -> Done:
         """Type a line, into bash or as the words that bash would make of it."""
-        completed = self.completed(line)  # which may train what the line needs
+        typed = self.completed(line)  # which may train what the line asks for
         before = {run.info.run_id for run in self.terminal.runs()}
-        outcome = self._shell(completed) if real else self._fork(completed)
+        outcome = self._shell(typed) if real else self._fork(typed)
         new: dict[str, list[TrainedRun]] = {"training": [], "evaluation": [], "sweep": []}
         for run in self.terminal.runs():
             if run.info.run_id not in before:
@@ -143,7 +143,7 @@ class Desk:
         """The run that stands for OTHER_RUN_ID: tested on the same scans."""
         first = self.first()
         if not any(self._beside(first)):
-            self.type("python train.py model=pca model.n_components=8").outcome.ok()
+            self.type("python train.py model=nearest").outcome.ok()
         return next(iter(self._beside(first)))
 
     def _beside(self, first: TrainedRun) -> list[TrainedRun]:
