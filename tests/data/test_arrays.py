@@ -36,7 +36,7 @@ def test_an_array_is_understood_as_a_file_of_its_kind(tmp_path, pixels):
     np.testing.assert_array_equal(levels, expected)
 
 
-@pytest.mark.parametrize("kind", ["int8", "int16", "uint32", "float16", "float64", ">u2", ">f4"])
+@pytest.mark.parametrize("kind", ["int16", "uint32", "float16", "float64", ">u2", ">f4"])
 def test_types_without_a_picture_format_have_the_levels_of_the_next_wider_one(kind):
     pixels = (GRAY // 2).astype(kind)
     wider = {"i": np.int32, "f": np.float32, "u": np.int32}[pixels.dtype.kind] if kind != ">u2" else np.uint16
