@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 
 
 class Rival(Protocol):

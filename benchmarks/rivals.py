@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.models.autoencoder import Autoencoder
 from mriad.models.detector import TrainedDetector
 

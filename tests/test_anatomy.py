@@ -6,10 +6,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mriad.anatomy import brain_mask, head_mask
-from mriad.data.decode import decode
 from mriad.data.layouts import br35h
-from mriad.data.masks import read_mask
-from mriad.data.preprocess import Preprocess
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.reading.decode import decode
+from mriad.data.reading.masks import read_mask
 
 Box = tuple[int, int, int, int]
 

@@ -103,6 +103,19 @@ def test_rooms_that_must_not_know_each_other(room, forbidden):
     assert {name_of(file): rooms_imported(file) & forbidden for file in files} == {name_of(f): set() for f in files}
 
 
+# Within data: a scan is read, prepared, given a role and shown to a network; none of these rooms asks a later one.
+DATA_FLOORS = ("datamodule", "layouts", "training", "preparing", "catalog", "roles", "reading")
+
+
+def test_rooms_of_data_stand_on_one_another():
+    for file in MODULES:
+        name = name_of(file).split(".")
+        if name[1:2] != ["data"] or name[2:3] in ([], ["synthetic"]):
+            continue
+        asked = {imported.split(".")[2] for imported in imports_of(file) if imported.startswith("mriad.data.")}
+        assert asked - {"synthetic"} <= set(DATA_FLOORS[DATA_FLOORS.index(name[2]) :]), file
+
+
 def test_plots_know_arrays_only():
     files = files_of("plots")
     assert files
@@ -126,9 +139,17 @@ def test_an_entry_point_is_thin(command):
     assert len(file.read_text().splitlines()) < 10
 
 
+@pytest.mark.parametrize("room", ["data.reading", "data.preparing", "data.roles", "geometry"])
+def test_what_workers_start_with_is_light(room):
+    modules = [name for file in MODULES if (name := name_of(file)).startswith(f"mriad.{room}")]
+    program = f"import sys, {', '.join(modules)}\nprint(sorted({{'torch', 'lightning', 'mlflow'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (modules != [], done.stdout, done.stderr) == (True, "[]\n", "")
+
+
 def test_albumentations_is_imported_in_one_file():
     users = [name_of(file) for file in MODULES if any(n.split(".")[0] == "albumentations" for n in imports_of(file))]
-    assert users == ["mriad.data.augment"]
+    assert users == ["mriad.data.training.augment"]
 
 
 @pytest.mark.parametrize("command", SCRIPTS | MAINS)

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from slices import of_unknown_size
 
 from mriad.callbacks import ThresholdCalibration
-from mriad.data import MRIDataModule
-from mriad.data.anomalies import Anomalies
-from mriad.data.augment import Augment
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.training.anomalies import Anomalies
+from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.scoring import Score

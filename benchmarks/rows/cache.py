@@ -15,9 +15,9 @@ from PIL import Image
 from benchmarks.bench import JPEG, Bench, composed
 from benchmarks.table import Row, Target
 from benchmarks.turns import alternate, ratio, side_by_side
-from mriad.data.cache import SliceCache
 from mriad.data.catalog import Catalog
 from mriad.data.layouts.files import image_files
+from mriad.data.preparing.cache import SliceCache
 
 TARGET = Target(limit=1.8)
 

@@ -19,7 +19,7 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.rows.growth import slices
 from benchmarks.table import Row
-from mriad.data.batches import DeviceTrainDataset, TrainDataset, loader
+from mriad.data.training.batches import DeviceTrainDataset, TrainDataset, loader
 from mriad.tasks.hardware import compiled, settle
 
 MODELS = ("ae", "vae", "vae_residual", "dae", "synthetic_anomaly")

@@ -20,10 +20,10 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row, Target
 from benchmarks.turns import exponent, growing, repeat
-from mriad.data.batches import SliceDataset, TrainDataset, loader
-from mriad.data.cache import SliceCache
-from mriad.data.grouping import groups
-from mriad.data.splits import GroupedSplit
+from mriad.data.preparing.cache import SliceCache
+from mriad.data.roles.grouping import groups
+from mriad.data.roles.splits import GroupedSplit
+from mriad.data.training.batches import SliceDataset, TrainDataset, loader
 from mriad.tasks.hardware import settle
 
 TARGET = Target(limit=1.1)

@@ -18,7 +18,7 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row
 from benchmarks.turns import TURNS, ratio, side_by_side
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.tasks.hardware import settle
 from mriad.tasks.session import load_data
 from mriad.tracking.epochs import EpochLogger

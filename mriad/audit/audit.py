@@ -13,8 +13,8 @@ from mriad.audit.duplicates import LABELS, duplicates_by_role, is_repeated
 from mriad.audit.features import raw_features, scaled_features, separation
 from mriad.audit.mix import mix_by_role
 from mriad.audit.outliers import outliers_of
-from mriad.data import MRIDataModule
-from mriad.data.grouping import near_duplicate_clusters
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.grouping import near_duplicate_clusters
 
 Level = Literal["sound", "doubtful", "unsound"]
 

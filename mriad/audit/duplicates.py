@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mriad.data.grouping import near_duplicate_clusters
-from mriad.data.leakage import leaks
+from mriad.data.roles.grouping import near_duplicate_clusters
+from mriad.data.roles.leakage import leaks
 
 LABELS = ("healthy", "anomalous")
 _ROLES = ("train", "labelled", "val", "test")

@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from mriad.callbacks.scan_scores import ScanScores
-from mriad.data.cache import SliceCache
+from mriad.data.preparing.cache import SliceCache
 from mriad.errors import MriadError, unknown
 from mriad.metrics.lesions import healthy_level
 from mriad.metrics.pixel import best_dice_threshold, upper_quantile

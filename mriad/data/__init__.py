@@ -1,5 +1,1 @@
-"""Scans: catalog, splits, preprocessing, cache and loaders."""
-
-from mriad.data.datamodule import MRIDataModule
-
-__all__ = ["MRIDataModule"]
+"""Scans: who they are, how they are read and prepared, their roles, and what trains."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mriad.data.identity import SAME
+from mriad.data.roles.identity import SAME
 from mriad.errors import MriadError
 from mriad.tables import printable
 

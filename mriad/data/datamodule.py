@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mriad.data.augment import Augment
-from mriad.data.batches import (
+from mriad.data.catalog import Catalog
+from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.lesions import doubtful
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.roles.grouping import REASONS, Patients, groups, recognised
+from mriad.data.roles.identity import marks, one_id_each
+from mriad.data.roles.leakage import leaks, told
+from mriad.data.roles.recorded import RecordedSplit
+from mriad.data.roles.shortage import why_none_is_left
+from mriad.data.roles.splits import GroupedSplit, Split, check
+from mriad.data.training.augment import Augment
+from mriad.data.training.batches import (
     AnomalySource,
     Batch,
     DeviceTrainDataset,
@@ -26,16 +36,6 @@ from mriad.data.batches import (
     loader,
     mixed,
 )
-from mriad.data.cache import SliceCache
-from mriad.data.catalog import Catalog
-from mriad.data.grouping import REASONS, Patients, groups, recognised
-from mriad.data.identity import marks, one_id_each
-from mriad.data.leakage import leaks, told
-from mriad.data.lesions import doubtful
-from mriad.data.preprocess import Preprocess
-from mriad.data.recorded import RecordedSplit
-from mriad.data.shortage import why_none_is_left
-from mriad.data.splits import GroupedSplit, Split, check
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
@@ -260,7 +260,7 @@ class MRIDataModule(LightningDataModule):
         """The split as ``RecordedSplit`` knows it, without a word of what patients and files are called.
 
         Args:
-            key: what contents and paths are marked with, see ``mriad.data.identity.marks``.
+            key: what contents and paths are marked with, see ``mriad.data.roles.identity.marks``.
 
         Returns:
             One row per scan and role, in an order that says nothing: ``content`` and ``path`` (marks), ``role``, and
@@ -273,7 +273,7 @@ class MRIDataModule(LightningDataModule):
         return split.assign(group=pd.factorize(split["group"])[0])
 
     def leaks(self) -> pd.DataFrame:
-        """How many scans of a role have near duplicates or their patient in another, see ``mriad.data.leakage.leaks``.
+        """How many scans of a role have near duplicates or their patient in another.
 
         The split's ``bits``, ``view`` and ``mirrored`` say what a near duplicate is; their defaults where it has none.
         """
@@ -284,7 +284,7 @@ class MRIDataModule(LightningDataModule):
         """The scans that a detector learns from, in train, the labelled pool and val, as ``recognise`` knows them.
 
         Args:
-            key: what contents and patients are marked with, see ``mriad.data.identity.marks``; None for plain ones.
+            key: what contents and patients are marked with, see ``roles.identity.marks``; None for plain ones.
 
         Returns:
             One row per scan and id of its patient: ``content``, ``patient``, ``phash`` and ``phash_head``, all text.
@@ -296,7 +296,7 @@ class MRIDataModule(LightningDataModule):
     def recognise(self, seen: pd.DataFrame, *, key: str | None = None, patients: Patients = "same") -> pd.Series:
         """By what each scan with a role is known from scans that a detector has seen; '' for those that are new.
 
-        Both data sets are grouped together, see ``mriad.data.grouping.recognised``, by the options of this split.
+        Both data sets are grouped together, see ``mriad.data.roles.grouping.recognised``, by the options of this split.
 
         Args:
             seen: what ``seen`` returned, for these data or others; ``patient`` may be missing.

@@ -18,7 +18,8 @@ from mriad.models.detector import TrainedDetector
 class SyntheticAnomaly(TrainedDetector):
     """Learns to outline anomalies that were put into healthy scans, and outlines real ones.
 
-    The idea of foreign patch interpolation (Tan et al. 2022, MELBA), with the anomalies of ``mriad.data.anomalies``.
+    The idea of foreign patch interpolation (Tan et al. 2022, MELBA), with the
+    anomalies of ``mriad.data.training.anomalies``.
     Batches must have masks: ``data.anomalies``, ``data.labelled_train``, or both.
 
     Args:

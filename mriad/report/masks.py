@@ -18,7 +18,7 @@ class MaskCounts:
         scans: the scans.
         without: scans without a mask.
         empty: masks that hold nothing.
-        doubtful: masks that cover too much of the head and are not used, see ``mriad.data.lesions``.
+        doubtful: masks that cover too much of the head and are not used, see ``mriad.data.preparing.lesions``.
         cut: masks of which all lesions lie outside the crop.
         lesions: lesions in all masks that are used, at the scans' own size.
         outside: those that lie wholly outside the crop.
@@ -41,7 +41,7 @@ class MaskCounts:
         Args:
             masks: (n,) reference of the mask of each anomalous scan, '' for none.
             used: (n,) whether it is used.
-            facts: n rows of ``mriad.data.lesions.LesionFacts``.
+            facts: n rows of ``mriad.data.preparing.lesions.LesionFacts``.
         """
         columns = ("lesions", "lesions_outside", "lesions_merged")
         lesions, outside, merged = (np.where(used, facts[name], 0).astype(np.int64) for name in columns)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.metrics.bootstrap import GroupBootstrap, Interval
 from mriad.metrics.image import class_report, confusion, image_metrics, metrics_by_class
 from mriad.metrics.intervals import image_intervals, intervals_by_class, report_intervals

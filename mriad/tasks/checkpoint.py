@@ -14,8 +14,8 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from mriad.data.preprocess import Preprocess
-from mriad.data.recorded import RecordedSplit
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.models.detector import CHECKPOINT_KEY, Detector
@@ -37,7 +37,7 @@ class Checkpoint:
         choices: the option file of each config group in it.
         run_id: MLflow run that made it.
         calibration: threshold, pixel threshold and val scores; None before calibration.
-        key: what contents, paths and patients are marked with in the two tables, see ``mriad.data.identity.marks``.
+        key: what contents, paths and patients are marked with in the two tables, see ``roles.identity.marks``.
         split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
         seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
         resumable: whether it holds the state of the training besides the weights.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 
 _CONTEXTS = {"train": "training", "labelled": "labelled training", "val": "validation", "test": "test"}
 

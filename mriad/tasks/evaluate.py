@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
-from mriad.data import MRIDataModule
-from mriad.data.grouping import Patients
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.grouping import Patients
 from mriad.errors import MriadError
 from mriad.report import print_result, record_result
 from mriad.tasks.checkpoint import Checkpoint

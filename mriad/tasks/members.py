@@ -11,7 +11,7 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.errors import MriadError
 from mriad.models import Detector, Ensemble
 from mriad.tasks.checkpoint import Checkpoint, load_weights

@@ -14,9 +14,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from mriad.data.decode import DecodedImage, decode
-from mriad.data.levels import Levels
-from mriad.data.preprocess import BlankScanError
+from mriad.data.preparing.preprocess import BlankScanError
+from mriad.data.reading.decode import DecodedImage, decode
+from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
 from mriad.tables import printable
 from mriad.tasks.inputs import ScanFile, find_scans

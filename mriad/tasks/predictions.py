@@ -11,7 +11,7 @@ from types import TracebackType
 
 from PIL import Image
 
-from mriad.data.levels import Levels, percentiles, rescaled
+from mriad.data.reading.levels import Levels, percentiles, rescaled
 from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.plots import overlay

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mriad.data.batches import as_slices
-from mriad.data.geometry import ScanGeometry
-from mriad.data.levels import Levels
+from mriad.data.reading.levels import Levels
+from mriad.data.training.batches import as_slices
 from mriad.errors import MriadError
+from mriad.geometry import ScanGeometry
 from mriad.tasks.checkpoint import Checkpoint
 
 

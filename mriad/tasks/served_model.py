@@ -12,9 +12,9 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel
 
-from mriad.data.arrays import scans_of
 from mriad.data.catalog import spacing_of
-from mriad.data.levels import Levels
+from mriad.data.reading.arrays import scans_of
+from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
 from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.predictor import Predictor, Prepared
@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 class ServedDetector(PythonModel):
-    """Takes images (n, H, W) of any type (``mriad.data.arrays``), returns score (n,), decision (n,), map (n, H, W)."""
+    """Takes images (n, H, W) of any type, see ``arrays``; returns score (n,), decision (n,), map (n, H, W)."""
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint: the model's own copy, or the one in its run."""
@@ -38,7 +38,7 @@ class ServedDetector(PythonModel):
         """Predict images of one size.
 
         Args:
-            model_input: see ``mriad.data.arrays.scans_of``.
+            model_input: see ``mriad.data.reading.arrays.scans_of``.
             params: ``spacing``, millimetres per pixel as a manifest states them ('0.5' or '0.5 x 0.6', '' where
                 unknown), one for all images or one for each; ``dtype``, the type that the pixels are meant in.
 

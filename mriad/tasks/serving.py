@@ -31,7 +31,7 @@ def log_model(run: Run, detector: Detector, checkpoint: Path, *, copy: bool) -> 
     """Log the pyfunc model 'model' of a run.
 
     It takes images (n, H, W) and returns ``score`` (n,), ``decision`` (n,) and ``map`` (n, H, W). Its signature leaves
-    the type of the images open: MLflow would cast or refuse what ``mriad.data.arrays`` understands.
+    the type of the images open: MLflow would cast or refuse what ``mriad.data.reading.arrays`` understands.
 
     Args:
         run: the run.

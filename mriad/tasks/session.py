@@ -17,8 +17,8 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.callbacks import EpochLines, RandomStreams
-from mriad.data import MRIDataModule
-from mriad.data.splits import Split
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.splits import Split
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.ranks import is_first

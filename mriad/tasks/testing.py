@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from mriad.callbacks import ScanScores, ThresholdCalibration
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.models import Detector
 from mriad.ranks import is_first
 from mriad.report import Result

@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from mriad.data import MRIDataModule
-from mriad.data.identity import new_key
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.identity import new_key
 from mriad.invocation import typed
 from mriad.models import Detector
 from mriad.tasks.checkpoint import Checkpoint, is_published

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from mriad.data.decode import DecodedImage
-from mriad.data.fingerprint import Fingerprint, thumbnail
+from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
+from mriad.data.reading.decode import DecodedImage
 
 
 @dataclass(frozen=True)

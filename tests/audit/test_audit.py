@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from mriad.audit.audit import FEATURES, Audit
-from mriad.data import MRIDataModule
+from mriad.data.datamodule import MRIDataModule
 from mriad.data.layouts import folder
-from mriad.data.preprocess import Preprocess
-from mriad.data.splits import AllTest, GroupedSplit
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.roles.splits import AllTest, GroupedSplit
 
 from .conftest import picture
 

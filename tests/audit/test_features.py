@@ -4,8 +4,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mriad.audit.features import raw_features, scaled_features, separation
-from mriad.data.decode import DecodedImage
-from mriad.data.fingerprint import Fingerprint
+from mriad.data.preparing.fingerprint import Fingerprint
+from mriad.data.reading.decode import DecodedImage
 
 from .conftest import facts_of, picture
 

@@ -2,8 +2,8 @@ import numpy as np
 
 from benchmarks.heads import head, write
 from mriad.anatomy import head_mask
-from mriad.data.decode import decode
-from mriad.data.fingerprint import Fingerprint
+from mriad.data.preparing.fingerprint import Fingerprint
+from mriad.data.reading.decode import decode
 
 
 def test_a_head_is_found_in_dark_air():

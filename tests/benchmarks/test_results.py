@@ -28,7 +28,7 @@ FILES = {
     "mriad/models/ae.py": "from mriad.models.parts import part\nclass AE:\n    x = 1\n",
     "mriad/models/pca.py": "class PCA:\n    x = 1\n",
     "mriad/models/parts.py": "def part():\n    return 1\n",
-    "mriad/data/splits.py": "def split():\n    '''Say.'''\n    return 1\n",
+    "mriad/data/roles/splits.py": "def split():\n    '''Say.'''\n    return 1\n",
     "mriad/data/layouts/br35h.py": "x = 1\n",
     "mriad/data/synthetic/brains.py": "x = 1\n",
     "mriad/plots/page.py": "x = 1\n",
@@ -58,9 +58,9 @@ def git(root, *words):
 @pytest.mark.parametrize(
     ("file", "text", "command", "bears"),
     [
-        ("mriad/data/splits.py", "def split():\n    return 2\n", "model=ae", True),
+        ("mriad/data/roles/splits.py", "def split():\n    return 2\n", "model=ae", True),
         (
-            "mriad/data/splits.py",
+            "mriad/data/roles/splits.py",
             "import os\n# a remark\ndef split():\n    '''Other.'''\n    return 1\n",
             "model=ae",
             False,
@@ -91,11 +91,11 @@ def test_what_changed_bears_on_what_was_measured_with_it(repository, file, text,
 
 def test_a_moved_file_has_not_changed_and_one_that_is_gone_has(repository):
     commit = git(repository, "rev-parse", "--short", "HEAD")
-    git(repository, "mv", "mriad/data/splits.py", "mriad/data/roles.py")
+    git(repository, "mv", "mriad/data/roles/splits.py", "mriad/data/roles.py")
     assert changed_since(commit, "python train.py", repository) == []
     git(repository, "rm", "-qf", "mriad/data/roles.py")
     _changes.cache_clear()  # it takes the files to stay as they are while it runs
-    assert changed_since(commit, "python train.py", repository) == ["mriad/data/splits.py"]
+    assert changed_since(commit, "python train.py", repository) == ["mriad/data/roles/splits.py"]
 
 
 def test_costs_depend_on_everything(repository):

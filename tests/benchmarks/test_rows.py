@@ -8,7 +8,7 @@ import torch
 from benchmarks import rows
 from benchmarks.bench import Bench, composed
 from benchmarks.rows import gpu, growth, metrics
-from mriad.data.grouping import groups
+from mriad.data.roles.grouping import groups
 from mriad.tasks.hardware import settle
 
 

@@ -100,7 +100,7 @@ def test_a_report_of_an_evaluation_shows_the_options_of_the_training(bench: Term
     assert trained["labelled_train"] == 3 and trained["anomalies"] and trained["augment"]
     assert {name: data[name] for name in trained} == trained
     page = (run.artifacts / "report.html").read_text()
-    assert "mriad.data.anomalies.Anomalies" in page and "labelled_train: 3" in page
+    assert "mriad.data.training.anomalies.Anomalies" in page and "labelled_train: 3" in page
 
 
 def test_an_ensemble_has_seen_the_labels_that_a_member_has(

@@ -18,15 +18,15 @@ from hydra.utils import instantiate
 from PIL import Image
 
 import mriad.data.layouts as layouts
-from mriad.data import MRIDataModule
-from mriad.data.augment import Augment
 from mriad.data.catalog import Catalog
-from mriad.data.grouping import Grouping
+from mriad.data.datamodule import MRIDataModule
 from mriad.data.layouts import folder
-from mriad.data.preprocess import Preprocess
-from mriad.data.published import PublishedNavoneel
-from mriad.data.recorded import RecordedSplit
-from mriad.data.splits import AllTest, GroupedSplit, SplitFromCSV
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.roles.grouping import Grouping
+from mriad.data.roles.published import PublishedNavoneel
+from mriad.data.roles.recorded import RecordedSplit
+from mriad.data.roles.splits import AllTest, GroupedSplit, SplitFromCSV
+from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 
 CONF = Path(__file__).parents[2] / "conf"

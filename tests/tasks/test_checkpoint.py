@@ -10,7 +10,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import OmegaConf
 
-from mriad.data.preprocess import Preprocess
+from mriad.data.preparing.preprocess import Preprocess
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
 from mriad.tasks.checkpoint import Checkpoint, load_weights, restore_best
@@ -21,7 +21,7 @@ CONFIG = {
     "data": {
         "name": "toy",
         "image_size": 16,
-        "preprocess": {"_target_": "mriad.data.preprocess.Preprocess", "image_size": 16},
+        "preprocess": {"_target_": "mriad.data.preparing.preprocess.Preprocess", "image_size": 16},
     },
     "score": SCORE,
     "model": {
@@ -109,7 +109,11 @@ def test_a_checkpoint_gives_back_preprocessing_calibration_and_origin(content, s
 )
 def test_the_roles_are_given_again_as_what_they_were(content, save, choice, option, published):
     content["mriad"]["choices"]["split"] = choice
-    content["mriad"]["config"]["data"]["split"] = {"_target_": "mriad.data.splits.GroupedSplit", "bits": 4, **option}
+    content["mriad"]["config"]["data"]["split"] = {
+        "_target_": "mriad.data.roles.splits.GroupedSplit",
+        "bits": 4,
+        **option,
+    }
     roles = Checkpoint.load(save(content)).roles()
     assert (roles.published, roles.bits, roles.view, roles.key) == (published, 4, "either", KEY)
 

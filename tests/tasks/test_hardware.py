@@ -121,7 +121,7 @@ def test_devices_share_the_cores(gpu, monkeypatch):
 
 def augmentation(name, **options):
     transform = {"_target_": f"albumentations.{name}", **options}
-    return {"augment": {"_target_": "mriad.data.augment.Augment", "transforms": [transform]}}
+    return {"augment": {"_target_": "mriad.data.training.augment.Augment", "transforms": [transform]}}
 
 
 def test_slices_whose_augmentation_a_device_does_not_know_stay_off_it(gpu):

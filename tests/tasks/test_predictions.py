@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mriad.data.geometry import ScanGeometry
 from mriad.disk import written_whole
 from mriad.errors import MriadError
+from mriad.geometry import ScanGeometry
 from mriad.tasks import predictions
 from mriad.tasks.predictions import MapFolder, PredictionTable
 from mriad.tasks.predictor import Prediction

@@ -5,7 +5,7 @@ import pytest
 import torch
 from slices import of_unknown_size
 
-from mriad.data.preprocess import Preprocess
+from mriad.data.preparing.preprocess import Preprocess
 from mriad.models import Intensity
 from mriad.scoring import Score
 from mriad.tasks.predictor import Predictor

@@ -8,7 +8,7 @@ from pathlib import Path
 from mriad.data.catalog import HEALTHY, Catalog, content_hash
 from mriad.data.layouts.download import kaggle_folder
 from mriad.data.layouts.files import image_files, start_of, subfolders
-from mriad.data.outlines import read_outlines
+from mriad.data.reading.outlines import read_outlines
 from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)

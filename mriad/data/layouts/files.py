@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mriad.data.decode import IMAGE_SUFFIXES
+from mriad.data.reading.decode import IMAGE_SUFFIXES
 from mriad.errors import MriadError
 from mriad.tables import printable
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mriad.data.catalog import COLUMNS, Catalog, spacing_of
-from mriad.data.delimited import read_delimited
-from mriad.data.masks import OUTLINE_REFERENCE
+from mriad.data.reading.delimited import read_delimited
+from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
 from mriad.guesses import nearest
 

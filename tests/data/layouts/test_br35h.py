@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mriad.data.layouts import br35h
-from mriad.data.masks import read_mask
+from mriad.data.reading.masks import read_mask
 from mriad.errors import MriadError
 
 CIRCLE = {"name": "circle", "cx": 4, "cy": 6, "r": 2}

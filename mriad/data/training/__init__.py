@@ -1,0 +1,1 @@
+"""What train scans go through on their way to a network."""

@@ -1,0 +1,331 @@
+"""Batches of slices: as they are, or as they train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
+
+import numpy as np
+import torch
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+
+from mriad.anatomy import brain_mask
+from mriad.data.preparing.cache import SliceCache
+from mriad.data.training.augment import Augment
+from mriad.errors import MriadError
+
+_COPIED = 1024  # slices that are copied to a device at a time
+
+
+class AnomalySource(Protocol):
+    """Puts synthetic anomalies into healthy slices, seeded from torch's generator by itself."""
+
+    def __call__(
+        self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Slices with anomalies in some of them, and where those are, from slices and their brains; all (B, S, S)."""
+        ...
+
+    def examples(
+        self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
+    ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        """One anomaly of each kind in each slice, and where it is, by the name of the kind; torch is not asked."""
+        ...
+
+
+class ScanBatch(TypedDict):
+    """What a loader yields of scans as they are.
+
+    image (B, 1, S, S) and pixel_area (B,), see ``as_slices``; label (B,) 0 or 1, row (B,) of the catalog.
+    """
+
+    image: Tensor
+    pixel_area: Tensor
+    label: Tensor
+    row: Tensor
+
+
+class TrainBatch(TypedDict):
+    """What a loader yields to train on.
+
+    image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where training has masks,
+    mask (B, 1, S, S) float32 0 or 1.
+    """
+
+    image: Tensor
+    label: Tensor
+    row: Tensor
+    mask: NotRequired[Tensor]
+
+
+Batch: TypeAlias = ScanBatch | TrainBatch
+
+
+class SliceDataset(Dataset[ScanBatch]):
+    """Slices of the given catalog rows as they are, fetched a batch at a time.
+
+    Args:
+        slices: the prepared slices.
+        labels: (N,) label of every catalog row.
+        rows: rows to serve, in this order.
+        device: where all their slices are kept, and served from; None to read them from the cache batch by batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        device: torch.device | None = None,
+    ) -> None:
+        self._slices, self._labels, self._rows = slices, labels, rows
+        self._pixel_area = slices.pixel_area(rows)
+        self._kept = None if device is None else kept_on(device, slices, rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> ScanBatch:
+        rows = self._rows[indices]
+        images = self._slices.images[rows] if self._kept is None else self._kept[indices]
+        slices = as_slices(images, self._pixel_area[indices])
+        return ScanBatch(
+            image=slices["image"],
+            pixel_area=slices["pixel_area"],
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+        )
+
+
+class TrainDataset(Dataset[TrainBatch]):
+    """Slices to train on: augmented, with masks where there is something to mask.
+
+    Args:
+        slices: the prepared slices.
+        labels: (N,) label of every catalog row.
+        rows: rows to serve, in this order; anomalous ones must have a mask.
+        augment: applied to all slices of a batch and their masks; None for none.
+        anomalies: applied to the healthy slices of a batch and their brains, after ``augment``; None for none.
+
+    Batches have masks where ``anomalies`` are pasted in or some rows are anomalous.
+    """
+
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        augment: Augment | None = None,
+        anomalies: AnomalySource | None = None,
+    ) -> None:
+        self._slices, self._labels, self._rows = slices, labels, rows
+        self._augment, self._anomalies = augment, anomalies
+        self._has_masks = anomalies is not None or bool(labels[rows].any())
+        self._brains: dict[int, NDArray[np.bool_]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> TrainBatch:
+        if isinstance(indices, _Seeded):
+            torch.manual_seed(indices.seed)
+        rows = self._rows[indices]
+        healthy = self._labels[rows] == 0
+        images = self._slices.images[rows]
+        masks = np.zeros(images.shape, dtype=bool)
+        masks[~healthy] = self._slices.masks_of(rows[~healthy])
+        if self._anomalies is not None:
+            for index in np.flatnonzero(healthy):
+                masks[index] = self._brain(rows[index])  # until it is known where anomalies go
+        if self._augment is not None and self._has_masks:
+            images, masks = self._augment(images, masks)
+        elif self._augment is not None:
+            images = self._augment(images)
+        if self._anomalies is not None:
+            images[healthy], masks[healthy] = self._anomalies(images[healthy], masks[healthy])
+        label, row = torch.from_numpy(self._labels[rows]), torch.from_numpy(rows)
+        batch = TrainBatch(image=as_tensor(images), label=label, row=row)
+        if self._has_masks:
+            batch["mask"] = torch.from_numpy(masks).unsqueeze(1).float()
+        return batch
+
+    def examples(self, count: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """Every kind of anomaly in the same healthy slices, which come first and as they are.
+
+        Args:
+            count: number of slices, spread over the rows; fewer where there are fewer.
+
+        Returns:
+            By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S); empty without ``anomalies``.
+        """
+        if self._anomalies is None:
+            return {}
+        rows = np.unique(self._rows[self._labels[self._rows] == 0])
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+        images, brains = self._slices.images[rows], np.stack([self._brain(row) for row in rows])
+        kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
+        return {name: (slices.astype(np.float32) / 255, masks) for name, (slices, masks) in kinds.items()}
+
+    def _brain(self, row: int) -> NDArray[np.bool_]:
+        if row not in self._brains:
+            self._brains[row] = brain_mask(self._slices.images[row].astype(np.float32) / 255)
+        return self._brains[row]
+
+
+class DeviceTrainDataset(Dataset[TrainBatch]):
+    """Healthy slices to train on that are kept on a device, and augmented there.
+
+    Args:
+        slices, labels, rows: see ``TrainDataset``; all rows are healthy.
+        device: where the slices are.
+        augment: see ``TrainDataset``.
+    """
+
+    def __init__(
+        self,
+        *,
+        slices: SliceCache,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        device: torch.device,
+        augment: Augment | None = None,
+    ) -> None:
+        self._labels, self._rows = labels, rows
+        self._kept = kept_on(device, slices, rows)
+        self._augment = augment
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, indices: list[int]) -> TrainBatch:
+        rows = self._rows[indices]
+        images = as_tensor(self._kept[indices])
+        return TrainBatch(
+            image=images if self._augment is None else self._augment.on_device(images),
+            label=torch.from_numpy(self._labels[rows]),
+            row=torch.from_numpy(rows),
+        )
+
+
+def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -> Tensor:
+    """(n, S, S) uint8 slices of rows, on a device.
+
+    Raises:
+        MriadError: if it has no room for them.
+    """
+    shape = (len(rows), *slices.images.shape[1:])
+    try:
+        kept = torch.empty(shape, dtype=torch.uint8, device=device)
+    except torch.OutOfMemoryError:
+        raise MriadError(
+            f"{len(rows)} slices of {math.prod(shape) / 1e9:.1f} GB have no room on {device}; set data.on_device=false."
+        ) from None
+    for start in range(0, len(rows), _COPIED):
+        kept[start : start + _COPIED] = torch.from_numpy(slices.images[rows[start : start + _COPIED]])
+    return kept
+
+
+def as_slices(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Prepared slices as ``Detector.scan`` takes them: in calibration, test, prediction and the served model.
+
+    Args:
+        images: (B, S, S) uint8 slices.
+        pixel_area: (B,) mm2 that a pixel of each covers (``ScanGeometry.pixel_area``), NaN where unknown.
+
+    Returns:
+        image (B, 1, S, S) float32 in [0, 1] and pixel_area (B,) float32, on the device of the images.
+    """
+    image = as_tensor(images)
+    return {"image": image, "pixel_area": torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device)}
+
+
+def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:
+    """(B, S, S) uint8 slices as (B, 1, S, S) float32 in [0, 1]."""
+    return torch.as_tensor(images).unsqueeze(1).float().div_(255.0)
+
+
+def mixed(
+    healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
+) -> NDArray[np.int64]:
+    """Rows of an epoch: the healthy ones in turn until they are ``least``, the labelled ones until they are ``share``.
+
+    Each row is there at least once, and at most once more often than another of its kind.
+
+    Args:
+        healthy: healthy rows.
+        labelled: anomalous rows with masks; may be none.
+        share: share of all rows that the labelled ones make up.
+        least: number of healthy rows at least; None for each once.
+    """
+    if least is not None and 0 < len(healthy) < least:
+        healthy = np.resize(healthy, least)
+    if len(labelled) == 0:
+        return healthy
+    wanted = round(share / (1 - share) * len(healthy))
+    return np.concatenate([healthy, np.resize(labelled, max(wanted, len(labelled)))])
+
+
+def loader(
+    dataset: SliceDataset | TrainDataset | DeviceTrainDataset,
+    *,
+    batch_size: int,
+    num_workers: int,
+    shuffle: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
+) -> DataLoader[Batch]:
+    """Batches of a data set that fetches them whole; shuffled, a last batch of one scan is left out.
+
+    Of several ranks each has its own scans of one that is not shuffled, each scan once. A shuffled one Lightning deals
+    out anew each epoch, and repeats scans where they cannot be dealt out evenly.
+    """
+    share = -(-len(dataset) // ranks)
+    alone = share > batch_size and share % batch_size == 1
+    own = None
+    if ranks > 1 and not shuffle:
+        own = UnrepeatedDistributedSampler(dataset, num_replicas=ranks, rank=rank, shuffle=False)
+    workers: dict[str, Any] = {"num_workers": num_workers, "persistent_workers": num_workers > 0}
+    drop_last = shuffle and alone  # batch normalisation cannot train on one scan
+    if shuffle and num_workers > 0:
+        order = _SeededBatches(RandomSampler(dataset), batch_size, drop_last)
+        theirs = torch.Generator()  # seeds the processes, which are started once for many epochs
+        return DataLoader(dataset, batch_sampler=order, generator=theirs, collate_fn=_as_is, **workers)  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        sampler=own,
+        drop_last=drop_last,
+        collate_fn=_as_is,  # type: ignore[arg-type]
+        **workers,
+    )
+
+
+class _Seeded(list[int]):
+    """Indices of a batch, and the seed of what is drawn for it."""
+
+    seed: int
+
+
+class _SeededBatches(BatchSampler):
+    """Batches for loader processes, whose own generators live on from epoch to epoch and cannot be gone on with.
+
+    What a batch draws then hangs neither on the process that makes it nor on their number.
+    """
+
+    def __iter__(self) -> Iterator[list[int]]:
+        torch.empty((), dtype=torch.int64).random_()  # as a loader without processes does: the order is the same
+        for indices in super().__iter__():
+            seeded = _Seeded(indices)
+            seeded.seed = int(torch.randint(2**31, ()))
+            yield seeded
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch
