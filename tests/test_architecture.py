@@ -25,7 +25,7 @@ FLOORS = (
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),
     ("invocation",),
-    ("anatomy", "errors", "geometry", "interrupts", "tables"),
+    ("anatomy", "errors", "geometry", "interrupts", "tables", "volume_anatomy"),
     ("guesses", "passwords"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

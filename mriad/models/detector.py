@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from mriad.errors import MriadError
+from mriad.geometry.planes import require_planes
 from mriad.ranks import gather
 from mriad.scoring import Score
-from mriad.scoring.assemble import assembled, require_planes, slices_of
+from mriad.scoring.assemble import assembled, slices_of
 
 OptimizerFactory = Callable[[Iterator[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]

@@ -8,27 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mriad.errors import MriadError, unknown
-
-AXES = {"axial": 2, "coronal": 3, "sagittal": 4}
-"""The axis of a volume (B, 1, D, H, W) that runs through the slices of a plane."""
+from mriad.geometry.planes import AXES, margins
 
 _AT_ONCE = 32  # slices
-
-
-def require_planes(planes: Sequence[str]) -> tuple[str, ...]:
-    """The planes, each once.
-
-    Raises:
-        MriadError: if there is none, or one is unknown.
-    """
-    planes = (planes,) if isinstance(planes, str) else tuple(planes)
-    if not planes:
-        raise MriadError("data.planes=[] leaves nothing to look at; give axial, coronal or sagittal.")
-    for plane in planes:
-        if plane not in AXES:
-            raise unknown("data.planes", plane, AXES)
-    return tuple(dict.fromkeys(planes))
 
 
 def in_plane(volumes: Tensor, plane: str) -> Tensor:
@@ -42,11 +24,11 @@ def in_plane(volumes: Tensor, plane: str) -> Tensor:
         (B * n, 1, H, W), the n slices of one volume after the other; coronal and sagittal ones have 0 above and below
         where the volume is less than H high.
     """
-    slices = volumes.transpose(1, AXES[plane]).flatten(0, 1)
+    slices = volumes.transpose(1, 2 + AXES[plane]).flatten(0, 1)
     if plane == "axial":
         return slices
     side, depth = volumes.shape[-1], volumes.shape[2]
-    return F.pad(slices.reshape(-1, 1, depth, side).flip(-2), _margins(depth, side))
+    return F.pad(slices.reshape(-1, 1, depth, side).flip(-2), (0, 0, *margins(depth, side)))
 
 
 def from_plane(slices: Tensor, plane: str, depth: int) -> Tensor:
@@ -54,10 +36,10 @@ def from_plane(slices: Tensor, plane: str, depth: int) -> Tensor:
     side = slices.shape[-1]
     if plane == "axial":
         return slices.reshape(-1, 1, depth, side, side)
-    above = _margins(depth, side)[2]
+    above, _ = margins(depth, side)
     upright = slices[:, :, above : above + depth].flip(-2)
     across = (1, side) if plane == "coronal" else (side, 1)
-    return upright.reshape(-1, side, depth, *across).transpose(1, AXES[plane])
+    return upright.reshape(-1, side, depth, *across).transpose(1, 2 + AXES[plane])
 
 
 def slices_of(volumes: Tensor, *, planes: Sequence[str]) -> Iterator[Tensor]:
@@ -92,9 +74,3 @@ def assembled(anomaly_map: Callable[[Tensor], Tensor], volumes: Tensor, *, plane
 def _shows(slices: Tensor) -> Tensor:
     """(n,) which slices show anything."""
     return slices.flatten(1).amax(dim=1) > 0
-
-
-def _margins(depth: int, side: int) -> list[int]:
-    """Padding of an upright slice of ``depth`` rows to ``side`` rows, as ``F.pad`` takes it."""
-    missing = side - depth
-    return [0, 0, missing // 2, missing - missing // 2]

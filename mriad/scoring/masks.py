@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mriad.anatomy import brain_mask, brain_mask_of_volume
+from mriad.anatomy import brain_mask
+from mriad.volume_anatomy import brain_mask_of_volume
 
 Mask = Callable[[Tensor, float], Tensor]
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mriad.errors import MriadError
-from mriad.scoring.assemble import AXES, assembled, from_plane, in_plane, require_planes, slices_of
+from mriad.geometry.planes import AXES, slice_of
+from mriad.scoring.assemble import assembled, from_plane, in_plane, slices_of
 
 DEPTH, SIDE = 5, 8
 
@@ -18,16 +18,12 @@ def test_slices_of_a_plane_lead_back_to_their_volume(volumes, plane):
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_slices_are_upright_squares_in_the_order_of_their_place(volumes, plane):
+def test_slices_are_those_that_train(volumes, plane):
     slices = in_plane(volumes, plane)
-    place = 3
-    assert slices.shape[1:] == (1, SIDE, SIDE)
-    assert len(slices) == len(volumes) * volumes.shape[AXES[plane]]
-    one = volumes[0, 0].movedim(AXES[plane] - 2, 0)[place]
-    if plane != "axial":  # axis 0 runs up, and an upright slice has its top in its first row
-        one = one.flip(0)
-        one = torch.cat([torch.zeros(1, SIDE), one, torch.zeros(2, SIDE)])
-    assert torch.equal(slices[place, 0], one)
+    count = volumes.shape[2 + AXES[plane]]
+    assert slices.shape == (2 * count, 1, SIDE, SIDE)
+    for number, volume in enumerate(volumes[:, 0].numpy()):
+        assert (slices[number * count + 3, 0].numpy() == slice_of(volume, plane, 3)).all()
 
 
 def test_the_map_of_a_volume_is_made_of_those_of_its_slices(volumes):
@@ -54,11 +50,3 @@ def test_an_empty_slice_is_not_looked_at(volumes):
     assert maps[0, 0, 1].eq(0).all()
     assert maps.eq(1).flatten(2).sum() == (2 * DEPTH - 1) * SIDE**2
     assert sum(map(len, slices_of(volumes, planes=("axial",)))) == 2 * DEPTH - 1
-
-
-def test_planes_must_be_known():
-    assert require_planes(["sagittal", "axial", "sagittal"]) == ("sagittal", "axial")
-    with pytest.raises(MriadError, match="oblique"):
-        require_planes(["oblique"])
-    with pytest.raises(MriadError, match="nothing to look at"):
-        require_planes([])
