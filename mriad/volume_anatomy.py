@@ -37,7 +37,8 @@ def head_mask_of_volume(volume: NDArray[Any], spacing: tuple[float, float, float
     head = _largest(there)
     if head is None or head.mean() < 0.02:
         return np.ones(volume.shape, dtype=bool)
-    return _enlarged(_filled(ndimage.binary_closing(np.pad(head, 3), _BALL, iterations=2)[3:-3, 3:-3, 3:-3]), volume, factors)
+    closed = ndimage.binary_closing(np.pad(head, 3), _BALL, iterations=2)[3:-3, 3:-3, 3:-3]
+    return _enlarged(_filled(closed), volume, factors)
 
 
 def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,13 +31,15 @@ from mriad.data.training.batches import (
     AnomalySource,
     Batch,
     DeviceTrainDataset,
-    SliceDataset,
+    ScanDataset,
     TrainDataset,
-    as_slices,
+    as_scans,
     loader,
     mixed,
 )
+from mriad.data.training.samples import Samples, SliceChoice
 from mriad.errors import MriadError
+from mriad.geometry.planes import require_planes
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,12 @@ class MRIDataModule(LightningDataModule):
         batch_size: scans per batch.
         num_workers: loader processes of train; None for none. What is served as it is, is only read from the cache.
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
-            anomalies and masks are made on the CPU and exclude it, as loader processes do.
+            anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
+        planes: planes of the slices in which a detector of two dimensions learns from volumes.
+        slices: which of these slices it learns from; None for the defaults.
+
+    Attributes:
+        spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
 
     After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are
     set.
@@ -108,6 +116,8 @@ class MRIDataModule(LightningDataModule):
         batch_size: int = 32,
         num_workers: int | None = None,
         on_device: bool | None = None,
+        planes: Sequence[str] = ("axial",),
+        slices: SliceChoice | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
@@ -144,7 +154,10 @@ class MRIDataModule(LightningDataModule):
         self._max_broken = max_broken
         self._max_lesion = max_lesion
         self._num_workers = num_workers or 0
-        self._on_device = bool(on_device)
+        self._on_device = bool(on_device) and len(preprocess.spatial) == 2
+        self.planes = require_planes(planes)
+        self._slices = slices or SliceChoice()
+        self.spatial_dims = 2
         self._ready = False
         self.root: Path
         self.table: pd.DataFrame
@@ -329,7 +342,7 @@ class MRIDataModule(LightningDataModule):
 
     def slices(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """The given rows as ``Detector.scan`` takes them, all at once."""
-        return as_slices(self.cache.images[rows], self.cache.pixel_area(rows))
+        return as_scans(self.cache.images[rows], self.cache.pixel_area(rows))
 
     def require(self, role: str, *, label: int | None = None) -> None:
         """Raise a MriadError if a role holds no scan (of ``label``), or train lacks labelled scans it shall have."""
@@ -362,8 +375,10 @@ class MRIDataModule(LightningDataModule):
         return self._train().examples(count)
 
     def fit_dataloader(self) -> DataLoader[Batch]:
-        """Healthy train scans as they are: not shuffled, not augmented, none left out."""
-        return self.whole("train")
+        """What a detector learns from of healthy train scans, as it is: not shuffled, not augmented, none left out."""
+        if self.spatial_dims == len(self.preprocess.spatial):
+            return self.whole("train")
+        return self._loader(TrainDataset(samples=self._samples(self.rows("train")), labels=self._labels()))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Healthy and anomalous scans that thresholds are fitted on; of several processes each has its share."""
@@ -410,24 +425,30 @@ class MRIDataModule(LightningDataModule):
         return self.table["label"].to_numpy(dtype=np.int64)
 
     def _train(self) -> TrainDataset:
+        healthy, labelled = self.rows("train"), self.labelled_rows()
+        samples = self._samples(healthy)
+        first = len(samples)  # of the labelled ones
+        samples = samples.followed_by(self._samples(labelled, lesions_only=True))
+        everyone = np.arange(len(samples))
+        order = mixed(everyone[:first], everyone[first:], share=self._labelled_share, least=self._epoch_scans)
         return TrainDataset(
-            slices=self.cache,
-            labels=self._labels(),
-            rows=self._epoch(),
-            augment=self._augment,
-            anomalies=self._anomalies,
+            samples=samples, labels=self._labels(), order=order, augment=self._augment, anomalies=self._anomalies
         )
+
+    def _samples(self, rows: NDArray[np.int64], *, lesions_only: bool = False) -> Samples:
+        """What the detector learns from of some rows."""
+        planes = self.planes if self.spatial_dims < len(self.preprocess.spatial) else None
+        options = {} if planes is None else self._slices.options(self.preprocess.spacing)
+        return Samples(cache=self.cache, rows=rows, planes=planes, lesions_only=lesions_only, **options)
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
+        rows = mixed(self.rows("train"), np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
         return DeviceTrainDataset(
-            slices=self.cache, labels=self._labels(), rows=self._epoch(), device=device, augment=self._augment
+            slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
         )
 
-    def _epoch(self) -> NDArray[np.int64]:
-        return mixed(self.rows("train"), self.labelled_rows(), share=self._labelled_share, least=self._epoch_scans)
-
-    def _as_they_are(self, role: str) -> SliceDataset:
-        return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
+    def _as_they_are(self, role: str) -> ScanDataset:
+        return ScanDataset(scans=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
 
     def _device(self) -> torch.device | None:
         """Where slices are kept; None if they are not."""
@@ -449,6 +470,7 @@ class MRIDataModule(LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(self, dataset: SliceDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
+    def _loader(self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
         workers = self._num_workers if isinstance(dataset, TrainDataset) else 0
-        return loader(dataset, batch_size=self.batch_size, num_workers=workers, **options)
+        whole = isinstance(dataset, ScanDataset) and len(self.preprocess.spatial) == 3  # a volume is a batch of slices
+        return loader(dataset, batch_size=1 if whole else self.batch_size, num_workers=workers, **options)

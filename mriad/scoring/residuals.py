@@ -23,12 +23,12 @@ def absolute_error(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def positive_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """max(x - reconstruction, 0): what is brighter than healthy; all (B, 1, *spatial), in [0, 1] for inputs in [0, 1]."""
+    """max(x - reconstruction, 0): what is brighter than healthy; all (B, 1, *spatial), in [0, 1] as inputs are."""
     return (x - reconstruction).clamp(min=0)
 
 
 def negative_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """max(reconstruction - x, 0): what is darker than healthy; all (B, 1, *spatial), in [0, 1] for inputs in [0, 1]."""
+    """max(reconstruction - x, 0): what is darker than healthy; all (B, 1, *spatial), in [0, 1] as inputs are."""
     return (reconstruction - x).clamp(min=0)
 
 

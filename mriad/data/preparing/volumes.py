@@ -80,7 +80,7 @@ class PrepareVolume:
             )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def spatial(self) -> tuple[int, int, int]:
         """Voxels of what it makes along each axis."""
         return self.depth, self.image_size, self.image_size
 
@@ -107,7 +107,7 @@ class PrepareVolume:
         if brain is not None and self.strip == "mask":
             head = np.ascontiguousarray(reorient(brain, scan.grid))
             if not head.any():
-                raise MriadError("its brain mask covers nothing; give the right one, or set data.preprocess.strip=none.")
+                raise MriadError("its brain mask covers nothing; mend it, or set data.preprocess.strip=none.")
             levels = np.where(head, levels, levels.min())
         if head is None:
             head = head_mask_of_volume(levels, grid.spacing)
@@ -122,7 +122,7 @@ class PrepareVolume:
         inside = levels[head]
         low, high = np.percentile(inside[:: max(1, inside.size // _SAMPLE)], (self.low, self.high))
         if high <= low:
-            raise BlankScanError("The scan is blank: the voxels of its head are all but equal; replace it or leave it out.")
+            raise BlankScanError("The scan is blank: its head's voxels are all but equal; replace it or leave it out.")
         return float(low), float(high)
 
     def _working(self, grid: Grid, head: NDArray[np.bool_]) -> Grid:
@@ -142,12 +142,12 @@ class PrepareVolume:
         spacing = max(self.spacing, float(extents[1:].max()) / self.image_size)
         factors = spacing / mm
         middle = [(start + stop - 1) / 2 for start, stop in box]
-        half = [(size - 1) / 2 for size in self.shape]
+        half = [(size - 1) / 2 for size in self.spatial]
         first = [centre - factor * offset for centre, factor, offset in zip(middle, factors, half, strict=True)]
         if self.crop == "head":
             top = box[0][1] - 0.5  # the upper face of the uppermost voxel
             first[0] = top - factors[0] * (self.depth - 0.5)
-        return grid.rescaled(factors, first, self.shape)
+        return grid.rescaled(factors, first, self.spatial)
 
 
 def _box(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
