@@ -15,11 +15,11 @@ Triple = tuple[float, float, float]
 Space = Literal["scanner", "plane", "pixels"]
 
 CANONICAL = "SPL"
-"""The axes of the house: towards superior, posterior, left; ``values[d]`` is an axial slice as radiologists look at it."""
+"""The axes of the house: superior, posterior, left. ``values[d]`` is an axial slice as radiologists look at it."""
 
 _CODES = ("LR", "PA", "IS")  # towards less and more of the three world axes
 _PICTURE = np.array([[0.0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])  # axes SPL, a unit apart
-_FIELDS = {"scanner": 0, "plane": 1, "pixels": 3}  # how many axes, from the first on, have no known spacing
+_UNKNOWN = {"scanner": 0, "plane": 1, "pixels": 3}  # how many axes, from the first on, have no known spacing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,12 +94,17 @@ class Grid:
     @property
     def spacing(self) -> Triple:
         """Millimetres from a voxel to the next along each axis, NaN where unknown."""
-        return _triple(np.where(np.arange(3) < _FIELDS[self.space], math.nan, self.steps))
+        return _triple(np.where(np.arange(3) < _UNKNOWN[self.space], math.nan, self.steps))
 
     @property
     def voxel_volume(self) -> float:
         """Cubic millimetres that a voxel fills (1000 are a ml); NaN where the spacing is unknown."""
         return abs(float(np.linalg.det(self.affine[:3, :3]))) if self.space == "scanner" else math.nan
+
+    @property
+    def pixel_area(self) -> float:
+        """Square millimetres that a voxel fills in its slice, along the last two axes; NaN where unknown."""
+        return float(np.linalg.norm(np.cross(*self.affine[:3, 1:3].T))) if self.space != "pixels" else math.nan
 
     @property
     def extent(self) -> Triple:
@@ -246,7 +251,10 @@ class Grid:
 
 
 def reorient(values: NDArray[Any], here: Grid, codes: str = CANONICAL) -> NDArray[Any]:
-    """A view of values on ``here`` that lies on ``here.reoriented(codes)``; with the codes of the former, the way back."""
+    """A view of values on ``here`` that lies on ``here.reoriented(codes)``.
+
+    The way back: ``reorient(values, here.reoriented(codes), here.orientation)``.
+    """
     axes, flips = here.turns(codes)
     return np.flip(values.transpose(axes), flips)
 

@@ -16,7 +16,7 @@ def volume_suffix(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """The name without the suffix of a volume or, where it has none, of a picture: 'sub-01_T1w.nii.gz' is 'sub-01_T1w'."""
+    """The name without its suffix, that of a volume as a whole: 'sub-01_T1w.nii.gz' is 'sub-01_T1w'."""
     raise NotImplementedError
 
 
