@@ -28,7 +28,8 @@ FLOORS = (
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),
     ("invocation",),
-    ("anatomy", "errors", "geometry", "interrupts", "tables", "volume_anatomy"),
+    ("anatomy", "geometry", "interrupts", "tables", "volume_anatomy"),
+    ("errors",),
     ("guesses", "passwords"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mriad.data.catalog import Catalog
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.lesions import doubtful
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.roles.grouping import REASONS, Patients, groups, recognised
@@ -162,7 +162,7 @@ class MRIDataModule(LightningDataModule):
         self.root: Path
         self.table: pd.DataFrame
         self.split_table: pd.DataFrame
-        self.cache: SliceCache
+        self.cache: ScanCache
 
     def prepare_data(self) -> None:
         """Build the cache where it is missing."""
@@ -185,7 +185,7 @@ class MRIDataModule(LightningDataModule):
                 "sort the files anew, or set data.drop_identical=false."
             )
         self.root = catalog.root
-        self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
+        self.cache = ScanCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = np.flatnonzero(self._readable(catalog))
         self.cache = self.cache.without_masks(self._doubtful_masks(catalog))

@@ -3,5 +3,6 @@
 from mriad.geometry.grid import Grid, reorient
 from mriad.geometry.resample import resample, resample_mask
 from mriad.geometry.scan_geometry import ScanGeometry, pixel_area
+from mriad.geometry.volume_geometry import VolumeGeometry
 
-__all__ = ["Grid", "ScanGeometry", "pixel_area", "reorient", "resample", "resample_mask"]
+__all__ = ["Grid", "ScanGeometry", "VolumeGeometry", "pixel_area", "reorient", "resample", "resample_mask"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mriad.geometry.grid import Grid
-from mriad.geometry.resample import resample
+from mriad.geometry.resample import resample, resample_mask
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
@@ -29,57 +29,50 @@ class VolumeGeometry:
     stripped: bool = False
 
     def mask_to_network(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Mask on the scan's grid to the working grid; each lesion that reaches into it keeps a voxel.
-
-        A voxel is lesion where at least half of it is, around a lesion that fills no voxel so far where it has at least
-        half of its own largest share, as in ``ScanGeometry``.
-        """
-        share = resample(mask, self.scan, self.working, kind="share")
-        regions, count = ndimage.label(share > 0, structure=_TOUCHING)
-        peaks = np.asarray(ndimage.maximum(share, regions, range(count + 1)))
-        threshold = np.where(peaks >= 0.5, 0.5, peaks / 2)[regions]
-        inside: NDArray[np.bool_] = (share > 0) & (share >= threshold)
-        lesion, voxel = self._lesions(mask)
-        found = np.bincount(lesion, weights=inside.ravel()[voxel], minlength=1)
-        lost = found[lesion] == 0
-        inside.ravel()[_fullest(lesion[lost], voxel[lost])] = True
-        return inside
-
-    def count_lesions(self, mask: NDArray[np.bool_]) -> tuple[int, int, int]:
-        """Lesions of a mask on the scan's grid, those that reach into the working grid, and what they come to there.
-
-        A lesion is a 26-connected component. Those of which most lies in one component of ``mask_to_network`` have come
-        to one.
-        """
-        _, count = ndimage.label(mask, structure=_TOUCHING)
-        lesion, voxel = self._lesions(mask)
-        components, _ = ndimage.label(self.mask_to_network(mask), structure=_TOUCHING)
-        home = components.ravel()[voxel].astype(np.int64)
-        seen = home > 0
-        return count, len(np.unique(lesion)), len(np.unique(_fullest(lesion[seen], home[seen])))
+        """Mask on the scan's grid to the working grid; each lesion that reaches into it keeps a voxel."""
+        return resample_mask(mask, self.scan, self.working)
 
     def to_scan(self, values: NDArray[np.float32], *, fill: float = 0.0) -> NDArray[np.float32]:
         """Map on the working grid back to the scan's own, linear; ``fill`` outside of it."""
         return resample(values, self.working, self.scan, kind="linear", fill=fill)
 
+    def count_lesions(self, mask: NDArray[np.bool_]) -> tuple[int, int, int]:
+        """Lesions of a mask on the scan's grid, those that reach into the working grid, and what they come to there.
+
+        A lesion is a 26-connected component. Those whose fullest voxels lie in one component of ``mask_to_network``
+        have come to one.
+        """
+        lesions, count = ndimage.label(mask, structure=_TOUCHING)
+        components, _ = ndimage.label(self.mask_to_network(mask), structure=_TOUCHING)
+        voxels = np.argwhere(mask)
+        there = np.rint(self.working.to_index(self.scan.to_world(voxels))).astype(int)
+        seen = ((there >= 0) & (there < self.working.shape)).all(axis=1)
+        lesion, home = lesions[tuple(voxels[seen].T)], components[tuple(there[seen].T)]
+        votes = np.zeros((count + 1, components.max(initial=0) + 1), dtype=np.int64)
+        np.add.at(votes, (lesion, home), 1)
+        inside, homes = votes.any(axis=1), votes[:, 1:]
+        merged = len(np.unique(homes[homes.any(axis=1)].argmax(axis=1))) if homes.size else 0
+        return count, int(inside.sum()), merged
+
+    def as_record(self) -> dict[str, object]:
+        """What is worth knowing of it as plain values, for a table row.
+
+        ``depth``, ``height``, ``width`` and ``spacing`` (mm) are those of the scan with its axes turned to the house's.
+        """
+        turned = self.scan.reoriented()
+        depth, height, width = turned.shape
+        return {
+            "depth": depth,
+            "height": height,
+            "width": width,
+            "spacing": list(turned.spacing),
+            "orientation": self.scan.orientation,
+            "stripped": self.stripped,
+            "voxel_volume": self.voxel_volume,
+            "working_spacing": self.working.spacing[0],
+        }
+
     @property
-    def pixel_area(self) -> float:
+    def voxel_volume(self) -> float:
         """Volume in mm3 that a voxel of the working grid fills."""
         return self.working.voxel_volume
-
-    def _lesions(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each lesion voxel in the working grid: the number of its lesion, and the place of the voxel it lies in."""
-        labels, _ = ndimage.label(mask, structure=_TOUCHING)
-        index = np.argwhere(mask)
-        there = np.floor(self.working.to_index(self.scan.to_world(index)) + 0.5).astype(np.int64)
-        inside = ((there >= 0) & (there < self.working.shape)).all(axis=1)
-        lesion = labels[tuple(index[inside].T)].astype(np.int64)
-        return lesion, np.ravel_multi_index(tuple(there[inside].T), self.working.shape)
-
-
-def _fullest(lesion: NDArray[np.int64], voxel: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each lesion the number that most of its voxels have."""
-    pairs, counts = np.unique(np.stack([lesion, voxel]), axis=1, return_counts=True)
-    order = np.lexsort((-counts, pairs[0]))
-    _, first = np.unique(pairs[0, order], return_index=True)
-    return pairs[1, order][first]

@@ -86,7 +86,7 @@ class HealthyAtlas(nn.Module):
             self.mean, self.spread = (part[0].clone().to(self.mean) for part in (mean, spread))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps (B, 1, *spatial) in standard deviations, below 0 where calmer than healthy ones; unfitted as they are."""
+        """Maps (B, 1, *spatial) in standard deviations, below 0 where calmer than healthy; unfitted as they are."""
         return (maps - self.mean) / self.spread if self.is_fitted else maps
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriad.data.preparing.preprocess import BlankScanError
+from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.scan import Scan
 from mriad.errors import MriadError, unknown
-from mriad.geometry import Grid, reorient, resample
-from mriad.geometry.volume_geometry import VolumeGeometry
+from mriad.geometry import Grid, VolumeGeometry, reorient, resample
 from mriad.volume_anatomy import head_mask_of_volume, is_stripped
 
 Crop = Literal["head", "none"]
@@ -147,7 +147,19 @@ class PrepareVolume:
         if self.crop == "head":
             top = box[0][1] - 0.5  # the upper face of the uppermost voxel
             first[0] = top - factors[0] * (self.depth - 0.5)
-        return grid.rescaled(factors, first, self.spatial)
+        change = np.diag([*factors, 1.0])
+        change[:3, 3] = first
+        return Grid(shape=self.spatial, affine=grid.affine @ change)
+
+
+def middle_slice(scan: Scan, geometry: VolumeGeometry) -> DecodedImage:
+    """The axial slice in the middle of the working grid, as its file keeps it: what a hash and a thumbnail see."""
+    grid = scan.grid.reoriented()
+    centre = geometry.working.to_world([(size - 1) / 2 for size in geometry.working.shape])
+    place = int(np.clip(round(grid.to_index(centre)[0]), 0, grid.shape[0] - 1))
+    low, high = float(scan.levels.min()), float(scan.levels.max())
+    levels = (reorient(scan.levels, scan.grid)[place].astype(np.float32) - low) / (high - low)
+    return DecodedImage(levels=levels, format=scan.facts.format, mode=scan.facts.mode)
 
 
 def _box(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

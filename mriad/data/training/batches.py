@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from mriad.anatomy import brain_mask
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.training.augment import Augment
 from mriad.data.training.samples import Samples
 from mriad.errors import MriadError
@@ -79,7 +79,7 @@ class ScanDataset(Dataset[ScanBatch]):
     def __init__(
         self,
         *,
-        scans: SliceCache,
+        scans: ScanCache,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         device: torch.device | None = None,
@@ -194,7 +194,7 @@ class DeviceTrainDataset(Dataset[TrainBatch]):
     def __init__(
         self,
         *,
-        slices: SliceCache,
+        slices: ScanCache,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         device: torch.device,
@@ -217,7 +217,7 @@ class DeviceTrainDataset(Dataset[TrainBatch]):
         )
 
 
-def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -> Tensor:
+def kept_on(device: torch.device, slices: ScanCache, rows: NDArray[np.int64]) -> Tensor:
     """(n, S, S) uint8 slices of rows, on a device.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.errors import MriadError
 from mriad.geometry.planes import AXES, slice_of
 
@@ -60,7 +60,7 @@ class Samples:
     def __init__(
         self,
         *,
-        cache: SliceCache,
+        cache: ScanCache,
         rows: NDArray[np.int64],
         planes: Sequence[str] | None = None,
         least: float = 0.0,

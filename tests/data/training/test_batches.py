@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.training.batches import SliceDataset, TrainDataset, loader, mixed
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
@@ -11,7 +11,7 @@ SIDE = 8
 
 
 @pytest.fixture
-def slices() -> SliceCache:
+def slices() -> ScanCache:
     """Slice n is grey n+1; the two anomalous ones have a lesion in their top left and top right pixel."""
     masks = np.zeros((2, SIDE, SIDE), dtype=np.uint8)
     masks[0, 0, 0] = masks[1, 0, -1] = 1
@@ -26,7 +26,7 @@ def slices() -> SliceCache:
     )
     images = np.repeat(np.arange(1, 7, dtype=np.uint8), SIDE * SIDE).reshape(6, SIDE, SIDE)
     images.setflags(write=False)
-    return SliceCache(images=images, masks=masks, thumbnails=images, facts=facts)
+    return ScanCache(images=images, masks=masks, thumbnails=images, facts=facts)
 
 
 class Flip:
@@ -56,7 +56,7 @@ class Corner:
         return {"corner": self(images, brains)}
 
 
-def train(slices: SliceCache, rows: list[int], **options: object) -> TrainDataset:
+def train(slices: ScanCache, rows: list[int], **options: object) -> TrainDataset:
     return TrainDataset(slices=slices, labels=LABELS, rows=np.array(rows), **options)
 
 

@@ -1,0 +1,143 @@
+"""One scan prepared: what a network sees of it, its mask, its thumbnail, and the facts of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
+from mriad.data.preparing.lesions import VALUES, LesionFacts
+from mriad.data.preparing.preprocess import BlankScanError, Preprocess
+from mriad.data.preparing.volumes import PrepareVolume, middle_slice
+from mriad.data.reading.decode import decode
+from mriad.data.reading.masks import read_mask
+from mriad.data.reading.read import read_scan
+from mriad.data.reading.volume_masks import read_mask_on
+from mriad.errors import MriadError, ReadError
+from mriad.geometry import ScanGeometry
+
+Preparation: TypeAlias = Preprocess | PrepareVolume
+
+FACTS = tuple(name for facts in (Fingerprint, ScanGeometry, LesionFacts) for name in facts.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFiles:
+    """Where a scan lies, and what is known of it besides its pixels.
+
+    Args:
+        path: its file or folder.
+        series: which DICOM series of the folder; '' where there is one.
+        root: folder that ``mask`` and ``brain_mask`` start from.
+        mask, brain_mask: references, '' for none.
+        spacing: mm per pixel of a picture, (row, column); None where unknown.
+        healthy: whether it is labelled healthy, so that its mask must be empty.
+    """
+
+    path: Path
+    root: Path
+    series: str = ""
+    mask: str = ""
+    brain_mask: str = ""
+    spacing: tuple[float, float] | None = None
+    healthy: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedScan:
+    """A scan as the cache keeps it.
+
+    Args:
+        image: (*spatial) uint8.
+        mask: (*spatial) boolean; None where it has none.
+        thumbnail: (16, 16) uint8.
+        facts: the fields of ``Fingerprint``, of the geometry and of ``LesionFacts``.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None
+    thumbnail: NDArray[np.uint8]
+    facts: dict[str, object]
+
+
+def prepare_all(scans: Iterable[ScanFiles], preparation: Preparation) -> Iterator[PreparedScan | MriadError]:
+    """Prepare scans side by side, in their order; in the place of one that cannot be used there is the reason.
+
+    Raises:
+        ReadError: if one cannot be read now, which tells nothing of what it holds.
+    """
+    with ThreadPoolExecutor(max_workers=min(8, cpu_count())) as pool:
+        yield from pool.map(lambda scan: _or_why(scan, preparation), scans)
+
+
+def prepare(scan: ScanFiles, preparation: Preparation) -> PreparedScan:
+    """Prepare one scan.
+
+    Raises:
+        ReadError: if it cannot be read now.
+        MriadError: if it cannot be used.
+    """
+    if isinstance(preparation, PrepareVolume):
+        return _volume(scan, preparation)
+    decoded = decode(scan.path)
+    image, geometry = preparation(decoded.levels)
+    geometry = replace(geometry, spacing=scan.spacing)
+    mask, lesions = None, LesionFacts()
+    if scan.mask:
+        original = read_mask(scan.root, scan.mask, size=decoded.levels.shape)
+        _require_empty_if_healthy(scan, original)
+        if not scan.healthy:
+            mask = geometry.mask_to_network(original)
+            lesions = LesionFacts.of(original, decoded.levels, geometry)
+    # finding the head takes time, and a slice that is cut to it has its box
+    box = (geometry.top, geometry.left, geometry.bottom, geometry.right)
+    fingerprint = Fingerprint.of(decoded, head=box if preparation.crop == "head" else None)
+    facts = {**fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
+    return PreparedScan(image=image, mask=mask, thumbnail=thumbnail(decoded.levels), facts=facts)
+
+
+def _or_why(scan: ScanFiles, preparation: Preparation) -> PreparedScan | MriadError:
+    try:
+        return prepare(scan, preparation)
+    except ReadError:
+        raise
+    except BlankScanError as error:
+        return MriadError(f"{scan.path}: {error}")
+    except MriadError as error:
+        return error
+
+
+def _volume(files: ScanFiles, preparation: PrepareVolume) -> PreparedScan:
+    scan = read_scan(files.path, series=files.series or None)
+    brain = read_mask_on(files.root / files.brain_mask, scan.grid) if files.brain_mask else None
+    try:
+        image, geometry = preparation(scan, brain=brain)
+    except BlankScanError:
+        raise
+    except MriadError as error:
+        raise MriadError(f"{files.path}: {error}") from error
+    mask, lesions = None, LesionFacts()
+    if files.mask:
+        original = read_mask_on(files.root / files.mask, scan.grid)
+        _require_empty_if_healthy(files, original)
+        if not files.healthy:
+            mask = geometry.mask_to_network(original)
+            lesions = LesionFacts.of_volume(original, geometry, image=image, seen=mask)
+    middle = middle_slice(scan, geometry)
+    fingerprint = Fingerprint.of(middle)
+    facts = {**asdict(scan.facts), **fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
+    return PreparedScan(image=image, mask=mask, thumbnail=thumbnail(middle.levels), facts=facts)
+
+
+def _require_empty_if_healthy(scan: ScanFiles, mask: NDArray[np.bool_]) -> None:
+    if scan.healthy and mask.any():
+        raise MriadError(
+            f"{scan.path} is labelled healthy but its mask {scan.mask} is not empty ({VALUES}); mend one of the two."
+        )
