@@ -27,6 +27,7 @@ class Facts:
         patient: DICOM's PatientID.
         study: DICOM's StudyInstanceUID.
         echo_time, repetition_time, inversion_time: in ms.
+        labels: whether the file says that its values are labels, not intensities.
         not_finite: number of voxels that were no finite number, and have the least level now.
     """
 
@@ -44,6 +45,7 @@ class Facts:
     echo_time: float = math.nan
     repetition_time: float = math.nan
     inversion_time: float = math.nan
+    labels: bool = False
     not_finite: int = 0
 
 
