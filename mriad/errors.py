@@ -57,6 +57,12 @@ def told(error: BaseException) -> MriadError | None:
     return cause
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
+    first = hide(str(told(error) or error)).strip().split("\n")[0]
+    return first if told(error) else f"{type(error).__name__}: {first}"
+
+
 def no_room(error: BaseException) -> str | None:
     """What a full disk or quota has made a library say, in a few words; None if an exception is of another kind."""
     cause: BaseException | None = error

@@ -120,6 +120,20 @@ def test_rooms_of_data_stand_on_one_another():
         assert asked - {"synthetic"} <= set(DATA_FLOORS[DATA_FLOORS.index(name[2]) :]), file
 
 
+def test_no_two_files_import_each_other():
+    names = {name_of(file) for file in MODULES}
+    asked = {name_of(file): {_module(name, names) for name in imports_of(file)} for file in MODULES}
+    circles = {tuple(sorted((a, b))) for a in asked for b in asked[a] - {a, None} if a in asked[b]}
+    assert circles == set()
+
+
+def _module(name, names):
+    """The module that a full name of what is imported stands in; None for another package's."""
+    while name not in names and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in names and name != "mriad" else None
+
+
 def test_plots_know_arrays_only():
     files = files_of("plots")
     assert files

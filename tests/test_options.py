@@ -22,7 +22,7 @@ from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.processes.hardware import settle
 from mriad.scoring import Score
 from mriad.thresholds import Threshold
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 CONF = Path(__file__).parent.parent / "conf"
 NOT_CHOSEN = {"data/base"}  # what the options of a group share

@@ -22,7 +22,8 @@ from mriad.data.datamodule import MRIDataModule
 from mriad.experiment.session import load_data
 from mriad.processes.hardware import settle
 from mriad.tracking.epochs import EpochLogger
-from mriad.tracking.run import Run, Tracker
+from mriad.tracking.run import Run
+from mriad.tracking.tracker import Tracker
 
 STEPS = 8
 

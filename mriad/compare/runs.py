@@ -14,14 +14,15 @@ from mriad.compare.options import of_evaluation, of_training
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.tracking.registry import run_id_of
-from mriad.tracking.run import PARENT_TAG, Run, perhaps
-from mriad.tracking.store import absolute, connect
+from mriad.tracking.run import Run
+from mriad.tracking.store import absolute, connect, database_file
+from mriad.tracking.tags import PARENT_TAG
+from mriad.tracking.tracker import perhaps
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-_SQLITE = "sqlite:///"
 _TEST = "test/"
 _MOST = 5000  # runs of a sweep
 
@@ -60,7 +61,7 @@ def read_runs(run_ids: Sequence[str], tracking_uri: str) -> list[ScoredRun]:
         MriadError: if the store is not there, does not know a run, or a run has no scores.
     """
     tracking_uri = absolute(tracking_uri)
-    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).exists():
+    if (file := database_file(tracking_uri)) and not file.exists():
         raise MriadError(
             f"There is no MLflow store {tracking_uri}; name the one that the runs are in with --tracking-uri, "
             "or go to the folder where they were trained."

@@ -17,7 +17,7 @@ from mriad.errors import MriadError
 from mriad.experiment.resume import Start
 from mriad.models import Detector, Ensemble
 from mriad.tracking.registry import run_id_of
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 _OTHER_ROLES = (
     "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is "

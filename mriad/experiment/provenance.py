@@ -20,8 +20,10 @@ from mriad.invocation import typed
 from mriad.models import Detector
 from mriad.prediction.serving import log_model
 from mriad.tracking.registry import SCHEME
-from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
+from mriad.tracking.run import Run
 from mriad.tracking.sweep import job_options, parent_run, this_job
+from mriad.tracking.tags import OUTPUT_TAG
+from mriad.tracking.tracker import Tracker
 
 # what a person looks for first stands first on the run's page
 _FIRST = ("model", "data", "threshold", "seed", "score", "split", "augment", "anomalies")

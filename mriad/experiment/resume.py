@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.splits import Split
 from mriad.errors import MriadError
-from mriad.tracking.run import OUTPUT_TAG, PARENT_TAG, SLURM_TAG, Tracker
 from mriad.tracking.sweep import parent_run, slurm_job
+from mriad.tracking.tags import OUTPUT_TAG, PARENT_TAG, SLURM_TAG
+from mriad.tracking.tracker import Tracker
 
 _FIXED = ("data", "split", "augment", "anomalies", "score", "model", "experiment")
 _FIXED_VALUES = ("data.", "model.network.")

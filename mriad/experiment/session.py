@@ -25,7 +25,8 @@ from mriad.experiment.kinds import require_kinds
 from mriad.invocation import typed
 from mriad.processes.devices import announce
 from mriad.ranks import is_first
-from mriad.tracking.run import Run, Tracker
+from mriad.tracking.run import Run
+from mriad.tracking.tracker import Tracker
 
 _NUMBERS = {
     "seed": 0,

@@ -20,11 +20,10 @@ from hydra.core.singleton import Singleton
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, reason
 from mriad.interrupts import OF_CLUSTERS
 from mriad.processes.team import WORK, Order, Task, Team
 from mriad.ranks import is_first, set_rank
-from mriad.tracking.run import reason
 
 log = logging.getLogger(__name__)
 

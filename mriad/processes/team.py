@@ -26,10 +26,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from torch import distributed
 
-from mriad.errors import MriadError, told
+from mriad.errors import MriadError, reason, told
 from mriad.interrupts import OF_CLUSTERS, listen
 from mriad.passwords import hide
-from mriad.tracking.run import reason
 
 Task = Callable[[DictConfig], float | None]
 

@@ -82,7 +82,7 @@ class Jobs:
         except MriadError:
             raise
         except Exception as error:  # a launcher that is not ours gives all its jobs up when one of them dies
-            from mriad.tracking.run import reason
+            from mriad.errors import reason
 
             return [Outcome(failure=f"The launcher gave up: {reason(error)}")] * len(jobs)
 

@@ -49,7 +49,7 @@ class Attempt:
         try:
             return Outcome(value=self.task(cfg))
         except Exception as error:
-            from mriad.tracking.run import reason
+            from mriad.errors import reason
 
             failure = reason(error)
             if not isinstance(error, MriadError | HydraException | OmegaConfBaseException):

@@ -65,7 +65,7 @@ class Search:
 
     def run(self) -> None:
         """Run trials until there are as many as wanted, those of earlier attempts and of other searches included."""
-        studies.take_up(self._study, self._parent.run.run_id)
+        studies.requeue_open_trials(self._study, self._parent.run.run_id)
         try:
             if self._options.workers == 1:
                 self._work()

@@ -33,8 +33,9 @@ from mriad.experiment.session import connect, load_data, opened, prepare, traine
 from mriad.processes.devices import processes_to_start, run_on_devices
 from mriad.report import print_result, record_result
 from mriad.tasks.testing import measure
-from mriad.tracking.run import OUTPUT_TAG, Run
+from mriad.tracking.run import Run
 from mriad.tracking.sweep import parent_run
+from mriad.tracking.tags import OUTPUT_TAG
 
 log = logging.getLogger(__name__)
 

@@ -186,7 +186,7 @@ def test_words_of_hydra_have_values_of_hydra(words):
 
 
 def test_the_store_and_the_study_that_a_training_had_are_nobodys_business():
-    require_trusted({"logger": {"_target_": "mriad.tracking.run.Tracker", "tracking_uri": "http://here:5000"}})
+    require_trusted({"logger": {"_target_": "mriad.tracking.tracker.Tracker", "tracking_uri": "http://here:5000"}})
     require_trusted({"sweep": {"storage": "postgresql://user@host/optuna"}})
 
 

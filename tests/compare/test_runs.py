@@ -3,7 +3,8 @@ import pytest
 
 from mriad.compare.runs import read_runs
 from mriad.errors import MriadError
-from mriad.tracking.run import PARENT_TAG, Tracker
+from mriad.tracking.tags import PARENT_TAG
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture

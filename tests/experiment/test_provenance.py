@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 
 from mriad.experiment.provenance import describe, protocol, record_options, tags, this_command, varied_here
 from mriad.passwords import VARIABLE, conceal_config
-from mriad.tracking.run import Tracker
 from mriad.tracking.sweep import PARENT_VARIABLE
+from mriad.tracking.tracker import Tracker
 
 CHOICES = {"model": "synthetic_anomaly", "data": "br35h", "threshold": "youden", "split": "grouped"}
 

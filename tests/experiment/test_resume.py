@@ -2,7 +2,8 @@ import pytest
 
 from mriad.errors import MriadError
 from mriad.experiment import resume
-from mriad.tracking.run import SLURM_TAG, Tracker
+from mriad.tracking.tags import SLURM_TAG
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mriad.report import record_result
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 COMMIT = "mlflow.source.git.commit"
 
