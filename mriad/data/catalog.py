@@ -265,8 +265,8 @@ def _refuse_masks_of_others(table: pd.DataFrame, masks: pd.Series, root: Path) -
     of_first = examination[masks == masks[first]].drop_duplicates()
     one, other = table["path"][of_first.index[:2]]
     raise MriadError(
-        f"{one} and {other} in {root} have one mask, {table['mask'][first]}; a mask serves scans of one patient and "
-        "session: give each its own, or say that they are of one patient."
+        f"{one} and {other} in {root} have one mask, {table['mask'][first]}; a mask serves one scan, or "
+        "several of one patient and session: give each its own, or a copy where both are meant."
     )
 
 
