@@ -80,8 +80,8 @@ class BidsName:
     def fits(self, scan: BidsName) -> bool:
         """Whether this mask is of that scan: of the same participant and session, and of nothing that it is not of."""
         own = {key: value for key, value in self.entities.items() if key not in _OF_MASKS}
-        space = self.entities.get("space", "")
-        same_space = space == scan.entities.get("space", "") or space.lower() in _OWN_SPACES
+        space, of_scan = self.entities.get("space", ""), scan.entities.get("space", "")
+        same_space = space == of_scan or {space.lower(), of_scan.lower()} <= _OWN_SPACES
         contrasts = {contrast_of(word) for word in (*self.words, space)} - {""}
         return (
             own.items() <= scan.entities.items()

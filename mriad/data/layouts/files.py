@@ -55,12 +55,17 @@ def image_files(folder: Path) -> list[Path]:
     return [Path(file) for file in sorted(_found(str(folder), _images, ()))]
 
 
-def volumes(folder: Path) -> list[Path]:
-    """All volumes below a folder, however deep, sorted: files, and folders in which DICOM files lie.
+def volume_files(folder: Path) -> list[Path]:
+    """All files of volumes below a folder, however deep, sorted; DICOM files are left out.
 
     Links and litter are as in ``image_files``; so is what is raised.
     """
     return [Path(path) for path in sorted(_found(str(folder), _volumes, ()))]
+
+
+def volumes(folder: Path) -> list[Path]:
+    """All volumes below a folder, as ``volume_files`` has them, and the folders in which DICOM files lie."""
+    return [Path(path) for path in sorted(_found(str(folder), _volumes_and_series, ()))]
 
 
 def has_images(folder: Path) -> bool:
@@ -120,12 +125,15 @@ def _images(folder: str, files: list[str]) -> list[str]:
     return [file for file in files if os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES]
 
 
-def _volumes(folder: str, files: list[str]) -> list[str]:
-    """The volumes of a folder: itself, where DICOM files lie in it, and each of the others."""
-    named = [file for file in files if volume_suffix(Path(file)) and is_volume(Path(file))]
+def _volumes(_: str, files: list[str]) -> list[str]:
+    return [file for file in files if volume_suffix(Path(file)) and is_volume(Path(file))]
+
+
+def _volumes_and_series(folder: str, files: list[str]) -> list[str]:
     # a DICOM file may have any name or none: the first ones tell what a folder of thousands holds
-    unnamed = [file for file in files if not volume_suffix(Path(file)) and os.path.exists(file)]
-    return [*([folder] if any(map(is_dicom, map(Path, unnamed[:_LOOKED_AT]))) else []), *named]
+    others = [file for file in files if not volume_suffix(Path(file)) and os.path.exists(file)]
+    series = any(is_dicom(Path(file)) for file in others[:_LOOKED_AT])
+    return [*([folder] if series else []), *_volumes(folder, files)]
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
