@@ -159,14 +159,15 @@ def _file_and_name(mask: str) -> tuple[str, str]:
 
 
 def _key(catalog: Catalog, mask_contents: Mapping[str, str], preprocess: Preprocess) -> str:
-    columns = (catalog.table[column] for column in ("content", "mask", "spacing", "label"))
+    columns = (catalog.table[column] for column in ("content", "mask", "spacing", "label", "series"))
     scans = [
         (
             *(content, mask_contents.get(mask, ""), _file_and_name(mask)[1]),
             *([spacing] if spacing else []),
             *(["healthy"] if mask and not label else []),
+            *([f"series {series}"] if series else []),
         )
-        for content, mask, spacing, label in zip(*columns, strict=True)
+        for content, mask, spacing, label, series in zip(*columns, strict=True)
     ]
     identity = json.dumps([_VERSION, asdict(preprocess), scans])
     return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
@@ -191,7 +192,8 @@ def _build(catalog: Catalog, mask_contents: Mapping[str, str], preprocess: Prepr
                 return {}, {"error": "not read"}
             arrays: dict[str, NDArray[np.generic]] = {}
             try:
-                decoded = decode(file)
+                channel = catalog.table["series"].iat[row]
+                decoded = decode(file, channel=channel) if channel else decode(file)
                 arrays["images"], geometry = preprocess(decoded.levels)
                 geometry = replace(geometry, spacing=spacing_of(catalog.table["spacing"].iat[row]))
                 lesions = LesionFacts()
