@@ -23,7 +23,8 @@ from benchmarks.turns import exponent, growing, repeat
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
-from mriad.data.training.batches import SliceDataset, TrainDataset, loader
+from mriad.data.training.batches import ScanDataset, TrainDataset, loader
+from mriad.data.training.samples import Samples
 from mriad.processes.hardware import settle
 
 TARGET = Target(limit=1.1)
@@ -68,8 +69,8 @@ def epoch(cache: ScanCache) -> float:
     )  # fmt: skip
     trainer.fit(
         instantiate(cfg.model),
-        loader(TrainDataset(slices=cache, labels=labels, rows=rows[val:]), shuffle=True, **options),
-        loader(SliceDataset(slices=cache, labels=labels, rows=rows[:val]), **options),
+        loader(TrainDataset(samples=Samples(cache=cache, rows=rows[val:]), labels=labels), shuffle=True, **options),
+        loader(ScanDataset(scans=cache, labels=labels, rows=rows[:val]), **options),
     )
     return time.perf_counter() - clock.seconds[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from mriad.data.catalog import Catalog
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.lesions import doubtful
-from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.grouping import REASONS, Patients, groups, recognised
 from mriad.data.roles.identity import marks, one_id_each
 from mriad.data.roles.leakage import leaks, told
@@ -84,7 +84,7 @@ class MRIDataModule(LightningDataModule):
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
             anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
         planes: planes of the slices in which a detector of two dimensions learns from volumes.
-        slices: which of these slices it learns from; None for the defaults.
+        slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
 
     Attributes:
         spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
@@ -101,7 +101,7 @@ class MRIDataModule(LightningDataModule):
         root: str | Path | None = None,
         download: bool = False,
         image_size: int,
-        preprocess: Preprocess,
+        preprocess: Preparation,
         split: Split,
         cache_dir: str | Path,
         augment: Augment | None = None,
@@ -117,7 +117,7 @@ class MRIDataModule(LightningDataModule):
         num_workers: int | None = None,
         on_device: bool | None = None,
         planes: Sequence[str] = ("axial",),
-        slices: SliceChoice | None = None,
+        slices: Mapping[str, float | None] | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
@@ -156,7 +156,7 @@ class MRIDataModule(LightningDataModule):
         self._num_workers = num_workers or 0
         self._on_device = bool(on_device) and len(preprocess.spatial) == 2
         self.planes = require_planes(planes)
-        self._slices = slices or SliceChoice()
+        self._slices = SliceChoice(**dict(slices or {}))
         self.spatial_dims = 2
         self._ready = False
         self.root: Path

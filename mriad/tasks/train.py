@@ -69,6 +69,7 @@ def train(cfg: DictConfig) -> float | None:
         if not members.checkpoints:  # each of them was asked when it was trained
             _require_masks_understood(detector, cfg, start.choices["model"])
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
+        datamodule.spatial_dims = detector.spatial_dims
         members.require_seen(datamodule)
         options |= record_scans(run, datamodule, start.earlier)
         audit = Audit.of(datamodule)

@@ -34,7 +34,7 @@ class ScanFiles:
 
     Args:
         path: its file or folder.
-        series: which DICOM series of the folder; '' where there is one.
+        series: which DICOM series of the folder, or which channel of the picture; '' where there is one.
         root: folder that ``mask`` and ``brain_mask`` start from.
         mask, brain_mask: references, '' for none.
         spacing: mm per pixel of a picture, (row, column); None where unknown.
@@ -86,7 +86,7 @@ def prepare(scan: ScanFiles, preparation: Preparation) -> PreparedScan:
     """
     if isinstance(preparation, PrepareVolume):
         return _volume(scan, preparation)
-    decoded = decode(scan.path)
+    decoded = decode(scan.path, channel=scan.series) if scan.series else decode(scan.path)
     image, geometry = preparation(decoded.levels)
     geometry = replace(geometry, spacing=scan.spacing)
     mask, lesions = None, LesionFacts()

@@ -66,10 +66,10 @@ class PrepareVolume:
         for option in ("image_size", "depth"):
             value = getattr(self, option)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise MriadError(f"data.{option}={value} is no size in voxels; give a positive number.")
+                raise MriadError(f"data.preprocess.{option}={value} is no size in voxels; give a positive number.")
         if self.depth > self.image_size:
             raise MriadError(
-                f"data.depth={self.depth} is more than data.image_size={self.image_size}; give as much or less."
+                f"data.preprocess.depth={self.depth} is more than data.image_size={self.image_size}; give as much or less."
             )
         if not isinstance(self.spacing, int | float) or not 0 < self.spacing < math.inf:
             raise MriadError(f"data.spacing={self.spacing} is no spacing in mm; give a number above 0, such as 2.")

@@ -21,25 +21,25 @@ class SliceChoice:
     """Which slices of a volume a detector learns from.
 
     Args:
-        least: share of a slice that shows tissue, below which it is left out, in [0, 1].
+        least_brain: share of a slice that shows tissue, below which it is left out, in [0, 1].
         every: mm from a slice that is taken to the next, from the middle of the volume on; None takes all.
 
     Raises:
         MriadError: if a number is out of range.
     """
 
-    least: float = 0.1
+    least_brain: float = 0.1
     every: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.least <= 1:
-            raise MriadError(f"data.slices.least={self.least} is no share of a slice; choose one from 0 to 1.")
+        if not 0 <= self.least_brain <= 1:
+            raise MriadError(f"data.slices.least_brain={self.least_brain} is no share of a slice; choose one from 0 to 1.")
         if self.every is not None and not self.every > 0:
             raise MriadError(f"data.slices.every={self.every} is no distance in mm; choose one above 0, or null.")
 
     def options(self, spacing: float) -> dict[str, Any]:
         """What ``Samples`` takes, of volumes with ``spacing`` mm from slice to slice."""
-        return {"least": self.least, "every": max(1, round((self.every or 0) / spacing))}
+        return {"least": self.least_brain, "every": max(1, round((self.every or 0) / spacing))}
 
 
 class Samples:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.training.batches import SliceDataset, TrainDataset, loader, mixed
+from mriad.data.training.batches import ScanDataset, TrainDataset, loader, mixed
+from mriad.data.training.samples import Samples
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 SIDE = 8
@@ -57,7 +58,7 @@ class Corner:
 
 
 def train(slices: ScanCache, rows: list[int], **options: object) -> TrainDataset:
-    return TrainDataset(slices=slices, labels=LABELS, rows=np.array(rows), **options)
+    return TrainDataset(samples=Samples(cache=slices, rows=np.array(rows)), labels=LABELS, **options)
 
 
 def greys(batch: dict[str, torch.Tensor]) -> list[int]:
@@ -70,7 +71,7 @@ def masked_pixels(batch: dict[str, torch.Tensor]) -> list[list[list[int]]]:
 
 
 def test_scans_as_they_are_have_no_mask_but_the_area_of_a_pixel(slices):
-    batch = SliceDataset(slices=slices, labels=LABELS, rows=np.array([5, 3, 0])).__getitems__([0, 1, 2])
+    batch = ScanDataset(scans=slices, labels=LABELS, rows=np.array([5, 3, 0])).__getitems__([0, 1, 2])
     assert set(batch) == {"image", "label", "row", "pixel_area"}
     assert greys(batch) == [6, 4, 1]
     assert batch["label"].tolist() == [1, 0, 0]
@@ -82,7 +83,7 @@ def test_scans_as_they_are_have_no_mask_but_the_area_of_a_pixel(slices):
 
 
 def test_areas_go_with_the_scans_that_are_fetched(slices):
-    dataset = SliceDataset(slices=slices, labels=LABELS, rows=np.array([0, 3, 5]))
+    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.array([0, 3, 5]))
     backwards = dataset.__getitems__([2, 1])
     assert backwards["row"].tolist() == [5, 3]
     assert backwards["pixel_area"].tolist() == [9.0, 6.0]
@@ -200,7 +201,7 @@ def test_examples_show_a_repeated_slice_once(slices):
 
 
 def test_ranks_have_each_scan_once_between_them(slices):
-    dataset = SliceDataset(slices=slices, labels=LABELS, rows=np.arange(3))
+    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.arange(3))
     shares = [list(loader(dataset, batch_size=1, num_workers=0, rank=rank, ranks=2)) for rank in (0, 1)]
     assert [[batch["row"].tolist() for batch in share] for share in shares] == [[[0], [2]], [[1]]]
 
