@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mriad.geometry import Grid, reorient
+
 _COARSE = 4.0  # mm per voxel of the copy on which masks are found: speed, and noise is averaged
 _FAINT = 0.1  # share of the contrast that is no structure yet
 _STRIPPED = 2100.0  # ml: intracranial volumes are smaller, heads with scalp and face are larger
-_SKULL = 6.0  # mm by which what ties brain to scalp is worn off
-_DARK = 0.45  # share of the tissue's median below which is bone, air or dark fluid
+_FINE = 3.0  # mm per voxel of the copy on which a brain is found
+_CORE = 15.0  # mm below the brain's surface there is brain and nothing else
+_DARK = 0.4  # share of the core's median below which is bone, air or dark fluid
+_BRIDGE = 6.0  # mm; half the width of what may tie brain to scalp
+_SULCUS = 6.0  # mm; half the width of the widest dark cleft that still belongs to the brain
+# Where a brain lies in a head, mm; of the heads of ten people between 20 and 80, all within 10 mm of these.
+_UPPER = 70.0  # this much of a head from its top down shows its length and width
+_HEIGHT = (13.0, 150.0)  # top and bottom of the brain below the top of the head
+_FRONT, _BACK, _SIDE = 15.0, 9.0, 10.0  # from the head's surface
+_MARGIN = 7.0  # by which a brain may reach further
 _BALL = ndimage.generate_binary_structure(3, 1)
 
 
@@ -54,17 +65,67 @@ def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) ->
 def brain_mask_of_volume(volume: NDArray[np.float32], spacing: float = 2.0) -> NDArray[np.bool_]:
     """Voxels inside the skull, as far as classical morphology finds them: brain, its lesions and its fluid.
 
-    The head is thresholded at a share of its tissue's median, worn off by what may tie brain to scalp, and the
-    piece around its middle is grown back and filled. Of a brain that was stripped all voxels count.
+    Around where a brain lies in a head of this size, tissue is thresholded at a share of its median, worn off by what
+    may tie brain to scalp, and the piece in the middle is grown back and filled. Of a brain that was stripped all
+    voxels count.
 
     Args:
         volume: (D, H, W) in [0, 1], 0 outside the head.
         spacing: mm between voxels, the same along each axis.
     """
-    shown = volume > 0
+    shown = _filled(volume > 0)
     if is_stripped(shown, (spacing,) * 3):
-        return _filled(shown)
-    raise NotImplementedError
+        return shown
+    small, factors = _coarse(volume, (spacing / _FINE * _COARSE,) * 3)
+    mm = spacing * factors[0]
+    head = _filled(small > _FAINT * np.percentile(small, 99))
+    expected, within = _expected_brain(head, mm)
+    core = expected & (ndimage.distance_transform_edt(expected, sampling=mm) > _CORE)
+    tissue = within & (small > _DARK * np.median(small[core]))
+    inner = ndimage.distance_transform_edt(np.pad(tissue, 1), sampling=mm)[1:-1, 1:-1, 1:-1] > _BRIDGE
+    pieces, count = ndimage.label(inner)
+    if count == 0:
+        return _enlarged(expected, volume, factors) & shown
+    middle = pieces == np.bincount(pieces[core], minlength=count + 1)[1:].argmax() + 1
+    grown = ndimage.distance_transform_edt(~middle, sampling=mm) <= _BRIDGE + _SULCUS
+    closed = ndimage.distance_transform_edt(np.pad(grown, 1, mode="edge"), sampling=mm)[1:-1, 1:-1, 1:-1] > _SULCUS
+    return _enlarged(_filled(closed) & within, volume, factors) & shown
+
+
+def _expected_brain(head: NDArray[np.bool_], mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a brain lies in a head by the head's size alone, and how far it may reach.
+
+    The MNI152 brain is put into the head with the usual distances from its surface, which hardly differ from one
+    person to the next; length and width of the head are those of its upper part, without nose and jaw.
+    """
+    top = int(np.flatnonzero(head.any(axis=(1, 2)))[-1]) + 1
+    upper = head[max(0, top - round(_UPPER / mm)) : top].any(axis=0)
+    rows, columns = np.flatnonzero(upper.any(axis=1)), np.flatnonzero(upper.any(axis=0))
+    box = (
+        (top - _HEIGHT[1] / mm, top - _HEIGHT[0] / mm),
+        (rows[0] + _FRONT / mm, rows[-1] + 1 - _BACK / mm),
+        (columns[0] + _SIDE / mm, columns[-1] + 1 - _SIDE / mm),
+    )
+    template = _template()
+    lines = [
+        np.floor((np.arange(size) + 0.5 - start) / (stop - start) * count).astype(int)
+        for size, (start, stop), count in zip(head.shape, box, template.shape, strict=True)
+    ]
+    there = [(line >= 0) & (line < count) for line, count in zip(lines, template.shape, strict=True)]
+    expected = template[np.ix_(*(np.clip(line, 0, n - 1) for line, n in zip(lines, template.shape, strict=True)))]
+    expected = expected & there[0][:, None, None] & there[1][None, :, None] & there[2][None, None, :]
+    return expected, ndimage.distance_transform_edt(~expected, sampling=mm) <= _MARGIN
+
+
+@cache
+def _template() -> NDArray[np.bool_]:
+    """The MNI152 brain mask, its axes turned to the house's, cut to its box."""
+    from nilearn.datasets import load_mni152_brain_mask
+
+    image = load_mni152_brain_mask(resolution=2)
+    grid = Grid(shape=image.shape, affine=image.affine)
+    mask = reorient(np.asarray(image.dataobj) > 0, grid)
+    return np.ascontiguousarray(mask[ndimage.find_objects(mask.astype(np.uint8))[0]])
 
 
 def _coarse(volume: NDArray[Any], spacing: tuple[float, float, float]) -> tuple[NDArray[np.float32], tuple[int, ...]]:

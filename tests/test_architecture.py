@@ -28,7 +28,8 @@ FLOORS = (
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),
     ("invocation",),
-    ("anatomy", "geometry", "interrupts", "tables", "volume_anatomy"),
+    ("volume_anatomy",),
+    ("anatomy", "geometry", "interrupts", "tables"),
     ("errors",),
     ("guesses", "passwords"),
 )

@@ -85,6 +85,7 @@ class MRIDataModule(LightningDataModule):
             anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
         planes: planes of the slices in which a detector of two dimensions learns from volumes.
         slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
+        spacing, contrast: of volumes; the options read them, this module does not.
 
     Attributes:
         spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
@@ -118,6 +119,8 @@ class MRIDataModule(LightningDataModule):
         on_device: bool | None = None,
         planes: Sequence[str] = ("axial",),
         slices: Mapping[str, float | None] | None = None,
+        spacing: float | None = None,
+        contrast: str | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
