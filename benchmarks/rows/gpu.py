@@ -66,9 +66,7 @@ def through_lightning(cfg: DictConfig, folder: Path, count: int, *, epochs: int 
     dataset = (
         DeviceTrainDataset(slices=cache, rows=rows, device=trainer.strategy.root_device, **options)
         if cfg.data.on_device
-        else TrainDataset(
-            samples=Samples(cache=cache, rows=rows), anomalies=instantiate(cfg.data.anomalies), **options
-        )
+        else TrainDataset(samples=Samples(cache=cache, rows=rows), anomalies=instantiate(cfg.data.anomalies), **options)
     )
     batches = loader(dataset, batch_size=cfg.data.batch_size, num_workers=cfg.data.num_workers, shuffle=True)
     with compiled(detector, cfg.compile):

@@ -2,7 +2,16 @@
 
 from mriad.geometry.grid import Grid, reorient
 from mriad.geometry.resample import resample, resample_mask
-from mriad.geometry.scan_geometry import ScanGeometry, pixel_area
+from mriad.geometry.scan_geometry import ScanGeometry, pixel_area, spacing_of
 from mriad.geometry.volume_geometry import VolumeGeometry
 
-__all__ = ["Grid", "ScanGeometry", "VolumeGeometry", "pixel_area", "reorient", "resample", "resample_mask"]
+__all__ = [
+    "Grid",
+    "ScanGeometry",
+    "VolumeGeometry",
+    "pixel_area",
+    "reorient",
+    "resample",
+    "resample_mask",
+    "spacing_of",
+]

@@ -68,7 +68,10 @@ class BidsName:
     @property
     def is_brain_mask(self) -> bool:
         """Whether it is a mask of the brain."""
-        return self.is_mask and "brain" in (self.entities.get("desc", "").lower(), self.entities.get("label", "").lower())
+        return self.is_mask and "brain" in (
+            self.entities.get("desc", "").lower(),
+            self.entities.get("label", "").lower(),
+        )
 
     @property
     def is_lesion_mask(self) -> bool:

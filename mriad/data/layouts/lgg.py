@@ -48,7 +48,9 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
         if found := _NAME.fullmatch(file.name):
             (masks if found["mask"] else slices).setdefault(file.name.lower().replace("_mask", ""), file)
     if not slices:
-        raise MriadError(f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it.")
+        raise MriadError(
+            f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it."
+        )
     if contrast is None:
         raise MriadError(f"Each file in {start} holds {', '.join(_CHANNELS)}: choose one, as in data.contrast=FLAIR.")
     known = contrast_of(contrast)

@@ -22,12 +22,12 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
-from mriad.data.catalog import Catalog, content_hash, spacing_of
+from mriad.data.catalog import Catalog, content_hash
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE
 from mriad.data.preparing.prepared import FACTS, Preparation, PreparedScan, ScanFiles, prepare, prepare_all
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
-from mriad.geometry import pixel_area
+from mriad.geometry import pixel_area, spacing_of
 
 log = logging.getLogger(__name__)
 
@@ -300,7 +300,7 @@ def _prepare(catalog: Catalog, preparation: Preparation, missing: Mapping[str, i
         counts = dict.fromkeys(_ARRAYS, 0)
         with ExitStack() as files:
             streams = {name: files.enter_context(_new_array(work / f"{name}.npy", shapes[name])) for name in _ARRAYS}
-            found = prepare_all((_files(catalog, row) for row in missing.values()), preparation)
+            found = prepare_all([_files(catalog, row) for row in missing.values()], preparation)
             for key, scan in zip(missing, found, strict=True):
                 if not isinstance(scan, PreparedScan):
                     errors[key] = str(scan)

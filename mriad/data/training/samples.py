@@ -33,7 +33,9 @@ class SliceChoice:
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_brain <= 1:
-            raise MriadError(f"data.slices.least_brain={self.least_brain} is no share of a slice; choose one from 0 to 1.")
+            raise MriadError(
+                f"data.slices.least_brain={self.least_brain} is no share of a slice; choose one from 0 to 1."
+            )
         if self.every is not None and not self.every > 0:
             raise MriadError(f"data.slices.every={self.every} is no distance in mm; choose one above 0, or null.")
 

@@ -519,3 +519,28 @@ def test_a_scan_that_cannot_be_used_is_named_where_it_lies_now(root, tmp_path):
     moved = root.rename(tmp_path / "moved")
     error = open_cache(moved, tmp_path / "cache").facts["error"].iat[1]
     assert str(moved / "no/1.png") in error
+
+
+def test_processes_prepare_what_threads_do(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared_module, "cpu_count", lambda: 2)
+    (root / "yes/0.png").write_bytes(b"no image")
+    open_cache(root, tmp_path / "threads")
+    monkeypatch.setattr(prepared_module, "_FEW", 1)
+    monkeypatch.setattr(prepared_module, "ThreadPoolExecutor", None)
+    open_cache(root, tmp_path / "processes")
+    threads, processes = (
+        {file.name: file.read_bytes() for file in folder.glob("slices/*/pack-*/*")}
+        for folder in (tmp_path / "threads", tmp_path / "processes")
+    )
+    assert len(threads) == 5
+    assert threads == processes
+
+
+def test_what_a_worker_process_cannot_read_ends_the_job_in_one_sentence(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared_module, "cpu_count", lambda: 2)
+    monkeypatch.setattr(prepared_module, "_FEW", 1)
+    catalog = catalog_of(root)
+    (root / "no/1.png").unlink()
+    with pytest.raises(ReadError, match=r"no/1\.png does not exist"):
+        ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert built(tmp_path / "cache") == []
