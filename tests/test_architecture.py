@@ -167,7 +167,7 @@ def test_what_workers_start_with_is_light(room):
 
 
 def test_a_worker_that_prepares_scans_imports_no_tables_and_no_statistics():
-    program = "import sys, mriad.data.preparing.one_scan\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    program = "import sys, mriad.data.preparing.prepared\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
     imported = set(done.stdout.split())
     assert (done.stderr, imported & {"cv2", "mriad"}) == ("", {"cv2", "mriad"})

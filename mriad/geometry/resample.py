@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mriad.geometry.grid import Grid
 
@@ -84,6 +83,8 @@ def resample_mask(mask: NDArray[np.bool_], here: Grid, there: Grid) -> NDArray[n
     Returns:
         Bool array of the shape of ``there``.
     """
+    from scipy import ndimage  # a picture does without
+
     share = resample(mask, here, there, kind="share")
     share[share < _EPSILON] = 0
     regions, count = ndimage.label(share > 0, structure=_TOUCHING)
@@ -149,6 +150,8 @@ def _along(values: NDArray[np.float32], axis: int, weights: NDArray[np.float32] 
 def _in_general(
     values: NDArray[Any], index_map: NDArray[np.float64], shape: tuple[int, int, int], *, kind: Kind, fill: float
 ) -> NDArray[Any]:
+    from scipy import ndimage  # a picture does without
+
     matrix, offset = index_map[:3, :3], index_map[:3, 3]
     if kind != "nearest":
         coarser = np.maximum(np.linalg.norm(matrix, axis=1), 1)

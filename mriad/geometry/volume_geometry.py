@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mriad.geometry.grid import Grid
 from mriad.geometry.resample import resample, resample_mask
@@ -42,6 +41,8 @@ class VolumeGeometry:
         A lesion is a 26-connected component. Those whose fullest voxels lie in one component of ``mask_to_network``
         have come to one.
         """
+        from scipy import ndimage  # a picture does without
+
         lesions, count = ndimage.label(mask, structure=_TOUCHING)
         components, _ = ndimage.label(self.mask_to_network(mask), structure=_TOUCHING)
         voxels = np.argwhere(mask)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mriad.anatomy import head_mask
 from mriad.data.reading.levels import Levels
@@ -68,6 +67,8 @@ class LesionFacts:
             geometry: the way to the network.
             image, seen: (D, S, S) scan and mask as the network sees them.
         """
+        from scipy import ndimage  # a picture does without
+
         lesions, inside, components = geometry.count_lesions(mask)
         if not lesions:
             return cls()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
 from mriad.data.preparing.lesions import VALUES, LesionFacts
 from mriad.data.preparing.preprocess import BlankScanError, Preprocess
-from mriad.data.preparing.volumes import PrepareVolume, middle_slice
 from mriad.data.reading.decode import decode
 from mriad.data.reading.masks import read_mask
-from mriad.data.reading.read import read_scan
-from mriad.data.reading.volume_masks import read_mask_on
 from mriad.errors import MriadError, ReadError
 from mriad.geometry import ScanGeometry
+
+if TYPE_CHECKING:
+    from mriad.data.preparing.volumes import PrepareVolume
 
 _MOST_WORKERS = 8
 _FEW = 400  # scans that threads have prepared by the time that processes have started
 
-Preparation: TypeAlias = Preprocess | PrepareVolume
+Preparation: TypeAlias = "Preprocess | PrepareVolume"
 
 FACTS = tuple(name for facts in (Fingerprint, ScanGeometry, LesionFacts) for name in facts.__dataclass_fields__)
 
@@ -99,15 +99,18 @@ def prepare(scan: ScanFiles, preparation: Preparation) -> PreparedScan:
         ReadError: if it cannot be read now.
         MriadError: if it cannot be used.
     """
-    if isinstance(preparation, PrepareVolume):
-        return _volume(scan, preparation)
+    if len(preparation.spatial) == 3:
+        from mriad.data.preparing.prepared_volume import prepare_volume  # with libraries that a picture does without
+
+        return prepare_volume(scan, cast("PrepareVolume", preparation))
+    preparation = cast(Preprocess, preparation)
     decoded = decode(scan.path, channel=scan.series) if scan.series else decode(scan.path)
     image, geometry = preparation(decoded.levels)
     geometry = replace(geometry, spacing=scan.spacing)
     mask, lesions = None, LesionFacts()
     if scan.mask:
         original = read_mask(scan.root, scan.mask, size=decoded.levels.shape)
-        _require_empty_if_healthy(scan, original)
+        require_empty_if_healthy(scan, original)
         if not scan.healthy:
             mask = geometry.mask_to_network(original)
             lesions = LesionFacts.of(original, decoded.levels, geometry)
@@ -129,29 +132,8 @@ def _or_why(scan: ScanFiles, preparation: Preparation) -> PreparedScan | MriadEr
         return error
 
 
-def _volume(files: ScanFiles, preparation: PrepareVolume) -> PreparedScan:
-    scan = read_scan(files.path, series=files.series or None)
-    brain = read_mask_on(files.root / files.brain_mask, scan.grid) if files.brain_mask else None
-    try:
-        image, geometry = preparation(scan, brain=brain)
-    except BlankScanError:
-        raise
-    except MriadError as error:
-        raise MriadError(f"{files.path}: {error}") from error
-    mask, lesions = None, LesionFacts()
-    if files.mask:
-        original = read_mask_on(files.root / files.mask, scan.grid)
-        _require_empty_if_healthy(files, original)
-        if not files.healthy:
-            mask = geometry.mask_to_network(original)
-            lesions = LesionFacts.of_volume(original, geometry, image=image, seen=mask)
-    middle = middle_slice(scan, geometry)
-    fingerprint = Fingerprint.of(middle)
-    facts = {**asdict(scan.facts), **fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
-    return PreparedScan(image=image, mask=mask, thumbnail=thumbnail(middle.levels), facts=facts)
-
-
-def _require_empty_if_healthy(scan: ScanFiles, mask: NDArray[np.bool_]) -> None:
+def require_empty_if_healthy(scan: ScanFiles, mask: NDArray[np.bool_]) -> None:
+    """Raise a MriadError if a healthy scan has a mask that holds something."""
     if scan.healthy and mask.any():
         raise MriadError(
             f"{scan.path} is labelled healthy but its mask {scan.mask} is not empty ({VALUES}); mend one of the two."

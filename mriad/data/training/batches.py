@@ -132,7 +132,7 @@ class TrainDataset(Dataset[TrainBatch]):
         self._brains: dict[int, NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._order)
 
     def __getitems__(self, indices: list[int]) -> TrainBatch:
         if isinstance(indices, _Seeded):

@@ -58,7 +58,8 @@ class Corner:
 
 
 def train(slices: ScanCache, rows: list[int], **options: object) -> TrainDataset:
-    return TrainDataset(samples=Samples(cache=slices, rows=np.array(rows)), labels=LABELS, **options)
+    samples = Samples(cache=slices, rows=np.arange(len(LABELS)))
+    return TrainDataset(samples=samples, labels=LABELS, order=np.array(rows), **options)
 
 
 def greys(batch: dict[str, torch.Tensor]) -> list[int]:
