@@ -38,8 +38,8 @@ def read_itk(file: Path) -> Scan:
         raise MriadError(f"{file} is neither an NRRD nor a MetaImage file, whatever its name says; export it again.")
     if not (_NRRD_SPACE.search(header) and _NRRD_PLACE.search(header) if nrrd else _META_PLACE.search(header)):
         raise MriadError(
-            f"{file} does not say where it lies ({'space directions' if nrrd else 'TransformMatrix'} is missing), so that "
-            "left cannot be told from right; write its orientation with a program that knows it."
+            f"{file} does not say where it lies ({'space directions' if nrrd else 'TransformMatrix'} is missing), "
+            "so that left cannot be told from right; write its orientation with a program that knows it."
         )
     if nrrd and _NRRD_PACKED.search(header) and (end := _END_OF_HEADER.search(data)):
         unpacked(file, data[end.end() :])  # for the checksum, which SimpleITK passes by

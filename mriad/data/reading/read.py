@@ -12,7 +12,7 @@ from mriad.errors import MriadError, ReadError
 from mriad.geometry import Grid
 
 
-def read_scan(path: Path, *, series: str | None = None) -> Scan:
+def read_scan(path: Path, *, series: str | None = None, labels: bool = False) -> Scan:
     """Read a scan, whatever holds it.
 
     A folder is read as DICOM, all that lies below it; a file as what its suffix says or it begins with: NIfTI-1 or -2
@@ -21,12 +21,19 @@ def read_scan(path: Path, *, series: str | None = None) -> Scan:
     Args:
         path: a file, or a folder of DICOM files under any names.
         series: which DICOM series, where there are several: its UID, its number, or words of its description.
+        labels: take a file that says that it holds labels, as a mask may.
 
     Raises:
         ReadError: if it cannot be read now: it is missing or locked, its drive is away, memory is short.
         MriadError: if what it holds is no scan that mriad reads, or several of which none is chosen.
     """
-    path = Path(path)
+    scan = _read(Path(path), series)
+    if scan.facts.labels and not labels:
+        raise MriadError(f"{path} says that it holds labels, not intensities; name the scan that they belong to.")
+    return scan
+
+
+def _read(path: Path, series: str | None) -> Scan:
     if path.is_dir():
         from mriad.data.reading.dicom import read_dicom
 

@@ -71,13 +71,13 @@ def is_dicom(path: str | Path) -> bool:
 
 
 def has_dicom_mark(start: bytes) -> bool:
-    """Whether a file that starts so is DICOM: with a preamble, or, as old ones do, with the first group of its header."""
+    """Whether a file that starts so is DICOM: with a preamble, or as old ones do with the first group of its header."""
     bare = start[:2] == b"\x08\x00" and start[2:4] in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00")
     return start[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK or bare
 
 
 def partner_of(path: str | Path, suffix: str) -> Path | None:
-    """The file beside another that has the same stem and this suffix, in lower or upper case; None where there is none."""
+    """The file beside another of the same stem and this suffix, in lower or upper case; None where there is none."""
     path = Path(path)
     for one in (suffix, suffix.upper()):
         if (partner := path.with_name(stem(path) + one)).is_file():
