@@ -20,7 +20,7 @@ ENTRY_POINTS = SCRIPTS | {name: MAINS[name] for name in ("audit", "mriad")}
 FLOORS = (
     ("cli",),
     ("tasks",),
-    ("experiment",),
+    ("experiment", "trainer"),
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("prediction",),
     ("checkpoints", "processes"),

@@ -19,7 +19,7 @@ from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 from mriad.experiment.kinds import require_kinds
 from mriad.models import Detector, FittedDetector, TrainedDetector
-from mriad.processes.hardware import settle
+from mriad.processes.hardware import choose_open_options
 from mriad.scoring import Score
 from mriad.thresholds import Threshold
 from mriad.tracking.tracker import Tracker
@@ -216,7 +216,7 @@ def test_every_threshold_option_is_the_rule_of_its_name(composed, name):
 def test_every_trainer_option_takes_what_lightning_knows(composed, name):
     composition = composed("train", f"trainer={name}")
     assert composition.trainer.precision == ("bf16-mixed" if name == "gpu" else "auto")
-    settle(composition)
+    choose_open_options(composition)
     cfg = resolved(composition.trainer)
     expected = {"gpu": ("gpu", 1), "ddp": ("auto", 2), "cpu": ("cpu", 1)}
     assert (cfg["accelerator"], cfg["devices"]) == expected.get(name, ("auto", 1))

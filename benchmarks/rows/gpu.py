@@ -21,7 +21,7 @@ from benchmarks.rows.growth import slices
 from benchmarks.table import Row
 from mriad.data.training.batches import DeviceTrainDataset, TrainDataset, loader
 from mriad.data.training.samples import Samples
-from mriad.processes.hardware import compiled, settle
+from mriad.processes.hardware import choose_open_options, compiled
 
 MODELS = ("ae", "vae", "vae_residual", "dae", "synthetic_anomaly")
 SIZES = (128, 224)
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     for size in SIZES:
         for model in MODELS:
             cfg = composed("train", f"model={model}", f"data.image_size={size}", "data.batch_size=256", "trainer=gpu")
-            settle(cfg)
+            choose_open_options(cfg)
             with TemporaryDirectory(dir=bench.folder) as folder:
                 ours, bare = through_lightning(cfg, Path(folder), SCANS), of_the_network(cfg)
             yield Row(

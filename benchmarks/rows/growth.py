@@ -25,7 +25,7 @@ from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
 from mriad.data.training.batches import ScanDataset, TrainDataset, loader
 from mriad.data.training.samples import Samples
-from mriad.processes.hardware import settle
+from mriad.processes.hardware import choose_open_options
 
 TARGET = Target(limit=1.1)
 SIZES = (1_000, 10_000, 100_000)
@@ -58,7 +58,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 def epoch(cache: ScanCache) -> float:
     """Seconds of an epoch with validation on a tenth of the slices, without what comes before its first step."""
     cfg = composed("train", *TINY)
-    settle(cfg)
+    choose_open_options(cfg)
     rows, labels = np.arange(len(cache.images)), np.zeros(len(cache.images), dtype=np.int64)
     val = len(rows) // 10
     options = {"batch_size": cfg.data.batch_size, "num_workers": cfg.data.num_workers}

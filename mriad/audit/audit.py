@@ -29,6 +29,15 @@ FEATURES = {
     "width": "the width",
     "area": "the size",
     "aspect_ratio": "the aspect ratio",
+    "depth": "the number of slices",
+    "stripped": "whether the skull is there",
+    "voxel_depth": "the height of a voxel",
+    "voxel_height": "the depth of a voxel",
+    "voxel_width": "the width of a voxel",
+    "field_strength": "the field strength",
+    "orientation": "the orientation of the axes",
+    "manufacturer": "the maker of the scanner",
+    "scanner": "the scanner",
     "nearest_train": "the distance to the nearest train thumbnail",
 }
 """What a feature is called in a sentence."""
@@ -101,7 +110,7 @@ class Audit:
             scans: one row per scan and role: ``row`` of the other arguments, ``group``, ``role``, and the columns of
                 a catalog.
             facts: N rows of the cache's facts.
-            images: (N, S, S) uint8 slices as the network sees them.
+            images: (N, *spatial) uint8, as the network sees them.
             thumbnails: (N, 16, 16) uint8, of the whole original images.
         """
         looks = facts[["format", "mode", "phash", "phash_head"]].iloc[scans["row"]]

@@ -13,18 +13,19 @@ INTENSITIES = 255.0 * THUMBNAIL_SIZE
 
 
 def thumbnails_of(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Shrink slices the way the cache shrinks whole scans.
+    """Shrink prepared scans the way the cache shrinks originals: a volume by its middle slice.
 
     Args:
-        images: (N, S, S) uint8 slices; may be mapped from disk.
-        rows: (n,) the slices to shrink.
+        images: (N, *spatial) uint8; may be mapped from disk.
+        rows: (n,) the scans to shrink.
 
     Returns:
         (n, 16, 16) uint8.
     """
     small = np.zeros((len(rows), THUMBNAIL_SIZE, THUMBNAIL_SIZE), dtype=np.uint8)
     for index, row in enumerate(rows):
-        small[index] = thumbnail(images[row])
+        image = images[row]
+        small[index] = thumbnail(image if image.ndim == 2 else image[len(image) // 2])
     return small
 
 

@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
 from mriad.errors import MriadError
-from mriad.sweeps.outcome import Outcome
+from mriad.processes.outcome import Outcome
 from mriad.sweeps.parent import Parent
 from mriad.tracking.sweep import job_name, job_options, varied_options
 

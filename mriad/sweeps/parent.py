@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.errors import MriadError
-from mriad.sweeps.outcome import Outcome
+from mriad.processes.outcome import Outcome
 from mriad.tracking.sweep import PARENT_VARIABLE
 from mriad.tracking.tags import JOB_TAG, OUTPUT_TAG, PARENT_TAG, SLURM_TAG
 

@@ -149,7 +149,7 @@ def job(tmp_path, monkeypatch):
     hydra = OmegaConf.structured(HydraConf(job_logging={"version": 1, "root": None}))
     hydra.runtime.output_dir = str(tmp_path)
     instances = dict(Singleton._instances)
-    HydraConfig.instance().set_config(OmegaConf.create({"hydra": hydra}))
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": hydra}))
     yield lambda task, **options: run_on_devices(2, task, OmegaConf.create(options))
     Singleton._instances = instances
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])

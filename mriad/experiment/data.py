@@ -1,4 +1,4 @@
-"""The scans of a run as MLflow knows data sets: by name, content, role and size."""
+"""The scans of a run: ready in their roles, and as MLflow knows data sets: by name, content, role and size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,33 @@ import json
 from collections.abc import Sequence
 
 import pandas as pd
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.splits import Split
 
 _CONTEXTS = {"train": "training", "labelled": "labelled training", "val": "validation", "test": "test"}
+
+
+def load_data(config: DictConfig, *, roles: Sequence[str], split: Split | None = None) -> MRIDataModule:
+    """The data module, ready, with scans in each of ``roles`` (healthy ones in train and val).
+
+    Args:
+        config: the options ``data``.
+        roles: what must not be empty.
+        split: instead of the one in ``config``.
+
+    Raises:
+        MriadError: if the data cannot be read, or a role is empty.
+    """
+    datamodule: MRIDataModule = instantiate(config)
+    if split is not None:
+        datamodule.split = split
+    datamodule.setup()
+    for role in roles:
+        datamodule.require(role, label=None if role == "test" else 0)
+    return datamodule
 
 
 def data_sets(datamodule: MRIDataModule, roles: Sequence[str] = tuple(_CONTEXTS)) -> list[dict[str, str]]:

@@ -14,8 +14,9 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
 from mriad.checkpoints.whole_files import WholeFiles
-from mriad.experiment.session import callbacks, load_data
-from mriad.processes.hardware import settle
+from mriad.experiment.data import load_data
+from mriad.processes.hardware import choose_open_options
+from mriad.trainer.fit import callbacks
 
 sys.path.append(str(Path(__file__).parents[1] / "commands"))
 from brains import write_scans
@@ -104,7 +105,7 @@ class Training:
         del cfg["hydra"]
         cfg.data.cache_dir = str(scans.parent / "cache")
         cfg.callbacks.last.every_seconds = 1e9
-        settle(cfg)
+        choose_open_options(cfg)
         self.cfg = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
         self.log = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra.utils import instantiate
-from lightning import Trainer
+from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
@@ -21,9 +21,12 @@ from mriad.thresholds import Calibration
 def calibrate(detector: Detector, datamodule: MRIDataModule, cfg: DictConfig, checkpoint: Path) -> dict[str, float]:
     """Fit the threshold on val, and write weights and calibration to ``checkpoint``.
 
+    What is drawn hangs on the seed alone, and not on how long the detector has trained here.
+
     Returns:
         The val metrics of these weights.
     """
+    seed_everything(cfg.seed, workers=True, verbose=False)
     calibration: ThresholdCalibration = instantiate(cfg.callbacks.calibration)
     trainer = _one_pass(cfg.trainer, calibration)
     trainer.strategy.checkpoint_io = WholeFiles()
