@@ -18,10 +18,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.session import load_data
 from mriad.metrics.pixel import pixel_metrics
 from mriad.scoring import Score
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.session import load_data
 
 STEPS: dict[str, dict[str, Any]] = {
     "none": {},

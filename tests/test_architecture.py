@@ -20,7 +20,10 @@ ENTRY_POINTS = SCRIPTS | {name: MAINS[name] for name in ("audit", "mriad")}
 FLOORS = (
     ("cli",),
     ("tasks",),
+    ("experiment",),
     ("sweeps", "callbacks", "report", "compare", "audit"),
+    ("prediction",),
+    ("checkpoints", "processes"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),

@@ -12,15 +12,15 @@ from omegaconf import OmegaConf
 from slices import of_unknown_size
 
 from mriad.callbacks import ThresholdCalibration
+from mriad.checkpoints.trusted import require_trusted
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.training.anomalies import Anomalies
 from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
+from mriad.experiment.kinds import require_kinds
 from mriad.models import Detector, FittedDetector, TrainedDetector
+from mriad.processes.hardware import settle
 from mriad.scoring import Score
-from mriad.tasks.hardware import settle
-from mriad.tasks.kinds import require_kinds
-from mriad.tasks.trusted import require_trusted
 from mriad.thresholds import Threshold
 from mriad.tracking.run import Tracker
 

@@ -133,7 +133,7 @@ def _told(command: str, options: Sequence[str]) -> str:
 def postprocessing(definition: Definition, checkpoints: Sequence[Path], *, whence: dict[str, str]) -> list[Line]:
     """Measure the table of post-processing steps on the val scans of trained detectors."""
     from benchmarks.postprocessing import STEPS, measured
-    from mriad.tasks.checkpoint import Checkpoint
+    from mriad.checkpoints.checkpoint import Checkpoint
 
     loaded = [Checkpoint.load(file) for file in checkpoints]
     lines = []

@@ -20,7 +20,7 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.rows.growth import slices
 from benchmarks.table import Row
 from mriad.data.training.batches import DeviceTrainDataset, TrainDataset, loader
-from mriad.tasks.hardware import compiled, settle
+from mriad.processes.hardware import compiled, settle
 
 MODELS = ("ae", "vae", "vae_residual", "dae", "synthetic_anomaly")
 SIZES = (128, 224)

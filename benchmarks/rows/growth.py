@@ -24,7 +24,7 @@ from mriad.data.preparing.cache import SliceCache
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
 from mriad.data.training.batches import SliceDataset, TrainDataset, loader
-from mriad.tasks.hardware import settle
+from mriad.processes.hardware import settle
 
 TARGET = Target(limit=1.1)
 SIZES = (1_000, 10_000, 100_000)

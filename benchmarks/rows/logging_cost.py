@@ -19,8 +19,8 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row
 from benchmarks.turns import TURNS, ratio, side_by_side
 from mriad.data.datamodule import MRIDataModule
-from mriad.tasks.hardware import settle
-from mriad.tasks.session import load_data
+from mriad.experiment.session import load_data
+from mriad.processes.hardware import settle
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.run import Run, Tracker
 

@@ -19,9 +19,9 @@ from benchmarks import heads
 from benchmarks.bench import JPEG, Bench, composed, quiet
 from benchmarks.table import Row, Target
 from benchmarks.turns import alternate, ratio, side_by_side
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.layouts.files import image_files
 from mriad.models import Autoencoder
-from mriad.tasks.checkpoint import Checkpoint
 from mriad.tasks.predict import predict
 
 TARGET = Target(limit=1.4)

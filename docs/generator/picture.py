@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mriad import plots
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.session import load_data
 from mriad.report.figures import gallery_rows
 from mriad.report.result import Result
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.session import load_data
 from mriad.tasks.testing import measure
 
 TARGET = Path(__file__).parents[1] / "found.png"

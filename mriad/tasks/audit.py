@@ -8,9 +8,9 @@ from omegaconf import DictConfig
 
 from mriad.audit.audit import Audit
 from mriad.audit.terminal import print_audit
+from mriad.experiment.session import load_data, prepare
 from mriad.plots.audit import trivial_features
 from mriad.tables import write_csv
-from mriad.tasks.session import load_data, prepare
 
 
 def audit(cfg: DictConfig) -> float | None:

@@ -13,17 +13,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.grouping import Patients
 from mriad.errors import MriadError
-from mriad.report import print_result, record_result
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.data_sets import data_sets
-from mriad.tasks.devices import processes_to_start, run_on_devices
-from mriad.tasks.resume import requeued_run
-from mriad.tasks.session import connect, load_data, opened, prepare, trained
-from mriad.tasks.testing import measure
-from mriad.tasks.trace import (
+from mriad.experiment.data_sets import data_sets
+from mriad.experiment.provenance import (
     describe,
     labelled,
     next_commands,
@@ -33,6 +28,11 @@ from mriad.tasks.trace import (
     this_command,
     varied_here,
 )
+from mriad.experiment.resume import requeued_run
+from mriad.experiment.session import connect, load_data, opened, prepare, trained
+from mriad.processes.devices import processes_to_start, run_on_devices
+from mriad.report import print_result, record_result
+from mriad.tasks.testing import measure
 from mriad.tracking.run import OUTPUT_TAG, Run
 from mriad.tracking.sweep import parent_run
 

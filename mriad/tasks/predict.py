@@ -18,11 +18,11 @@ from mriad.data.preparing.preprocess import BlankScanError
 from mriad.data.reading.decode import DecodedImage, decode
 from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
+from mriad.experiment.session import prepare, trained
+from mriad.prediction.inputs import ScanFile, find_scans
+from mriad.prediction.outputs import MapFolder, PredictionTable
+from mriad.prediction.predictor import Predictor, Prepared
 from mriad.tables import printable
-from mriad.tasks.inputs import ScanFile, find_scans
-from mriad.tasks.predictions import MapFolder, PredictionTable
-from mriad.tasks.predictor import Predictor, Prepared
-from mriad.tasks.session import prepare, trained
 
 log = logging.getLogger(__name__)
 

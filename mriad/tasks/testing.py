@@ -10,11 +10,11 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from mriad.callbacks import ScanScores, ThresholdCalibration
+from mriad.checkpoints.whole_files import WholeFiles
 from mriad.data.datamodule import MRIDataModule
 from mriad.models import Detector
 from mriad.ranks import is_first
 from mriad.report import Result
-from mriad.tasks.whole_files import WholeFiles
 from mriad.thresholds import Calibration
 
 

@@ -9,17 +9,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
+from mriad.checkpoints.checkpoint import restore_best
+from mriad.checkpoints.whole_files import WholeFiles
 from mriad.errors import MriadError
-from mriad.models import Detector, FittedDetector
-from mriad.report import print_result, record_result, record_training
-from mriad.tasks.checkpoint import restore_best
-from mriad.tasks.devices import processes_to_start, run_on_devices
-from mriad.tasks.hardware import compiled, settle
-from mriad.tasks.members import Members
-from mriad.tasks.resume import starting_point
-from mriad.tasks.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
-from mriad.tasks.testing import calibrate, measure
-from mriad.tasks.trace import (
+from mriad.experiment.members import Members
+from mriad.experiment.provenance import (
     describe,
     keep_checkpoint,
     next_commands,
@@ -30,7 +24,13 @@ from mriad.tasks.trace import (
     this_command,
     varied_here,
 )
-from mriad.tasks.whole_files import WholeFiles
+from mriad.experiment.resume import starting_point
+from mriad.experiment.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
+from mriad.models import Detector, FittedDetector
+from mriad.processes.devices import processes_to_start, run_on_devices
+from mriad.processes.hardware import compiled, settle
+from mriad.report import print_result, record_result, record_training
+from mriad.tasks.testing import calibrate, measure
 from mriad.tracking.epochs import EpochLogger
 from mriad.tracking.sweep import parent_run
 

@@ -9,7 +9,7 @@ from benchmarks import rows
 from benchmarks.bench import Bench, composed
 from benchmarks.rows import gpu, growth, metrics
 from mriad.data.roles.grouping import groups
-from mriad.tasks.hardware import settle
+from mriad.processes.hardware import settle
 
 
 def test_every_row_has_its_module_and_every_module_is_a_row():

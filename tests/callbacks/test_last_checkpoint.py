@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mriad.callbacks import LastCheckpoint
+from mriad.checkpoints.whole_files import WholeFiles
 from mriad.errors import MriadError
-from mriad.tasks.whole_files import WholeFiles
 
 
 class Line(LightningModule):

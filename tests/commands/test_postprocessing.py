@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from benchmarks.postprocessing import STEPS, main
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.session import load_data
 from mriad.metrics.pixel import pixel_metrics
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.session import load_data
 
 from .command_line import TrainedRun
 

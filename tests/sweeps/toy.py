@@ -22,7 +22,7 @@ def train(cfg):
     tracker = instantiate(cfg.logger)
     earlier = None
     if "SLURM_RESTART_COUNT" in os.environ:
-        from mriad.tasks.resume import requeued_run
+        from mriad.experiment.resume import requeued_run
 
         earlier = requeued_run(tracker)
     with tracker.run(

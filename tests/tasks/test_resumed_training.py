@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
-from mriad.tasks.hardware import settle
-from mriad.tasks.session import callbacks, load_data
-from mriad.tasks.whole_files import WholeFiles
+from mriad.checkpoints.whole_files import WholeFiles
+from mriad.experiment.session import callbacks, load_data
+from mriad.processes.hardware import settle
 
 sys.path.append(str(Path(__file__).parents[1] / "commands"))
 from brains import write_scans

@@ -22,8 +22,8 @@ from omegaconf import DictConfig, ListConfig
 
 from mriad.errors import MriadError
 from mriad.interrupts import OF_CLUSTERS
+from mriad.processes.team import WORK, Order, Task, Team
 from mriad.ranks import is_first, set_rank
-from mriad.tasks.team import WORK, Order, Task, Team
 from mriad.tracking.run import reason
 
 log = logging.getLogger(__name__)

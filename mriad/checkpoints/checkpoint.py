@@ -14,12 +14,12 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.checkpoints.trusted import require_local, require_trusted
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.models.detector import CHECKPOINT_KEY, Detector
-from mriad.tasks.trusted import require_local, require_trusted
 from mriad.thresholds import Calibration
 
 _RECORD = {"config", "choices", "key", "split", "seen"}
@@ -58,7 +58,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint without running any code in it or that it names, see ``mriad.tasks.trusted``.
+        """Read a checkpoint without running any code in it or that it names, see ``mriad.checkpoints.trusted``.
 
         Raises:
             MriadError: if the file is missing, is no checkpoint, is not mriad's, or asks for what mriad does not use.

@@ -15,9 +15,9 @@ from mriad.data.reading.levels import Levels, percentiles, rescaled
 from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.plots import overlay
+from mriad.prediction.inputs import MAP_ENDING, MAPS, OVERLAY_ENDING, TABLE, UNFINISHED
+from mriad.prediction.predictor import Prediction, Predictor
 from mriad.tables import guarded
-from mriad.tasks.inputs import MAP_ENDING, MAPS, OVERLAY_ENDING, TABLE, UNFINISHED
-from mriad.tasks.predictor import Prediction, Predictor
 
 COLUMNS = ("path", "score", "threshold", "decision", "error")
 

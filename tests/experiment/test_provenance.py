@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from mriad.experiment.provenance import describe, protocol, record_options, tags, this_command, varied_here
 from mriad.passwords import VARIABLE, conceal_config
-from mriad.tasks.trace import describe, protocol, record_options, tags, this_command, varied_here
 from mriad.tracking.run import Tracker
 from mriad.tracking.sweep import PARENT_VARIABLE
 

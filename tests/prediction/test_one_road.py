@@ -17,11 +17,11 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from mriad.callbacks import ScanScores
-from mriad.tasks.checkpoint import Checkpoint
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.provenance import record_scans
+from mriad.experiment.session import load_data
 from mriad.tasks.predict import predict
-from mriad.tasks.session import load_data
 from mriad.tasks.testing import calibrate
-from mriad.tasks.trace import record_scans
 
 CONF = Path(__file__).parents[2] / "conf"
 SPACINGS = ("0.2 x 0.3", "0.3", "0.5", "")  # millimetres per pixel
@@ -119,7 +119,7 @@ def measured(score, data, datamodule, checkpoint):
 
 
 def served(checkpoint, files, spacings):
-    from mriad.tasks.served_model import ServedDetector
+    from mriad.prediction.served_model import ServedDetector
 
     model = ServedDetector()
     model.load_context(SimpleNamespace(artifacts={"checkpoint": str(checkpoint)}))

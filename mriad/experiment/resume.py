@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.splits import Split
 from mriad.errors import MriadError
-from mriad.tasks.checkpoint import Checkpoint
 from mriad.tracking.run import OUTPUT_TAG, PARENT_TAG, SLURM_TAG, Tracker
 from mriad.tracking.sweep import parent_run, slurm_job
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mriad.errors import MriadError
-from mriad.tasks.inputs import ScanFile, find_scans
+from mriad.prediction.inputs import ScanFile, find_scans
 
 
 def touch(root, *names):

@@ -8,9 +8,9 @@ import pytest
 import torch
 import yaml
 
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.checkpoints.trusted import CONSTRUCTORS, VARIABLE, require_local, require_trusted
 from mriad.errors import MriadError
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.trusted import CONSTRUCTORS, VARIABLE, require_local, require_trusted
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.bench import composed
 from mriad.errors import MriadError
-from mriad.tasks import hardware
-from mriad.tasks.hardware import compiled, settle, trains_faster_in_bf16
+from mriad.processes import hardware
+from mriad.processes.hardware import compiled, settle, trains_faster_in_bf16
 
 
 def training(**options):

@@ -11,11 +11,11 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mriad.checkpoints.checkpoint import Checkpoint, load_weights
 from mriad.data.datamodule import MRIDataModule
 from mriad.errors import MriadError
+from mriad.experiment.resume import Start
 from mriad.models import Detector, Ensemble
-from mriad.tasks.checkpoint import Checkpoint, load_weights
-from mriad.tasks.resume import Start
 from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import Tracker
 

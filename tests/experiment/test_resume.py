@@ -1,7 +1,7 @@
 import pytest
 
 from mriad.errors import MriadError
-from mriad.tasks import resume
+from mriad.experiment import resume
 from mriad.tracking.run import SLURM_TAG, Tracker
 
 

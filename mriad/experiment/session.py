@@ -17,14 +17,14 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.callbacks import EpochLines, RandomStreams
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.splits import Split
 from mriad.errors import MriadError
+from mriad.experiment.kinds import require_kinds
 from mriad.invocation import typed
+from mriad.processes.devices import announce
 from mriad.ranks import is_first
-from mriad.tasks.checkpoint import Checkpoint
-from mriad.tasks.devices import announce
-from mriad.tasks.kinds import require_kinds
 from mriad.tracking.run import Run, Tracker
 
 _NUMBERS = {

@@ -5,10 +5,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.errors import MriadError
-from mriad.tasks.kinds import require_kinds
+from mriad.experiment.kinds import require_kinds
 
 CONF = Path(__file__).parents[2] / "conf"
-UNTOLD = {"seed", "threads"}  # no constructor takes them; mriad.tasks.session looks at them
+UNTOLD = {"seed", "threads"}  # no constructor takes them; mriad.experiment.session looks at them
 WRONG = ([64, 64], "many", float("nan"), {"a": 1}, True)
 
 

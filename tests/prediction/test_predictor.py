@@ -7,8 +7,8 @@ from slices import of_unknown_size
 
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.models import Intensity
+from mriad.prediction.predictor import Predictor
 from mriad.scoring import Score
-from mriad.tasks.predictor import Predictor
 
 
 def head():

@@ -12,13 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from mriad.checkpoints.checkpoint import Checkpoint, is_published
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.identity import new_key
+from mriad.experiment.data_sets import data_sets
 from mriad.invocation import typed
 from mriad.models import Detector
-from mriad.tasks.checkpoint import Checkpoint, is_published
-from mriad.tasks.data_sets import data_sets
-from mriad.tasks.serving import log_model
+from mriad.prediction.serving import log_model
 from mriad.tracking.registry import SCHEME
 from mriad.tracking.run import OUTPUT_TAG, Run, Tracker
 from mriad.tracking.sweep import job_options, parent_run, this_job

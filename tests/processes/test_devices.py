@@ -17,9 +17,9 @@ from hydra.core.singleton import Singleton
 from omegaconf import OmegaConf
 
 from mriad.errors import MriadError
+from mriad.processes import team
+from mriad.processes.devices import announce, processes_to_start, run_on_devices
 from mriad.ranks import is_first, set_rank
-from mriad.tasks import team
-from mriad.tasks.devices import announce, processes_to_start, run_on_devices
 from mriad.tracking.run import Tracker
 
 

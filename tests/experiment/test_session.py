@@ -5,7 +5,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from omegaconf import OmegaConf
 
 from mriad.callbacks import EpochLines, RandomStreams
-from mriad.tasks.session import callbacks
+from mriad.experiment.session import callbacks
 
 BAR = {"_target_": "lightning.pytorch.callbacks.RichProgressBar"}
 

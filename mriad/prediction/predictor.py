@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.reading.levels import Levels
 from mriad.data.training.batches import as_slices
 from mriad.errors import MriadError
 from mriad.geometry import ScanGeometry
-from mriad.tasks.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

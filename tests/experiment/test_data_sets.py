@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mriad.tasks.data_sets import data_sets, digest
+from mriad.experiment.data_sets import data_sets, digest
 
 
 class Data:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from mriad.errors import MriadError
-from mriad.tasks.devices import devices_per_node
+from mriad.processes.devices import devices_per_node
 
 _MOST_WORKERS = 8
 _COMPILED = ("forward", "encode", "decode")  # what detectors call of their networks

@@ -11,9 +11,9 @@ from PIL import Image
 from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.geometry import ScanGeometry
-from mriad.tasks import predictions
-from mriad.tasks.predictions import MapFolder, PredictionTable
-from mriad.tasks.predictor import Prediction
+from mriad.prediction import outputs
+from mriad.prediction.outputs import MapFolder, PredictionTable
+from mriad.prediction.predictor import Prediction
 
 LEVELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
 PREDICTOR = SimpleNamespace(calibration=SimpleNamespace(map_scale=(0.0, 1.0), pixel_threshold=0.5))
@@ -147,7 +147,7 @@ def test_a_map_that_cannot_be_written_costs_nothing_else(tmp_path, monkeypatch, 
             raise OSError(errno.ENOSPC, "No space left on device")
         return written_whole(file)
 
-    monkeypatch.setattr(predictions, "written_whole", full)
+    monkeypatch.setattr(outputs, "written_whole", full)
     if name == "b.png":  # on a disk that knows no letter case, as B.png
         folder.write(tmp_path / "B.png", LEVELS, prediction())
         for file in (tmp_path / "out" / "maps").iterdir():

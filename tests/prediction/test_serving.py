@@ -4,8 +4,8 @@ from torch import nn
 
 from mriad.models import Ensemble, Intensity
 from mriad.models.features import Encoder
+from mriad.prediction import serving
 from mriad.scoring import Score
-from mriad.tasks import serving
 
 
 class Encoding(Intensity):

@@ -10,10 +10,10 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import OmegaConf
 
+from mriad.checkpoints.checkpoint import Checkpoint, load_weights, restore_best
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
-from mriad.tasks.checkpoint import Checkpoint, load_weights, restore_best
 
 SCORE = {"_target_": "mriad.scoring.Score", "residual": "l1"}
 CONFIG = {
@@ -206,7 +206,9 @@ def test_code_in_a_checkpoint_does_not_run(content, save, tmp_path, writer):
     assert not (tmp_path / "boom").exists()
 
 
-@pytest.mark.parametrize("target", ["os.system", "mriad.tasks.checkpoint.torch.load", "mriad.models.FutureDetector"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "mriad.checkpoints.checkpoint.torch.load", "mriad.models.FutureDetector"]
+)
 @pytest.mark.parametrize(
     "place", ["model", "model.network", "model.optimizer", "data.preprocess", "data.split", "callbacks.best", "trainer"]
 )

@@ -1,0 +1,1 @@
+"""A trained detector as a file: what it holds, and what it may name."""

@@ -1,0 +1,1 @@
+"""The processes and devices that a task runs on."""
