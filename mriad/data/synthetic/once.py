@@ -1,0 +1,108 @@
+"""A folder that is made once and only read ever after, whoever asks for it at the same time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from mriad.data.catalog import COLUMNS, Catalog
+from mriad.errors import MriadError
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.csv"
+
+Records = list[dict[str, object]]
+
+
+def made_once(folder: Path, make: Callable[[Path], Records]) -> Catalog:
+    """The set in a folder; it is made if no earlier call has made it.
+
+    Processes that make it at once do not disturb each other: each makes its own, the first to finish wins, the others
+    use what it made.
+
+    Args:
+        folder: where the set lies.
+        make: fills an empty folder and says what the manifest lists.
+
+    Raises:
+        MriadError: if the folder cannot be written, or a made set has lost files.
+    """
+    if not folder.exists():
+        try:
+            _make(folder, make)
+        except OSError as error:
+            raise MriadError(
+                f"The synthetic set cannot be written to {folder} ({error}); choose a folder with free space."
+            ) from error
+    return _read(folder)
+
+
+def of_all(subjects: Iterable[int], make: Callable[[int], Records], *, workers: int | None) -> Records:
+    """What ``make`` says of each subject, in their order, made by several threads.
+
+    scipy and numpy let go of the interpreter while they compute: threads share the atlas and need no guard in the
+    caller's script; BLAS threads on top of them would only get in their way.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1), ThreadPoolExecutor(workers or _available_cores()) as pool:
+        return [record for records in pool.map(make, subjects) for record in records]
+
+
+def require_within(settings: Mapping[str, int], limits: Mapping[str, tuple[int, int]]) -> None:
+    """See that settings are whole numbers within their limits.
+
+    Raises:
+        MriadError: if one is not.
+    """
+    for name, value in settings.items():
+        low, high = limits[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise MriadError(f"{name} of the synthetic set is {value!r}; give a whole number from {low} to {high}.")
+
+
+def _make(folder: Path, make: Callable[[Path], Records]) -> None:
+    log.info("Making the synthetic set in %s (once; about a minute).", folder)
+    start = time.perf_counter()
+    unfinished = folder.parent / f".{folder.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    unfinished.mkdir(parents=True)
+    try:
+        pd.DataFrame(make(unfinished), columns=list(COLUMNS)).to_csv(unfinished / MANIFEST, index=False)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            log.info("Another process has made %s meanwhile; it is used.", folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    log.info("Made the synthetic set in %.0f s.", time.perf_counter() - start)
+
+
+def _read(folder: Path) -> Catalog:
+    try:
+        table = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise MriadError(
+            f"The synthetic set in {folder} has no readable {MANIFEST}; delete the folder to have it made again."
+        ) from error
+    catalog = Catalog.from_records(table.to_dict("records"), root=folder)
+    masks = [folder / mask for column in ("mask", "brain_mask") for mask in catalog.table[column] if mask]
+    for lost in (file for file in catalog.files() + masks if not file.is_file()):
+        raise MriadError(f"The synthetic set has lost {lost}; delete {folder} to have it made again.")
+    return catalog
+
+
+def _available_cores() -> int:
+    from joblib import cpu_count  # takes a while, and the set is made once
+
+    return min(cpu_count(), 8)
