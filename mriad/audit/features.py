@@ -104,7 +104,11 @@ def separation(
                 "feature": name,
                 "stage": stage,
                 "auroc": max(plain, 1 - plain),
-                "sign": "" if name in (*_CATEGORIES, *_CATEGORIES_OF_VOLUMES) or plain == 0.5 else "+" if plain > 0.5 else "-",
+                "sign": ""
+                if name in (*_CATEGORIES, *_CATEGORIES_OF_VOLUMES) or plain == 0.5
+                else "+"
+                if plain > 0.5
+                else "-",
                 "low": low,
                 "high": high,
             }

@@ -285,8 +285,14 @@ class ReconstructionDetector(Detector):
 
     @abstractmethod
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What the scan would look like if it were healthy; (B, 1, H, W) in [0, 1] to the same."""
+        """What x would look like if it were healthy; (B, 1, *spatial) in [0, 1] to the same."""
+
+    def reconstructions(self, x: Tensor) -> Tensor:
+        """Reconstructions of whole scans (B, 1, *spatial), put together where they are made slice by slice."""
+        if x.ndim == 2 + self.spatial_dims:
+            return self.reconstruct(x)
+        return assembled(self.reconstruct, x, planes=self.planes)
 
     def anomaly_map(self, x: Tensor) -> Tensor:
-        """Residual between x and its reconstruction, (B, 1, H, W)."""
+        """Residual between x and its reconstruction, likewise."""
         return self.score.residual(x, self.reconstruct(x).float())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,20 @@ from mriad.thresholds import Calibration
 Number = TypeVar("Number")
 
 
+@dataclass(frozen=True)
+class ScaledRows:
+    """Rows of uint8 images as float32 in [0, 1], made when they are asked for: volumes have no room side by side."""
+
+    images: Any
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        return np.divide(self.images[self.rows[index]], np.float32(255), dtype=np.float32)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """A measured test.
@@ -32,7 +46,7 @@ class Result:
         published: whether the split repeats a published, flawed protocol; its numbers have no intervals.
         calibration: the threshold that decided.
         table: scores table, one row per test scan: path, group, class, label, role, score, threshold, decision.
-        images: (n, S, S) float32 slices in [0, 1], aligned with the table.
+        images: (n, *spatial) float32 in [0, 1], aligned with the table.
         maps: (n, S, S) float32 anomaly maps.
         masks: lesion mask (S, S) of each scan, None where there is none.
         metrics: numbers by their name without 'test/'.
@@ -53,7 +67,7 @@ class Result:
     published: bool
     calibration: Calibration
     table: pd.DataFrame
-    images: NDArray[np.float32]
+    images: NDArray[np.float32] | ScaledRows
     maps: NDArray[np.float32]
     masks: list[NDArray[np.bool_] | None]
     metrics: dict[str, float]
@@ -127,7 +141,7 @@ class Result:
             published=published,
             calibration=calibration,
             table=table,
-            images=datamodule.images(rows).squeeze(1).numpy(),
+            images=ScaledRows(datamodule.cache.images, rows),
             maps=maps,
             masks=masks,
             metrics=metrics,
