@@ -23,6 +23,7 @@ _SULCUS = 6.0  # mm; half the width of the widest dark cleft that still belongs 
 _UPPER = 70.0  # this much of a head from its top down shows its length and width
 _HEIGHT = (13.0, 150.0)  # top and bottom of the brain below the top of the head
 _FRONT, _BACK, _SIDE = 15.0, 9.0, 10.0  # from the head's surface
+_DEEP = 8.0  # below the surface of the brain no scalp is met, wherever it was expected
 _MARGIN = 7.0  # by which a brain may reach further
 _BALL = ndimage.generate_binary_structure(3, 1)
 
@@ -62,6 +63,21 @@ def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) ->
     return float(head.sum()) * float(np.prod(spacing)) / 1000 < _STRIPPED
 
 
+def deep_brain(head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """What lies well below the surface of the brain of a head, by the size of the head alone.
+
+    Args:
+        head: (D, H, W) of ``head_mask_of_volume``, axes towards superior, posterior, left.
+        spacing: mm between voxels along each axis.
+    """
+    small, factors = _coarse(head, spacing)
+    mm = tuple(factor * side for factor, side in zip(factors, spacing, strict=True))
+    brain = small > 0.5 if is_stripped(head, spacing) else _expected_brain(small > 0.5, mm)
+    depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=mm)[1:-1, 1:-1, 1:-1]
+    deep = _enlarged(depth > min(_DEEP, depth.max() / 2), head, factors) & head
+    return deep if deep.any() else head
+
+
 def brain_mask_of_volume(volume: NDArray[np.float32], spacing: float = 2.0) -> NDArray[np.bool_]:
     """Voxels inside the skull, as far as classical morphology finds them: brain, its lesions and its fluid.
 
@@ -79,7 +95,8 @@ def brain_mask_of_volume(volume: NDArray[np.float32], spacing: float = 2.0) -> N
     small, factors = _coarse(volume, (spacing / _FINE * _COARSE,) * 3)
     mm = spacing * factors[0]
     head = _filled(small > _FAINT * np.percentile(small, 99))
-    expected, within = _expected_brain(head, mm)
+    expected = _expected_brain(head, (mm, mm, mm))
+    within = ndimage.distance_transform_edt(~expected, sampling=mm) <= _MARGIN
     core = expected & (ndimage.distance_transform_edt(expected, sampling=mm) > _CORE)
     tissue = within & (small > _DARK * np.median(small[core]))
     inner = ndimage.distance_transform_edt(np.pad(tissue, 1), sampling=mm)[1:-1, 1:-1, 1:-1] > _BRIDGE
@@ -92,19 +109,19 @@ def brain_mask_of_volume(volume: NDArray[np.float32], spacing: float = 2.0) -> N
     return _enlarged(_filled(closed) & within, volume, factors) & shown
 
 
-def _expected_brain(head: NDArray[np.bool_], mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where a brain lies in a head by the head's size alone, and how far it may reach.
+def _expected_brain(head: NDArray[np.bool_], mm: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Where a brain lies in a head, by the head's size alone.
 
     The MNI152 brain is put into the head with the usual distances from its surface, which hardly differ from one
     person to the next; length and width of the head are those of its upper part, without nose and jaw.
     """
     top = int(np.flatnonzero(head.any(axis=(1, 2)))[-1]) + 1
-    upper = head[max(0, top - round(_UPPER / mm)) : top].any(axis=0)
+    upper = head[max(0, top - round(_UPPER / mm[0])) : top].any(axis=0)
     rows, columns = np.flatnonzero(upper.any(axis=1)), np.flatnonzero(upper.any(axis=0))
     box = (
-        (top - _HEIGHT[1] / mm, top - _HEIGHT[0] / mm),
-        (rows[0] + _FRONT / mm, rows[-1] + 1 - _BACK / mm),
-        (columns[0] + _SIDE / mm, columns[-1] + 1 - _SIDE / mm),
+        (top - _HEIGHT[1] / mm[0], top - _HEIGHT[0] / mm[0]),
+        (rows[0] + _FRONT / mm[1], rows[-1] + 1 - _BACK / mm[1]),
+        (columns[0] + _SIDE / mm[2], columns[-1] + 1 - _SIDE / mm[2]),
     )
     template = _template()
     lines = [
@@ -113,8 +130,7 @@ def _expected_brain(head: NDArray[np.bool_], mm: float) -> tuple[NDArray[np.bool
     ]
     there = [(line >= 0) & (line < count) for line, count in zip(lines, template.shape, strict=True)]
     expected = template[np.ix_(*(np.clip(line, 0, n - 1) for line, n in zip(lines, template.shape, strict=True)))]
-    expected = expected & there[0][:, None, None] & there[1][None, :, None] & there[2][None, None, :]
-    return expected, ndimage.distance_transform_edt(~expected, sampling=mm) <= _MARGIN
+    return expected & there[0][:, None, None] & there[1][None, :, None] & there[2][None, None, :]
 
 
 @cache

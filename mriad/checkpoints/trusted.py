@@ -53,6 +53,8 @@ CONSTRUCTORS: Mapping[str, frozenset[str]] = {
         "mriad.models.networks.AutoencoderNetwork",
         "mriad.models.networks.ResidualVAENetwork",
         "mriad.models.networks.VAENetwork",
+        "mriad.models.networks_3d.VolumeAutoencoderNetwork",
+        "mriad.models.networks_3d.VolumeVAENetwork",
         "mriad.models.unet.UNet",
         "torch.optim.Adam",
         "torch.optim.AdamW",

@@ -55,7 +55,7 @@ class Detector(LightningModule, ABC):
     """
 
     learns_masks: ClassVar[bool] = False
-    spatial_dims: ClassVar[int] = 2
+    spatial_dims: int = 2
 
     def __init__(self, *, score: Score, planes: Sequence[str] = ("axial",)) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mriad.errors import MriadError
 from mriad.models.detector import FittedDetector, ReconstructionDetector
+from mriad.scoring.assemble import slices_of
 
 
 class Nearest(FittedDetector, ReconstructionDetector):
@@ -54,8 +55,11 @@ class Nearest(FittedDetector, ReconstructionDetector):
         return self.score.residual(_resize(self._small(x), x), self.reconstruct(x))
 
     def image_score(self, x: Tensor, anomaly_map: Tensor, mask: Tensor) -> Tensor:
-        """Euclidean distance to the nearest train thumbnail, (B,), in [0, side of a thumbnail]."""
-        return self._distances(x).amin(dim=1)
+        """Euclidean distance to the nearest train thumbnail, (B,), in [0, side of a thumbnail]; of volumes the mean."""
+        if x.ndim == 4:
+            return self._distances(x).amin(dim=1)
+        slices = [torch.cat(list(slices_of(volume[None], planes=self.planes))) for volume in x]
+        return torch.stack([self._distances(part).amin(dim=1).mean() for part in slices])
 
     def _distances(self, x: Tensor) -> Tensor:
         """Distances (B, n) to all train thumbnails."""

@@ -44,6 +44,7 @@ class VAE(TrainedDetector, ReconstructionDetector):
     def __init__(self, *, network: EncoderDecoder, beta: float, warmup_epochs: int = 0, **detector: Any) -> None:
         super().__init__(**detector)
         self.network = network
+        self.spatial_dims = getattr(network, "spatial_dims", 2)
         self.beta = beta
         self.warmup_epochs = warmup_epochs
 

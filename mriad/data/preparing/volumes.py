@@ -14,7 +14,7 @@ from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.scan import Scan
 from mriad.errors import MriadError, unknown
 from mriad.geometry import Grid, VolumeGeometry, reorient, resample
-from mriad.volume_anatomy import head_mask_of_volume, is_stripped
+from mriad.volume_anatomy import deep_brain, head_mask_of_volume, is_stripped
 
 Crop = Literal["head", "none"]
 Strip = Literal["none", "mask"]
@@ -34,15 +34,16 @@ class PrepareVolume:
     default size, which cuts through the neck as FSL's robustfov does. A head that is longer or wider than the grid gets
     larger cubes.
 
-    Intensities become ``clip((x - p_low) / (p_high - p_low), 0, 1)`` with percentiles over the head, one window for the
-    whole scan, and are kept as uint8. What the scan does not show is 0.
+    Intensities become ``clip((x - p_low) / (p_high - p_low), 0, 1)``, one window for the whole scan, and are kept as
+    uint8. The upper percentile is taken deep inside the brain, for the fat of a scalp outshines it, and a scan without
+    one would look different; the lower over the head. What the scan does not show is 0.
 
     Args:
         image_size: side of an axial slice in voxels.
         depth: number of axial slices.
         spacing: mm per voxel.
         crop: 'head' as told; 'none' centres the grid on the volume.
-        low, high: percentiles of the head that become 0 and 1.
+        low, high: percentiles, of the head and of the deep brain, that become 0 and 1.
         bias_field: correct the scan for a bias field first (N4, Tustison et al. 2010), which takes its time.
         strip: 'mask' sets all outside the brain mask to 0 where a scan comes with one; 'none' leaves heads as they are.
 
@@ -111,16 +112,20 @@ class PrepareVolume:
             levels = np.where(head, levels, levels.min())
         if head is None:
             head = head_mask_of_volume(levels, grid.spacing)
-        low, high = self._window(levels, head)
+        low, high = self._window(levels, head, deep_brain(head, grid.spacing))
         working = self._working(grid, head if self.crop == "head" else np.ones((1, 1, 1), dtype=bool))
         carried = resample(levels, grid, working, kind="linear", fill=low)
         image = np.rint(np.clip((carried - low) / (high - low), 0, 1) * 255).astype(np.uint8)
         geometry = VolumeGeometry(scan=scan.grid, working=working, stripped=is_stripped(head, grid.spacing))
         return image, geometry
 
-    def _window(self, levels: NDArray[np.float32], head: NDArray[np.bool_]) -> tuple[float, float]:
-        inside = levels[head]
-        low, high = np.percentile(inside[:: max(1, inside.size // _SAMPLE)], (self.low, self.high))
+    def _window(
+        self, levels: NDArray[np.float32], head: NDArray[np.bool_], deep: NDArray[np.bool_]
+    ) -> tuple[float, float]:
+        low, high = (
+            np.percentile(inside[:: max(1, inside.size // _SAMPLE)], percent)
+            for inside, percent in ((levels[head], self.low), (levels[deep], self.high))
+        )
         if high <= low:
             raise BlankScanError("The scan is blank: its head's voxels are all but equal; replace it or leave it out.")
         return float(low), float(high)
