@@ -45,12 +45,10 @@ def head_mask_of_volume(volume: NDArray[Any], spacing: tuple[float, float, float
     background = edges[counts.argmax() : counts.argmax() + 2].mean()
     contrast = np.abs(clipped - background)
     there = contrast > _FAINT * np.percentile(contrast, 99)
-    there = ndimage.binary_opening(np.pad(there, 1), _BALL)[1:-1, 1:-1, 1:-1]
-    head = _largest(there)
-    if head is None or head.mean() < 0.02:
-        return np.ones(volume.shape, dtype=bool)
-    closed = ndimage.binary_closing(np.pad(head, 3), _BALL, iterations=2)[3:-3, 3:-3, 3:-3]
-    return _enlarged(_filled(closed), volume, factors)
+    # a dark skull parts the scalp from the brain, which lies within it all the same
+    bridged = _filled(ndimage.binary_closing(np.pad(there, 3), _BALL, iterations=2))
+    head = _largest(ndimage.binary_opening(bridged, _BALL)[3:-3, 3:-3, 3:-3])
+    return np.ones(volume.shape, dtype=bool) if head is None else _enlarged(head, volume, factors)
 
 
 def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> bool:
