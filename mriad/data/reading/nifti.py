@@ -57,6 +57,8 @@ def read_nifti(file: Path, content: bytes, *, voxels: bytes | None = None) -> Sc
         offset = int(header.get_data_offset())
     except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         raise _damaged(file, f"a header that makes no sense, {_in_a_line(error)}") from None
+    if not 1 <= int(header["dim"][0]) <= 7:
+        raise _damaged(file, f"{int(header['dim'][0])} axes in its header")
     one_volume(file, shape)
     require_real(file, kind)
     stored = content if voxels is None else voxels

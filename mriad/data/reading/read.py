@@ -7,7 +7,7 @@ from pathlib import Path
 from mriad.data.reading.content import content
 from mriad.data.reading.decode import decode
 from mriad.data.reading.scan import Facts, Scan
-from mriad.data.reading.suffixes import DICOM_SUFFIXES, has_dicom_mark, partner_of, volume_suffix
+from mriad.data.reading.suffixes import DICOM_SUFFIXES, is_dicom, partner_of, volume_suffix
 from mriad.errors import MriadError, ReadError
 from mriad.geometry import Grid
 
@@ -56,7 +56,7 @@ def _read(path: Path, series: str | None) -> Scan:
         from mriad.data.reading.nifti import read_nifti
 
         return read_nifti(path, content(path))
-    if path.suffix.lower() in DICOM_SUFFIXES or _is_dicom(path):
+    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         from mriad.data.reading.dicom import read_dicom
 
         return read_dicom(path, series=series)
@@ -80,11 +80,3 @@ def _pair(path: Path) -> tuple[Path, Path]:
         missing = ".img" if data is None else ".hdr"
         raise MriadError(f"{path} is half of an image in two files; put its {missing} beside it, or leave it out.")
     return header, data
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return has_dicom_mark(file.read(132))
-    except OSError:  # which the decoder tells
-        return False

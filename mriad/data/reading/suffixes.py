@@ -64,14 +64,19 @@ def is_dicom(path: str | Path) -> bool:
             if not name.startswith(".") and not volume_suffix(name) and Path(name).suffix.lower() not in _OTHERS
         )
     try:
-        with open(path, "rb") as file:
-            return has_dicom_mark(file.read(_MARK_AT + len(_MARK)))
+        return has_dicom_mark(path)
     except OSError:
         return False
 
 
-def has_dicom_mark(start: bytes) -> bool:
-    """Whether a file that starts so is DICOM: with a preamble, or as old ones do with the first group of its header."""
+def has_dicom_mark(path: str | Path) -> bool:
+    """Whether a file begins as DICOM does: with a preamble, or as old ones do with the first group of its header.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with open(path, "rb") as file:
+        start = file.read(_MARK_AT + len(_MARK))
     bare = start[:2] == b"\x08\x00" and start[2:4] in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00")
     return start[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK or bare
 

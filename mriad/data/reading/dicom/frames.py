@@ -88,7 +88,11 @@ def frames_of(file: Path) -> list[Frame]:
 
 
 def _frames(file: Path, dataset: Dataset) -> Iterator[Frame]:
-    if not (dataset.get("Rows") and dataset.get("Columns")) or dataset.get("Modality") in _NO_SCANS:
+    if dataset.get("Modality") in _NO_SCANS:
+        return
+    if not (dataset.get("Rows") and dataset.get("Columns")):
+        if _purpose(dataset).endswith("Image Storage"):
+            raise ValueError("it ends before its image")
         return
     facts = _facts(dataset)
     kinds = [str(kind).upper() for kind in dataset.get("ImageType") or []]
@@ -120,7 +124,7 @@ def _frames(file: Path, dataset: Dataset) -> Iterator[Frame]:
             position=_numbers(_of(groups, "PlanePositionSequence", "ImagePositionPatient"), 3),
             directions=_numbers(_of(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6),
             spacing=_numbers(measures.get("PixelSpacing", dataset.get("PixelSpacing")), 2),
-            thickness=next((abs(mm) for mm in thickness if mm), math.nan),
+            thickness=next((abs(mm) for mm in thickness if abs(mm) > 0), math.nan),
             slope=1.0 if math.isnan(slope) or slope == 0 else slope,
             intercept=0.0 if math.isnan(intercept) else intercept,
             contrasts=tuple(
@@ -129,6 +133,13 @@ def _frames(file: Path, dataset: Dataset) -> Iterator[Frame]:
             tiles=int(tiles) if "MOSAIC" in kinds or int(tiles or 0) > 1 else 0,
             facts=facts,
         )
+
+
+def _purpose(dataset: Dataset) -> str:
+    """What a file says it is, such as 'MR Image Storage'; that where it breaks off before it says so."""
+    meta = getattr(dataset, "file_meta", Dataset())
+    uid = dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
+    return uid.name if uid else "Image Storage"
 
 
 def _facts(dataset: Dataset) -> Facts:

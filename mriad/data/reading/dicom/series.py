@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mriad.data.reading.dicom.frames import Frame, frames_of
 from mriad.data.reading.scan import Facts
-from mriad.data.reading.suffixes import is_dicom, volume_suffix
-from mriad.errors import MriadError
+from mriad.data.reading.suffixes import has_dicom_mark, volume_suffix
+from mriad.errors import MriadError, ReadError
 
 _NAMED = 10  # series in a sentence
 
@@ -66,7 +66,7 @@ def find_series(path: Path) -> list[Series]:
     seen: set[tuple[str, int]] = set()
     others = 0
     for file in _files(path):
-        if not is_dicom(file):
+        if not _has_mark(file):
             others += 1
             continue
         for frame in frames_of(file):
@@ -74,8 +74,10 @@ def find_series(path: Path) -> list[Series]:
                 seen.add((frame.uid, frame.index))
                 groups[frame.facts.study, frame.facts.series_uid].append(frame)
     if not groups:
+        if not path.is_dir():
+            raise MriadError(f"{path} holds no DICOM image, whatever its name says; export it again or leave it out.")
         volumes = sum(bool(volume_suffix(file)) for file in _files(path))
-        hint = f"it has {volumes} volumes of other formats, name one of those" if volumes else "name one that does"
+        hint = f"it has {volumes} volumes of other formats, name one of those" if volumes else "name a folder that does"
         raise MriadError(f"{path} holds no DICOM image ({others} files of other kinds); {hint}.")
     found = [one for frames in groups.values() for one in _contrasts(frames, ())]
     return sorted(found, key=lambda one: (one.facts.study, _in_order(one.facts.series_number), one.label))
@@ -116,6 +118,17 @@ def _contrasts(frames: list[Frame], split_by: tuple[int, ...]) -> Iterator[Serie
                 return
     contrast = ", ".join(" ".join(frames[0].contrasts[kind]) for kind in split_by)
     yield Series(frames=tuple(frames), contrast=contrast)
+
+
+def _has_mark(file: Path) -> bool:
+    try:
+        return has_dicom_mark(file)
+    except FileNotFoundError as error:
+        raise ReadError(f"{file} does not exist.") from error
+    except OSError as error:
+        raise ReadError(
+            f"{file} cannot be read now ({error.strerror or error}); see that it can be, then start again."
+        ) from error
 
 
 def _place(frame: Frame) -> object:

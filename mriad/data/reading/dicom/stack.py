@@ -138,7 +138,7 @@ def _even_step(
     aside -= (aside @ normal)[:, None] * normal
     if (furthest := np.linalg.norm(aside, axis=1).max()) > max(_ASIDE * pixel, _ROUNDED):
         raise MriadError(
-            f"{path} has slices up to {furthest:.2f} mm beside the line of the others, as of two stacks; keep the images "
-            "of one."
+            f"{path} has slices up to {furthest:.2f} mm beside the line of the others, as of two stacks; keep the "
+            "images of one."
         )
     return step
