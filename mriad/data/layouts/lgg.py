@@ -27,9 +27,9 @@ _NAME = re.compile(r"TCGA_\w+_\d+_\d+(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 
 
 def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None = None) -> Catalog:
-    """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>.tif`` and ``..._mask.tif``.
+    """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>[_mask].tif``.
 
-    Pictures, as they come: what lies between two slices is not known. A slice whose mask is empty is healthy, though its
+    Pictures, as they come: how far slices lie apart is not known. A slice whose mask is empty is healthy, though its
     patient is not, so that it never trains: the set is for ``split=all_test``. Where a patient lacks a sequence, its
     channel repeats FLAIR; such patients are left out of T1 and T1c, with a warning.
 
@@ -48,7 +48,9 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
         if found := _NAME.fullmatch(file.name):
             (masks if found["mask"] else slices).setdefault(file.name.lower().replace("_mask", ""), file)
     if not slices:
-        raise MriadError(f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it.")
+        raise MriadError(
+            f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it."
+        )
     if contrast is None:
         raise MriadError(f"Each file in {start} holds {', '.join(_CHANNELS)}: choose one, as in data.contrast=FLAIR.")
     known = contrast_of(contrast)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,8 @@ def make_synthetic_volumes(
             head = Person(rng=rng, atlas=atlas, contrast=contrast).head(kind=kind, spacing=spacing)
             files = _write(unfinished, head, f"{kind or HEALTHY}/{patient}_{contrast}.nii.gz", rng=rng)
             return [
-                files | {"label": int(kind is not None), "class": kind or HEALTHY, "patient": patient, "contrast": contrast}
+                files
+                | {"label": int(kind is not None), "class": kind or HEALTHY, "patient": patient, "contrast": contrast}
             ]
 
         return of_all(range(healthy_subjects + diseased_subjects), make_person, workers=workers)
