@@ -14,6 +14,7 @@ from mriad.errors import MriadError
 _OF_MASKS = {"label", "desc", "space", "res", "den"}  # entities that a mask may have and its scan not
 _OWN_SPACES = {"", "orig", "native", "individual"}
 _CONTRAST_AGENT = "ce"
+_LESIONS = ("lesion", "wmh", "tumor", "tumour", "stroke", "infarct")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class BidsName:
     def is_lesion_mask(self) -> bool:
         """Whether it is a mask of lesions: one that says so, or that says nothing of what it is of."""
         label, desc = self._said("label"), self._said("desc")
-        said = "lesion" in label or "lesion" in desc or label == "l"
+        said = label == "l" or any(word in label + desc for word in _LESIONS)
         return self.is_mask and (said or not (label or desc))
 
     def _said(self, key: str) -> str:
