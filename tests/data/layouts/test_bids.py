@@ -111,7 +111,7 @@ def test_scans_may_be_chosen_by_their_names(study):
 
 def test_of_two_derivatives_one_is_chosen(study, lay):
     lay("derivatives/rater2/sub-01/ses-1/anat/sub-01_ses-1_label-lesion_mask.nii.gz")
-    with pytest.raises(MriadError, match="has two masks, .*manual.* and .*rater2"):
+    with pytest.raises(MriadError, match=r"has two masks, .*manual.* and .*rater2"):
         bids(root=study, contrast="T1w")
     masks = rows(bids(root=study, contrast="T1w", derivatives="rater2"), "mask")
     assert masks["sub-01_ses-1_T1w.nii.gz"][0].startswith("derivatives/rater2/")
