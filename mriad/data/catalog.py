@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mriad.data.reading.suffixes import partner_of, volume_suffix
 from mriad.data.roles.identity import SAME
 from mriad.errors import MriadError
 from mriad.geometry import spacing_of
@@ -49,7 +50,15 @@ _KNOWN_BY_COPIES = {
 }
 """What copies of a file may know better, and the value that says nothing."""
 
-_PARTS = {".hdr": (".img", ".img.gz"), ".img": (".hdr",), ".mhd": (".raw", ".zraw"), ".nhdr": (".raw", ".raw.gz")}
+_PARTNERS = {
+    ".hdr": (".img", ".img.gz"),
+    ".hdr.gz": (".img.gz",),
+    ".img": (".hdr",),
+    ".img.gz": (".hdr", ".hdr.gz"),
+    ".mhd": (".raw", ".zraw"),
+    ".nhdr": (".raw", ".raw.gz"),
+}
+"""Where the other half of a volume in two files lies."""
 
 LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}
 
@@ -75,8 +84,8 @@ class Catalog:
 
         Raises:
             MriadError: if there is no scan, or one has no path, a path that another one has, a label other
-                than 0 and 1, a class that contradicts its label, a mask that a scan of another patient or session has or
-                that is a scan itself or a brain mask, a spacing that is none, or an unknown plane or pool.
+                than 0 and 1, a class that contradicts its label, a mask that is a scan itself, a brain mask, or that of
+                another patient or session, a spacing that is none, or an unknown plane or pool.
         """
         records = list(records)
         for path in (str(record.get("path", "")) for record in records):
@@ -231,9 +240,9 @@ def content_hash(path: Path) -> str:
 
 
 def _beside(file: Path) -> list[Path]:
-    """The other files of a scan that is kept in several: pixels apart from their header."""
-    others = _PARTS.get(file.suffix.lower(), ())
-    return [other for other in map(file.with_suffix, others) if other.is_file()]
+    """The other files of a scan that is kept in several: voxels apart from their header."""
+    partners = (partner_of(file, suffix) for suffix in _PARTNERS.get(volume_suffix(file), ()))
+    return [partner for partner in partners if partner is not None]
 
 
 def _hash_of_file(file: Path) -> str:

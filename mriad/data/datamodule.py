@@ -62,6 +62,7 @@ class MRIDataModule(LightningDataModule):
         layout: makes the catalog of a folder.
         root: the folder.
         download: fetch the data set if the folder is not there.
+        contrast: which scans the layout takes; the options read it, this module does not.
         image_size: side of a slice in pixels.
         preprocess: makes slices of scans, of that size.
         split: draws the roles.
@@ -101,6 +102,7 @@ class MRIDataModule(LightningDataModule):
         layout: Layout,
         root: str | Path | None = None,
         download: bool = False,
+        contrast: object = None,
         image_size: int,
         preprocess: Preparation,
         split: Split,

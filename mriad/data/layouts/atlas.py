@@ -13,8 +13,8 @@ from mriad.data.layouts.files import data_folder
 def atlas(*, root: str | Path | None, download: bool = False, contrast: str | Sequence[str] | None = None) -> Catalog:
     """Catalog of strokes: ``*_T1w.nii.gz`` and ``*_label-L_desc-T1lesion_mask.nii.gz`` at any depth.
 
-    That is ``Training/R001/sub-r001s001/ses-1/anat/`` and ``Testing/``, or ``derivatives/ATLAS/sub-*/ses-1/anat/``. Nobody
-    is healthy: the set is for ``split=all_test``. Scans of ``Testing/`` come without masks and count so.
+    That is ``Training/R001/sub-r001s001/ses-1/anat/`` and ``Testing/``, or ``derivatives/ATLAS/sub-*/ses-1/anat/``.
+    Nobody is healthy: the set is for ``split=all_test``. Scans of ``Testing/`` come without masks and count so.
 
     Args:
         root: the unpacked folder.

@@ -14,6 +14,7 @@ from mriad.errors import MriadError
 _OF_MASKS = {"label", "desc", "space", "res", "den"}  # entities that a mask may have and its scan not
 _OWN_SPACES = {"", "orig", "native", "individual"}
 _CONTRAST_AGENT = "ce"
+_LESIONS = ("lesion", "wmh", "tumor", "tumour", "stroke", "infarct")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +69,17 @@ class BidsName:
     @property
     def is_brain_mask(self) -> bool:
         """Whether it is a mask of the brain."""
-        return self.is_mask and "brain" in (
-            self.entities.get("desc", "").lower(),
-            self.entities.get("label", "").lower(),
-        )
+        return self.is_mask and "brain" in (self._said("desc"), self._said("label"))
 
     @property
     def is_lesion_mask(self) -> bool:
         """Whether it is a mask of lesions: one that says so, or that says nothing of what it is of."""
-        label, desc = (self.entities.get(key, "").lower() for key in ("label", "desc"))
-        said = "lesion" in label or "lesion" in desc or label == "l"
+        label, desc = self._said("label"), self._said("desc")
+        said = label == "l" or any(word in label + desc for word in _LESIONS)
         return self.is_mask and (said or not (label or desc))
+
+    def _said(self, key: str) -> str:
+        return self.entities.get(key, "").lower()
 
     def fits(self, scan: BidsName) -> bool:
         """Whether this mask is of that scan: of the same participant and session, and of nothing that it is not of."""
@@ -105,7 +106,7 @@ def mask_of(scan: BidsName, masks: Iterable[BidsName]) -> str:
     meant = exact or fitting
     if len(meant) > 1:
         raise MriadError(
-            f"{scan.path} has two masks, {meant[0].path} and {meant[1].path}: choose the folder they are taken from with "
-            "data.layout.derivatives, or move one of them away."
+            f"{scan.path} has two masks, {meant[0].path} and {meant[1].path}: choose the folder they are taken from "
+            "with data.layout.derivatives, or move one of them away."
         )
     return str(meant[0].path) if meant else ""

@@ -48,8 +48,8 @@ def folder(
         return read_manifest(manifest_file(manifest, root=root), root=root)
     start = data_folder(
         root,
-        holds=f"a folder that holds {healthy}/ and a folder for each anomaly, or set data.layout.manifest to a CSV file "
-        "that lists the scans",
+        holds=f"a folder that holds {healthy}/ and a folder for each anomaly, or set data.layout.manifest to a CSV "
+        "file that lists the scans",
     )
     records = in_class_folders(start, image_files(start), healthy=healthy, anomalies=anomalies, masks=masks)
     return Catalog.from_records(records, root=start)

@@ -27,9 +27,9 @@ _NAME = re.compile(r"TCGA_\w+_\d+_\d+(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 
 
 def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None = None) -> Catalog:
-    """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>.tif`` and ``..._mask.tif``.
+    """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>[_mask].tif``.
 
-    Pictures, as they come: what lies between two slices is not known. A slice whose mask is empty is healthy, though its
+    Pictures, as they come: how far slices lie apart is not known. A slice whose mask is empty is healthy, though its
     patient is not, so that it never trains: the set is for ``split=all_test``. Where a patient lacks a sequence, its
     channel repeats FLAIR; such patients are left out of T1 and T1c, with a warning.
 

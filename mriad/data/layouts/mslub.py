@@ -17,11 +17,11 @@ _PATIENT = re.compile(r"patient\d+", re.IGNORECASE)
 
 
 def mslub(*, root: str | Path | None, download: bool = False, contrast: str | Sequence[str] | None = None) -> Catalog:
-    """Catalog of multiple sclerosis: ``patientNN/`` with ``[patientNN_]FLAIR``, ``T1W``, ``T1WKS`` (after a contrast agent),
-    ``T2W``, ``consensus_gt`` and ``brainmask``.
+    """Catalog of multiple sclerosis: ``patientNN/[patientNN_]FLAIR``, ``T1W``, ``T1WKS``, ``T2W``, ``consensus_gt`` ...
 
-    The registered scans are taken; those in ``patientNN/raw/`` lie on grids of their own and are left out. In MNI
-    space the lesions are in ``GOLD_STANDARD*``. Nobody is healthy: the set is for ``split=all_test``.
+    ``T1WKS`` is T1 after a contrast agent, ``brainmask`` the brain mask. The registered scans are taken; those in
+    ``patientNN/raw/`` lie on grids of their own and are left out. In MNI space the lesions are in ``GOLD_STANDARD*``.
+    Nobody is healthy: the set is for ``split=all_test``.
 
     Args:
         root: the unzipped folder.

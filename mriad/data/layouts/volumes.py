@@ -31,10 +31,10 @@ def volumes(
     series: str | None = None,
     contrast: str | Sequence[str] | None = None,
 ) -> Catalog:
-    """Catalog of one's own volumes: ``root/<healthy>/``, ``root/<anomaly>/`` ..., optionally masks of lesions and brains.
+    """Catalog of one's own volumes: ``root/<healthy>/``, ``root/<anomaly>/`` ..., optionally folders of masks.
 
-    A scan is a file, or a folder in which DICOM files lie, at any depth. Masks are found as ``folder`` finds them, those
-    of brains below ``<brain_masks>/``. What stands in a name as a word of its own tells the contrast, as in
+    A scan is a file, or a folder in which DICOM files lie, at any depth. Masks are found as ``folder`` finds them,
+    those of brains below ``<brain_masks>/``. What stands in a name as a word of its own tells the contrast, as in
     ``p1_FLAIR.nii.gz`` or ``p1/t1.nii.gz``; scans that differ in that word alone are of one patient.
 
     Args:
@@ -56,12 +56,12 @@ def volumes(
     """
     if manifest is not None:
         start, listed = listed_scans(manifest_file(manifest, root=root), root=root)
-        records = [{"patient": "", "session": "", "contrast": "", **record} for record in listed]
-        return Catalog.from_records(of_contrast(records, contrast, root=start), root=start)
+        listed = [{"patient": "", "session": "", "contrast": "", **record} for record in listed]
+        return Catalog.from_records(of_contrast(listed, contrast, root=start), root=start)
     start = data_folder(
         root,
-        holds=f"a folder that holds {healthy}/ and a folder for each anomaly, or set data.layout.manifest to a CSV file "
-        "that lists the scans",
+        holds=f"a folder that holds {healthy}/ and a folder for each anomaly, or set data.layout.manifest to a CSV "
+        "file that lists the scans",
     )
     records = in_class_folders(
         start, volumes_below(start), healthy=healthy, anomalies=anomalies, masks=masks, brain_masks=brain_masks

@@ -21,12 +21,12 @@ def wmh(
     images: str = "pre",
     contrast: str | Sequence[str] | None = None,
 ) -> Catalog:
-    """Catalog of white matter lesions: ``<site>/[<scanner>/]<id>/{orig,pre}/{FLAIR,T1}.nii.gz`` and ``<id>/wmh.nii.gz``.
+    """Catalog of white matter lesions: ``<site>/[<scanner>/]<id>/{orig,pre}/{FLAIR,T1}.nii.gz``, ``<id>/wmh.nii.gz``.
 
     Sites are Utrecht, Singapore and Amsterdam, with or without ``training/`` and ``test/`` above. Both labels of
     ``wmh.nii.gz`` are lesion: white matter hyperintensities (1), which the challenge counts, and other pathology (2),
-    which it leaves out, but which is not healthy either. ``3DT1`` lies on another grid and is left out. Nobody is healthy:
-    the set is for ``split=all_test``.
+    which it leaves out, but which is not healthy either. ``3DT1`` lies on another grid and is left out. Nobody is
+    healthy: the set is for ``split=all_test``.
 
     Args:
         root: the unzipped folder.

@@ -20,7 +20,8 @@ def read_scan(path: Path, *, series: str | None = None, labels: bool = False) ->
 
     Args:
         path: a file, or a folder of DICOM files under any names.
-        series: which DICOM series, where there are several: its UID, its number, or words of its description.
+        series: which DICOM series, where there are several: its UID, its number, or words of its description; of a
+            picture which channel, see ``decode``.
         labels: take a file that says that it holds labels, as a mask may.
 
     Raises:
@@ -60,11 +61,11 @@ def _read(path: Path, series: str | None) -> Scan:
         from mriad.data.reading.dicom import read_dicom
 
         return read_dicom(path, series=series)
-    return _read_picture(path)
+    return _read_picture(path, series)
 
 
-def _read_picture(file: Path) -> Scan:
-    image = decode(file)
+def _read_picture(file: Path, channel: str | None) -> Scan:
+    image = decode(file, channel=channel or "")
     height, width = image.levels.shape
     facts = Facts(format=image.format, mode=image.mode)
     return Scan(levels=image.levels[None], grid=Grid.of_picture(height, width), facts=facts)

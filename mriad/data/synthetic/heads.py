@@ -67,29 +67,31 @@ class Person:
             kind: a key of ``lesions.KINDS``, None for nothing wrong.
             spacing: of the voxels along each axis, mm.
         """
-        axes = tuple(
-            np.arange(low + off, high + off, spacing, dtype=np.float32)
+        x, y, z = (
+            (low + off + spacing * np.arange(round((high - low) / spacing))).astype(np.float32)
             for (low, high), off in zip(_FIELD, self.shift, strict=True)
         )
         lesions = [] if kind is None else self._draw_lesions(kind)
-        shape = [len(axis) for axis in axes]
+        shape = (len(x), len(y), len(z))
         signal, tissue = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
         lesion, brain = np.zeros(shape, dtype=bool), np.empty(shape, dtype=bool)
         for start in range(0, shape[2], _SLAB):
             part = np.s_[..., start : start + _SLAB]
-            signal[part], tissue[part], brain[part], lesion[part] = self._slab((*axes[:2], axes[2][part[1]]), lesions)
+            signal[part], tissue[part], brain[part], lesion[part] = self._slab((x, y, z[part[1]]), lesions)
         levels = acquire(
             signal,
             scanner=self.scanner,
-            sensitivity=self.scanner.sensitivity(axes),
+            sensitivity=self.scanner.sensitivity((x, y, z)),
             level=float(signal[tissue].mean()),
             rng=self.rng,
         )
         affine = np.diag([spacing, spacing, spacing, 1.0])
-        affine[:3, 3] = [axis[0] for axis in axes]
+        affine[:3, 3] = [x[0], y[0], z[0]]
         return Head(levels=levels, lesion=lesion, brain=brain, affine=affine)
 
-    def _slab(self, axes: Axes, lesions: Sequence[Lesion]) -> tuple[Floats, *tuple[NDArray[np.bool_], ...]]:
+    def _slab(
+        self, axes: Axes, lesions: Sequence[Lesion]
+    ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
         """Signal, and where there is solid tissue, brain and lesion."""
         points = Frame(plane="axial", axes=axes).points
         push = sum((lesion.push(points) for lesion in lesions), start=np.zeros_like(points))
