@@ -28,9 +28,10 @@ class ComponentCounts:
     """Lesions and components of each of N scans at each of L levels.
 
     A lesion is a connected component of the mask, a component one of ``map > level``: 8-connected in pictures,
-    26-connected in volumes, of which the pixels below are voxels. As in the MSSEG challenge (Commowick et al., Scientific Reports 8:13650, 2018), a lesion is hit where components cover at least
-    ``LEAST_COVERED`` % of it, in one piece or several, of which each has at least ``LEAST_INSIDE`` % of its pixels in
-    lesions. (MSSEG spares the smallest pieces this second condition, by a parameter gamma; here it holds for each.)
+    26-connected in volumes, whose pixels are voxels. As in the MSSEG challenge (Commowick et al., Scientific Reports
+    8:13650, 2018), a lesion is hit where components cover at least ``LEAST_COVERED`` % of it, in one piece or several,
+    of which each has at least ``LEAST_INSIDE`` % of its pixels in lesions. (MSSEG spares the smallest pieces this
+    second condition, by a parameter gamma; here it holds for each.)
 
     The second condition is what keeps a component as large as the brain, which covers every lesion, from hitting any
     where lesions make up less than three tenths of it. A least intersection over union has to be high to do that,

@@ -23,9 +23,9 @@ def pixel_metrics(
 
     Pooled over the pixels of all scans: ``pixel_ap``, ``pixel_auroc``, ``dice`` of ``map > threshold``, and
     ``dice_oracle``, the best Dice of any threshold. ``pixel_aupro`` is the area under the mean overlap of
-    lesion regions (8-connected in pictures, 26-connected in volumes) up to a false positive rate of 0.3, divided by 0.3 (Bergmann et al., The
-    MVTec Anomaly Detection Dataset, IJCV 2021), with the rate taken over the pixels of these scans.
-    ``dice_per_scan`` is the mean of each scan's Dice at ``threshold``; ``pointing`` the share of scans whose
+    lesion regions (2D, 8-connected; of volumes 26-connected) up to a false positive rate of 0.3, divided by 0.3
+    (Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021), with the rate taken over the pixels of these
+    scans. ``dice_per_scan`` is the mean of each scan's Dice at ``threshold``; ``pointing`` the share of scans whose
     highest map value lies in the mask, where tied pixels share the vote.
 
     With healthy scans as empty masks beside them: ``pixel_ap_all``, ``pixel_auroc_all``, ``dice_all`` and

@@ -14,7 +14,7 @@ that holds more than one quantile, as the 0 outside a brain mask may, has a leve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
