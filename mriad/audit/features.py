@@ -19,6 +19,21 @@ _CATEGORIES = ("format", "mode")
 _CHUNK = 256  # slices at a time
 _DARK = 0.05  # what is no brighter is background, as in the scan's fingerprint
 
+FEATURES = {
+    "mean": "mean intensity",
+    "p99": "99th percentile of intensity",
+    "foreground": "foreground share",
+    "gradient_energy": "gradient energy",
+    "format": "file format",
+    "mode": "colour mode",
+    "height": "height",
+    "width": "width",
+    "area": "size",
+    "aspect_ratio": "aspect ratio",
+    "nearest_train": "distance to the nearest train thumbnail",
+}
+"""What each feature is called."""
+
 
 def raw_features(
     facts: pd.DataFrame, thumbnails: NDArray[np.uint8], train_thumbnails: NDArray[np.uint8], labels: NDArray[np.int64]
