@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("data", "models", "scoring", "metrics", "thresholds")
@@ -45,9 +48,9 @@ def _changes(commit: str, root: Path) -> tuple[str, ...] | None:
     for line in told.splitlines():
         status, *paths = line.split("\t")
         old, new = paths[0], paths[-1]
-        before = "" if status == "A" else _git(root, "show", f"{commit}:{old}") or ""
-        after = "" if status == "D" else (root / new).read_text()
-        if _substance(before, old) != _substance(after, new):
+        before = "" if status == "A" else _substance(old, lambda file: _git(root, "show", f"{commit}:{file}") or "")
+        after = "" if status == "D" else _substance(new, lambda file: (root / file).read_text())
+        if before != after:
             changed.append(new)
     return tuple(changed)
 
@@ -141,10 +144,11 @@ def _defines(name: str, root: Path) -> Path | None:
     return None
 
 
-def _substance(text: str, path: str) -> str:
-    """What a file does, however it is worded."""
+def _substance(path: str, read: Callable[[str], str]) -> str:
+    """What a file does, however it is worded, and whatever an option file leaves to those that it is built on."""
     if path.endswith((".yaml", ".yml")):
-        return repr(yaml.safe_load(text))
+        return json.dumps(OmegaConf.to_container(_composed(path, read), resolve=False), sort_keys=True)
+    text = read(path)
     if not path.endswith(".py"):
         return text
     tree = ast.parse(text)
@@ -153,6 +157,15 @@ def _substance(text: str, path: str) -> str:
         if isinstance(body, list):
             node.body = [part for part in body if not _says_only(part)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def _composed(path: str, read: Callable[[str], str]) -> DictConfig | ListConfig:
+    content = yaml.safe_load(read(path))
+    named = content.get("defaults", []) if isinstance(content, dict) else []
+    if bases := [name for name in named if isinstance(name, str) and name != "_self_"]:
+        content["defaults"] = [name for name in named if not isinstance(name, str)]
+    parts = [_composed(f"{path.rpartition('/')[0]}/{name}.yaml", read) for name in bases]
+    return OmegaConf.merge(*parts, {"defaults": []} | content if isinstance(content, dict) else content or {})
 
 
 def _says_only(node: ast.stmt) -> bool:

@@ -9,38 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mriad.audit.duplicates import LABELS, duplicates_by_role, is_repeated
-from mriad.audit.features import raw_features, scaled_features, separation
+from mriad.audit.features import FEATURES, raw_features, scaled_features, separation
 from mriad.audit.mix import mix_by_role
 from mriad.audit.outliers import outliers_of
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.grouping import near_duplicate_clusters
+from mriad.data.roles.leakage import LABELS, duplicates_by_role, is_repeated
 
 Level = Literal["sound", "doubtful", "unsound"]
-
-FEATURES = {
-    "mean": "the mean intensity",
-    "p99": "the 99th percentile of intensity",
-    "foreground": "the foreground share",
-    "gradient_energy": "the gradient energy",
-    "format": "the file format",
-    "mode": "the colour mode",
-    "height": "the height",
-    "width": "the width",
-    "area": "the size",
-    "aspect_ratio": "the aspect ratio",
-    "depth": "the number of slices",
-    "stripped": "whether the skull is there",
-    "voxel_depth": "the height of a voxel",
-    "voxel_height": "the depth of a voxel",
-    "voxel_width": "the width of a voxel",
-    "field_strength": "the field strength",
-    "orientation": "the orientation of the axes",
-    "manufacturer": "the maker of the scanner",
-    "scanner": "the scanner",
-    "nearest_train": "the distance to the nearest train thumbnail",
-}
-"""What a feature is called in a sentence."""
 
 # Hosmer, Lemeshow and Sturdivant 2013 call discrimination poor below 0.7 and excellent from 0.8.
 _POOR, _EXCELLENT = 0.7, 0.8
@@ -171,7 +147,7 @@ class Audit:
             label = next((label for label in LABELS if f"test {label}" in self.counts), None)
             return f"No AUROC can be had: {f'all test scans are {label}' if label else 'no scan is tested'}."
         where = {"raw": "of the original images", "scaled": "after scaling"}[self.best["stage"]]
-        return f"Without any model: AUROC {self.best['auroc']:.3f} from {FEATURES[self.best['feature']]} {where}."
+        return f"Without any model: AUROC {self.best['auroc']:.3f} from the {FEATURES[self.best['feature']]} {where}."
 
     def _about_leaks(self) -> list[str]:
         if self.leaked is None:

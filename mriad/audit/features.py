@@ -22,6 +22,30 @@ _CATEGORIES_OF_VOLUMES = ("format", "orientation", "manufacturer", "scanner")
 _CHUNK = 2**22  # pixels at a time
 _DARK = 0.05  # what is no brighter is background, as in the scan's fingerprint
 
+FEATURES = {
+    "mean": "mean intensity",
+    "p99": "99th percentile of intensity",
+    "foreground": "foreground share",
+    "gradient_energy": "gradient energy",
+    "format": "file format",
+    "mode": "colour mode",
+    "height": "height",
+    "width": "width",
+    "area": "size",
+    "aspect_ratio": "aspect ratio",
+    "depth": "number of slices",
+    "stripped": "presence of the skull",
+    "voxel_depth": "spacing from slice to slice",
+    "voxel_height": "spacing from front to back",
+    "voxel_width": "spacing from right to left",
+    "field_strength": "field strength",
+    "orientation": "orientation of the axes",
+    "manufacturer": "maker of the scanner",
+    "scanner": "scanner model",
+    "nearest_train": "distance to the nearest train thumbnail",
+}
+"""What each feature is called."""
+
 
 def raw_features(
     facts: pd.DataFrame, thumbnails: NDArray[np.uint8], train_thumbnails: NDArray[np.uint8], labels: NDArray[np.int64]

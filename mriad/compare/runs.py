@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mriad.compare.options import of_evaluation, of_training
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.tracking.registry import run_id_of
-from mriad.tracking.run import Run
+from mriad.tracking.run import METHOD, Run
 from mriad.tracking.store import absolute, connect, database_file
 from mriad.tracking.tags import PARENT_TAG
 from mriad.tracking.tracker import perhaps
@@ -90,7 +90,10 @@ def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredR
 
 
 def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredRun:
-    options, seed = _method(client, stored)
+    run = Run(client=client, stored=stored, uri=tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        options, seed = _method(run, Path(folder))
+        scores = _scores(run, stored, Path(folder))
     values = {name: value for name, value in stored.data.metrics.items() if name.startswith(_TEST)}
     return ScoredRun(
         run_id=stored.info.run_id,
@@ -98,7 +101,7 @@ def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredR
         seed=seed,
         options=options,
         metrics={name.removeprefix(_TEST): value for name, value in values.items()},
-        scores=_scores(client, stored, tracking_uri),
+        scores=scores,
         notes=tuple(_notes(stored)),
     )
 
@@ -112,31 +115,24 @@ def _stored(client: MlflowClient, run_id: str) -> StoredRun | None:
         return None
 
 
-def _method(client: MlflowClient, stored: StoredRun) -> tuple[dict[str, str], str]:
-    """Options and seed, for an evaluation those of its training."""
-    params, tags = stored.data.params, stored.data.tags
-    if tags.get("kind") != "evaluation":
-        return of_training(params, tags), params.get("seed", stored.info.run_id)
-    source_id = tags.get("source_run", "")
-    source = _stored(client, source_id) if source_id else None
-    if source is None:  # tested from a checkpoint alone: nothing says which seed or options it was trained with
-        return {**of_training(params, tags), "training": source_id or stored.info.run_id}, source_id
-    training = of_training(source.data.params, source.data.tags)
-    return of_evaluation(training, params), source.data.params.get("seed", source_id)
+def _method(run: Run, folder: Path) -> tuple[dict[str, str], str]:
+    """Options and seed; those of a run that says nothing of them are its own, so that it is pooled with no other."""
+    try:
+        method = json.loads(run.download(METHOD, folder).read_text())
+    except MriadError:
+        return {"model": run.params.get("model", "unnamed"), "run": run.run_id}, run.run_id
+    return method["options"], str(method["seed"])
 
 
-def _scores(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> pd.DataFrame:
-    info, tags = stored.info, stored.data.tags
-    run = Run(client=client, stored=stored, uri=tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return pd.read_parquet(run.download("scores.parquet", Path(folder)))
-        except MriadError:
-            pass
-    why = f" ({tags['failure'].rstrip('.')})" if "failure" in tags else ""
+def _scores(run: Run, stored: StoredRun, folder: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(run.download("scores.parquet", folder))
+    except MriadError:
+        pass
+    why = f" ({run.tags['failure'].rstrip('.')})" if "failure" in run.tags else ""
     raise MriadError(
-        f"Run '{info.run_id}' is {info.status}{why} and has no scores.parquet, for it has not been tested; leave it "
-        f"out, or finish it with {typed('train')} resume=<id>."
+        f"Run '{run.run_id}' is {stored.info.status}{why} and has no scores.parquet, for it has not been tested; leave "
+        f"it out, or finish it with {typed('train')} resume=<id>."
     )
 
 

@@ -22,10 +22,10 @@ from mriad.data.preparing.lesions import doubtful
 from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.grouping import REASONS, Patients, groups, recognised
 from mriad.data.roles.identity import marks, one_id_each
-from mriad.data.roles.leakage import leaks, told
+from mriad.data.roles.leakage import leaks, leaks_in_words
 from mriad.data.roles.recorded import RecordedSplit
-from mriad.data.roles.shortage import why_none_is_left
-from mriad.data.roles.splits import GroupedSplit, Split, check
+from mriad.data.roles.rules import check, why_none_is_left
+from mriad.data.roles.splits import GroupedSplit, Split
 from mriad.data.training.augment import Augment
 from mriad.data.training.batches import (
     AnomalySource,
@@ -201,7 +201,7 @@ class MRIDataModule(LightningDataModule):
         self._groups = scans["group"].set_axis(readable)
         if not self.split.published:
             self._check()
-        if leaking := told(self.leaks(), patients=(self.table["patient"] != "").any()):
+        if leaking := leaks_in_words(self.leaks(), patients=(self.table["patient"] != "").any()):
             log.warning("%s; %s.", leaking, self._remedy())
         self._ready = True
 

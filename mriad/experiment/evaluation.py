@@ -6,14 +6,16 @@ import copy
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.grouping import Patients
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.experiment.naming import describe, labelled, protocol, varied_here
+from mriad.experiment.provenance import logged_options
 from mriad.experiment.resume import requeued_run
 from mriad.experiment.run import open_run
 from mriad.thresholds import Calibration
@@ -60,6 +62,13 @@ class Evaluation:
         """What is tested, as a person would call it: model, data, and threshold rule."""
         model = self.checkpoint.choices["model"]
         return {"model": model, "data": self.data.name, "threshold": self.calibration.rule}
+
+    @property
+    def trained_options(self) -> dict[str, Any]:
+        """The parameters of the training."""
+        config = OmegaConf.to_container(self.checkpoint.config)
+        assert isinstance(config, dict)
+        return logged_options(config, self.checkpoint.choices)
 
     @property
     def test_data(self) -> DictConfig:

@@ -13,6 +13,7 @@ from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.identity import new_key
 from mriad.experiment.data import data_sets
+from mriad.experiment.method import log_method
 from mriad.models import Detector
 from mriad.prediction.serving import log_model
 from mriad.tracking.run import Run
@@ -35,6 +36,7 @@ _NOT_LOGGED = (
     "model.score",
     "resume",
     "sweep",
+    "threads",
     "trainer.enable",
     "trainer.log_every",
     "trainer.num_sanity",
@@ -50,12 +52,23 @@ def record_options(run: Run, cfg: DictConfig, choices: Mapping[str, str | None])
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
     run.log_text(OmegaConf.to_yaml(config), "config.yaml")
-    named = {name: choice for name, choice in choices.items() if choice is not None}
-    params = {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_NOT_LOGGED)}
-    params["threads"] = torch.get_num_threads()
-    run.log_params({name: params[name] for name in _FIRST if name in params} | params)
+    params = logged_options(config, choices)
+    first = {name: params[name] for name in _FIRST if name in params}
+    run.log_params(first | params | {"threads": torch.get_num_threads()})
+    log_method(run, params)
     run.log_environment()
     return {"config": config, "choices": dict(choices), "run_id": run.run_id}
+
+
+def logged_options(config: dict[Any, Any], choices: Mapping[str, str | None]) -> dict[str, Any]:
+    """The parameters of a training: its choices of option files and its values, by dotted name.
+
+    Args:
+        config: the options as plain values.
+        choices: the option file of each config group.
+    """
+    named = {name: choice for name, choice in choices.items() if choice is not None}
+    return {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_NOT_LOGGED)}
 
 
 def rule_options(cfg: DictConfig) -> dict[str, Any]:

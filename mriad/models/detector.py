@@ -28,7 +28,8 @@ CHECKPOINT_KEY = "mriad"
 class Scanned(TypedDict):
     """What a validation or test step yields, all on the CPU.
 
-    row (B,), score (B,), map (B, *spatial) float32; of volumes slice_score (B, D), the score of each axial slice.
+    row (B,), score (B,), map (B, *spatial) float32; of volumes slice_score (B, D), the score of each axial slice, NaN
+    where nothing of it counts.
     """
 
     row: Tensor
@@ -154,8 +155,10 @@ class Detector(LightningModule, ABC):
         anomaly_map, score, mask = self._scan(batch)
         scanned = Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
         if anomaly_map.ndim == 5:
-            by_slice = self.score.pool(*(part.transpose(1, 2).flatten(0, 1) for part in (anomaly_map, mask)))
-            scanned["slice_score"] = by_slice.float().view(len(score), -1).cpu()
+            maps, masks = (part.transpose(1, 2).flatten(0, 1) for part in (anomaly_map, mask))
+            counts = masks.flatten(1).any(dim=1)
+            by_slice = self.score.pool(maps, masks).float().where(counts, torch.nan)
+            scanned["slice_score"] = by_slice.view(len(score), -1).cpu()
         return scanned
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mriad.errors import MriadError
 
@@ -211,6 +212,11 @@ def require_widths(option: str, widths: Sequence[int]) -> None:
         raise MriadError(
             f"{option}={list(widths)} is no list of numbers of channels; give one per level, as in {option}=[32,64]."
         )
+
+
+def resized(maps: Tensor, like: Tensor) -> Tensor:
+    """Maps (B, C, h, w), bilinearly resized to height and width of other ones (..., H, W)."""
+    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def reparameterise(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from numbers import Real
 
 import pandas as pd
 
+from mriad.data.roles import ROLES
 from mriad.metrics.sizes import SizeThird
 from mriad.report.names import BY_SIZE, LABELS
 from mriad.report.result import Result, class_names
 
-ROLES = ("train", "labelled", "val", "test")
 MAX_ROWS = 30
 _ARROWS = {"+": "↑", "-": "↓"}
 

@@ -14,6 +14,7 @@ from mriad.experiment.commands import next_commands, places, this_command
 from mriad.experiment.data import data_sets, load_data
 from mriad.experiment.evaluation import Evaluation
 from mriad.experiment.job import prepare
+from mriad.experiment.method import log_method
 from mriad.experiment.provenance import rule_options
 from mriad.experiment.settle import settle_evaluation
 from mriad.processes.devices import processes_to_start, run_on_devices
@@ -48,7 +49,9 @@ def evaluate(cfg: DictConfig) -> float | None:
     evaluation = settle_evaluation(cfg, folder)
     with evaluation.open_run() as run:
         run.log_text(OmegaConf.to_yaml(evaluation.data, resolve=True), "data.yaml")
-        run.log_params(evaluation.choices | rule_options(cfg))
+        rule = rule_options(cfg)
+        run.log_params(evaluation.choices | rule)
+        log_method(run, evaluation.trained_options, threshold={"threshold": evaluation.calibration.rule} | rule)
         run.log_environment()
 
         datamodule = load_data(evaluation.test_data, roles=("test",), split=evaluation.split)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
+METHOD = "method.json"  # the artifact that says what a run's method is
 _SYSTEM = "system/"  # what MLflow knows the machine's metrics by
 
 

@@ -62,6 +62,8 @@ def measure(
         calibration=Calibration.from_record(detector.record["calibration"]),
         labelled_train=labelled_train,
         scaled_on_val=detector.fits_scale,
+        slice_scores=scores.slice_scores,
+        voxel_volume=datamodule.cache.pixel_area(scores.rows),
     )
 
 

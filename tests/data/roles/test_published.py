@@ -8,7 +8,7 @@ import pytest
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
 from mriad.data.roles.published import GroupedMedIAnomaly, PublishedMedIAnomaly, PublishedNavoneel, PublishedNickparvar
-from mriad.data.roles.splits import check
+from mriad.data.roles.rules import check
 from mriad.errors import MriadError
 
 

@@ -3,7 +3,7 @@ import hashlib
 import pandas as pd
 import pytest
 
-from mriad.data.roles.shortage import why_none_is_left
+from mriad.data.roles.rules import why_none_is_left
 
 OPTIONS = {"group": "auto", "bits": 10, "view": "either", "mirrored": True}
 
