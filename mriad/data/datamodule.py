@@ -102,7 +102,6 @@ class MRIDataModule(LightningDataModule):
         layout: Layout,
         root: str | Path | None = None,
         download: bool = False,
-        contrast: object = None,
         image_size: int,
         preprocess: Preparation,
         split: Split,
