@@ -25,7 +25,7 @@ from mriad.thresholds import Threshold
 from mriad.tracking.tracker import Tracker
 
 CONF = Path(__file__).parent.parent / "conf"
-NOT_CHOSEN = {"data/base"}  # what the options of a group share
+NOT_CHOSEN = {"data/base", "data/pictures_base", "data/volumes_base"}  # what the options of a group share
 NEEDS_VALUE = {
     "threshold": {"fixed": "threshold.value=0.5"},
     "split": {"from_csv": "data.split.file=split.csv"},
@@ -50,6 +50,8 @@ SMALL = {
     "patchcore": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
     "feature_ae": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
 }
+OF_VOLUMES = ["data=volumes", "data.image_size=32", "data.preprocess.depth=16", "model.network.widths=[4,8]"]
+SMALL |= dict.fromkeys(("ae_3d", "vae_3d"), [*OF_VOLUMES, "model.network.latent_dim=8"])
 NEEDS_TIMM = ("patchcore", "feature_ae")
 ANY_SIZE = ("intensity", "pca", "nearest", "ensemble", *NEEDS_TIMM)
 
@@ -249,7 +251,7 @@ def test_every_model_goes_with_every_score(composed, model, score):
     detector = instantiate(composed("train", f"model={model}", f"score={score}", *SMALL[model]).model)
     assert isinstance(detector, Detector)
     assert isinstance(detector.score, Score)
-    x = torch.rand(4, 1, 32, 32)
+    x = torch.rand(4, 1, *([16] if detector.spatial_dims == 3 else []), 32, 32)
     x[..., :8] = 0.0
     if isinstance(detector, FittedDetector):
         detector.fit_healthy([{"image": torch.rand(6, 1, 32, 32)}])
@@ -279,7 +281,7 @@ def test_every_model_goes_with_every_score(composed, model, score):
 def test_a_size_that_a_network_cannot_take_is_told_before_training(composed, model):
     cfg = composed("train", f"model={model}", *SMALL[model], "data.image_size=50")
     with pytest.raises(
-        Exception, match=rf"(model={model}|A U-Net of \d levels) cannot take data.image_size=50"
+        Exception, match=rf"(model={model}|A U-Net of \d levels|A network for volumes) cannot take data.image_size=50"
     ) as raised:
         instantiate(cfg.model)
     cause = raised.value

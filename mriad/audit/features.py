@@ -17,8 +17,8 @@ Stage = Literal["raw", "scaled"]
 
 _PIXELS = ("mean", "p99", "foreground", "gradient_energy")
 _CATEGORIES = ("format", "mode")
-_OF_VOLUMES = ("depth", "stripped", "voxel_depth", "voxel_height", "voxel_width", "field_strength")
-_CATEGORIES_OF_VOLUMES = ("format", "orientation", "manufacturer", "scanner")
+OF_VOLUMES = ("depth", "stripped", "voxel_depth", "voxel_height", "voxel_width", "field_strength")
+CATEGORIES_OF_VOLUMES = ("format", "orientation", "manufacturer", "scanner")
 _CHUNK = 2**22  # pixels at a time
 _DARK = 0.05  # what is no brighter is background, as in the scan's fingerprint
 
@@ -72,9 +72,9 @@ def raw_features(
     if "voxel_volume" in facts:
         sides = np.stack(facts["spacing"].to_numpy()).astype(float)
         told = facts.assign(voxel_depth=sides[:, 0], voxel_height=sides[:, 1], voxel_width=sides[:, 2])
-        numbers = told[list(_OF_VOLUMES)].astype(float).reset_index(drop=True)
+        numbers = told[list(OF_VOLUMES)].astype(float).reset_index(drop=True)
         features = features.join(numbers.loc[:, numbers.notna().all()])  # few files tell of the scanner's field
-        categories = _CATEGORIES_OF_VOLUMES
+        categories = CATEGORIES_OF_VOLUMES
     anomalous = pd.Series(labels, dtype=float)
     for category in categories:
         features[category] = anomalous.groupby(facts[category].to_numpy()).transform("mean")
@@ -129,7 +129,7 @@ def separation(
                 "stage": stage,
                 "auroc": max(plain, 1 - plain),
                 "sign": ""
-                if name in (*_CATEGORIES, *_CATEGORIES_OF_VOLUMES) or plain == 0.5
+                if name in (*_CATEGORIES, *CATEGORIES_OF_VOLUMES) or plain == 0.5
                 else "+"
                 if plain > 0.5
                 else "-",

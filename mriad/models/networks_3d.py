@@ -15,7 +15,7 @@ class VolumeAutoencoderNetwork(nn.Module):
 
     Args:
         depth, image_size: voxels of a volume along its axes (depth, image_size, image_size), multiples of
-            2 ** len(widths).
+            2 ** len(widths); ``depth`` is None where data are pictures, which it cannot take.
         latent_dim: width of the bottleneck.
         widths: channels after each halving of the sides.
     """
@@ -23,7 +23,7 @@ class VolumeAutoencoderNetwork(nn.Module):
     spatial_dims = 3
 
     def __init__(
-        self, *, depth: int, image_size: int, latent_dim: int = 64, widths: Sequence[int] = (8, 16, 32, 64)
+        self, *, depth: int | None, image_size: int, latent_dim: int = 64, widths: Sequence[int] = (8, 16, 32, 64)
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, flat = _halves(depth, image_size, latent_dim, widths)
@@ -45,7 +45,7 @@ class VolumeVAENetwork(nn.Module):
     spatial_dims = 3
 
     def __init__(
-        self, *, depth: int, image_size: int, latent_dim: int = 64, widths: Sequence[int] = (8, 16, 32, 64)
+        self, *, depth: int | None, image_size: int, latent_dim: int = 64, widths: Sequence[int] = (8, 16, 32, 64)
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
@@ -64,13 +64,15 @@ class VolumeVAENetwork(nn.Module):
 
 
 def _halves(
-    depth: int, image_size: int, latent_dim: int, widths: Sequence[int]
+    depth: int | None, image_size: int, latent_dim: int, widths: Sequence[int]
 ) -> tuple[nn.Sequential, nn.Sequential, int]:
     """Encoder to a flat vector, decoder of a code, and the vector's length.
 
     Raises:
-        MriadError: if there are no widths, or the volume cannot be halved as often.
+        MriadError: if there are no widths, or there is no volume, or it cannot be halved as often.
     """
+    if depth is None:
+        raise MriadError("A network for volumes cannot take pictures; choose data of volumes, as data=volumes is.")
     require_widths("model.network.widths", widths)
     factor = 2 ** len(widths)
     require_multiple("A network for volumes", image_size, factor)

@@ -70,7 +70,7 @@ class PrepareVolume:
                 raise MriadError(f"data.preprocess.{option}={value} is no size in voxels; give a positive number.")
         if self.depth > self.image_size:
             raise MriadError(
-                f"data.preprocess.depth={self.depth} is more than data.image_size={self.image_size}; give as much or less."
+                f"data.preprocess.depth={self.depth} is more than data.image_size={self.image_size}; give no more."
             )
         if not isinstance(self.spacing, int | float) or not 0 < self.spacing < math.inf:
             raise MriadError(f"data.spacing={self.spacing} is no spacing in mm; give a number above 0, such as 2.")

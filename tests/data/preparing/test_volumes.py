@@ -36,7 +36,7 @@ def test_the_order_of_a_files_axes_changes_nothing(codes):
 
 def test_maps_find_their_way_back_to_the_voxels_of_an_oblique_left_handed_file():
     scan = head(spacing=(6.0, 3.0, 4.0), codes="PSR", tilt=12, lesion=True)
-    image, geometry = prepared(scan, image_size=64, depth=56, spacing=3.5)
+    _, geometry = prepared(scan, image_size=64, depth=56, spacing=3.5)
     truth = scan.levels == 900
     mask = geometry.mask_to_network(truth)
     back = geometry.to_scan(mask.astype(np.float32)) > 0.5
@@ -96,7 +96,7 @@ def test_a_speck_is_no_head():
     levels = np.zeros((30, 30, 30), dtype=np.float32)
     levels[10:12, 10:12, 10:12] = 5
     grid = Grid(shape=(30, 30, 30), affine=np.diag([0.5, 0.5, 0.5, 1]))
-    with pytest.raises(MriadError, match="no head|blank"):
+    with pytest.raises(MriadError, match=r"no head|blank"):
         prepared(Scan(levels=levels, grid=grid, facts=Facts(format="NIfTI-1")))
 
 
