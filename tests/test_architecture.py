@@ -150,6 +150,14 @@ def test_what_workers_start_with_is_light(room):
     assert (modules != [], done.stdout, done.stderr) == (True, "[]\n", "")
 
 
+def test_a_worker_that_prepares_scans_imports_no_tables_and_no_statistics():
+    program = "import sys, mriad.data.preparing.one_scan\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    imported = set(done.stdout.split())
+    assert (done.stderr, imported & {"cv2", "mriad"}) == ("", {"cv2", "mriad"})
+    assert imported & {"torch", "lightning", "pandas", "pyarrow", "scipy", "skimage", "sklearn", "nibabel"} == set()
+
+
 def test_albumentations_is_imported_in_one_file():
     users = [name_of(file) for file in MODULES if any(n.split(".")[0] == "albumentations" for n in imports_of(file))]
     assert users == ["mriad.data.training.augment"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from mriad.data.reading.suffixes import partner_of, volume_suffix
 from mriad.data.roles.identity import SAME
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ COLUMNS = {
     "series": "which part of the path is the scan, where it holds several: a DICOM series, a colour channel; else ''",
     "pool": "'labelled' where a random split may put a scan into nothing but the labelled pool, else ''",
 }
-
-SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
 
 _KNOWN_BY_COPIES = {
     "mask": "",
@@ -220,16 +218,6 @@ class Catalog:
 
     def _identity_of_mask(self, mask: str) -> str:
         return content_hash(self.root / mask) or mask  # outlines are part of a file
-
-
-def spacing_of(text: str) -> tuple[float, float] | None:
-    """Millimetres per pixel, (row, column), that the column ``spacing`` states; None if it states none."""
-    found = SPACING.fullmatch(text.strip())
-    if found is None:
-        return None
-    row = float(found["row"])
-    column = float(found["column"] or row)
-    return (row, column) if row > 0 and column > 0 else None
 
 
 def content_hash(path: Path) -> str:

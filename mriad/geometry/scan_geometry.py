@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -10,9 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 Level = TypeVar("Level", np.uint8, np.float32)
+
+SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +88,9 @@ class ScanGeometry:
         under it is lesion, the one that holds most of it becomes so.
         """
         share = self.to_network(mask.astype(np.float32))
-        regions, count = ndimage.label(share > 0, structure=np.ones((3, 3)))
-        peaks = np.asarray(ndimage.maximum(share, regions, range(count + 1)))
+        count, regions = cv2.connectedComponents((share > 0).astype(np.uint8), connectivity=8)
+        peaks = np.zeros(count, dtype=np.float32)
+        np.maximum.at(peaks, regions, share)
         threshold = np.where(peaks >= 0.5, 0.5, peaks / 2)[regions]
         inside: NDArray[np.bool_] = (share > 0) & (share >= threshold)
         _, lesion, pixel = self._lesions(mask)
@@ -103,7 +106,7 @@ class ScanGeometry:
         ``mask_to_network`` have come to one.
         """
         lesions, lesion, pixel = self._lesions(mask)
-        components, _ = ndimage.label(self.mask_to_network(mask), structure=np.ones((3, 3)))
+        _, components = cv2.connectedComponents(self.mask_to_network(mask).astype(np.uint8), connectivity=8)
         component = components.ravel()[pixel].astype(np.int64)
         seen = component > 0
         _, home = _fullest(lesion[seen], component[seen])
@@ -145,6 +148,16 @@ class ScanGeometry:
             slice(self.pad_top, self.pad_top + self.bottom - self.top),
             slice(self.pad_left, self.pad_left + self.right - self.left),
         )
+
+
+def spacing_of(text: str) -> tuple[float, float] | None:
+    """Millimetres per pixel, (row, column), that a text such as '0.5' or '0.5 x 0.6' states; None if it states none."""
+    found = SPACING.fullmatch(text.strip())
+    if found is None:
+        return None
+    row = float(found["row"])
+    column = float(found["column"] or row)
+    return (row, column) if row > 0 and column > 0 else None
 
 
 def pixel_area(frame_height: int, frame_width: int, image_size: int, spacing: tuple[float, float] | None) -> float:

@@ -6,10 +6,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from mriad.data.catalog import COLUMNS, Catalog, spacing_of
+from mriad.data.catalog import COLUMNS, Catalog
 from mriad.data.reading.delimited import read_delimited
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.guesses import nearest
 
 _FILES = ("path", "mask", "brain_mask")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.anatomy import head_mask
 from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
 from mriad.geometry import ScanGeometry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from mriad.data.catalog import HEALTHY, Catalog
-from mriad.data.synthetic.atlas import Atlas, load_atlas
-from mriad.data.synthetic.cohort import Scan, diseased_scans, healthy_scans, kind_of
-from mriad.data.synthetic.once import Records, made_once, of_all, require_within
+from mriad.data.catalog import Catalog
+from mriad.data.synthetic.atlas import load_atlas
+from mriad.data.synthetic.once import made_once, require_within
+from mriad.data.synthetic.person import write_person
 
 VERSION = 1  # raise it whenever a change of the code changes a pixel: it is part of the folder's name
+_FEW = 24  # people that one process has drawn by the time that others have started
 
 _LIMITS = {
     "healthy_subjects": (1, 100_000),
@@ -47,7 +46,8 @@ def make_synthetic(
         slices_per_subject: slices of each person; of a diseased one's a quarter, rounded down, is lesion-free.
         size: pixels along each side of a slice, 128..512.
         seed: draws the people, 0 or more.
-        workers: threads that draw at once; None takes a thread per available core, 8 at most.
+        workers: processes that draw at once; None takes one per available core, 8 at most. A few people are drawn by
+            this process alone.
 
     Returns:
         A catalog whose root is the set's own folder.
@@ -57,55 +57,18 @@ def make_synthetic(
     """
     settings = {
         "healthy_subjects": healthy_subjects,
-        "diseased_subjects": diseased_subjects,
         "slices_per_subject": slices_per_subject,
         "size": size,
         "seed": seed,
     }
-    require_within({**settings, "workers": 1 if workers is None else workers}, _LIMITS)
-    folder = Path(root) / (
-        f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}"
+    counted = {"diseased_subjects": diseased_subjects, "workers": 1 if workers is None else workers}
+    require_within({**settings, **counted}, _LIMITS)
+    return made_once(
+        Path(root)
+        / f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}",
+        lambda: partial(write_person, atlas=load_atlas(), **settings),
+        people=healthy_subjects + diseased_subjects,
+        workers=workers,
+        few=_FEW,
+        takes="about half a minute",
     )
-
-    def make(unfinished: Path) -> Records:
-        atlas = load_atlas()
-
-        def make_subject(number: int) -> Records:
-            diseased = number - healthy_subjects
-            rng = np.random.default_rng([seed, max(diseased, -1) + 1, number])
-            scans = _scans(diseased, rng=rng, atlas=atlas, size=size, slices=slices_per_subject)
-            patient = f"patient-{diseased + 1:04d}" if diseased >= 0 else f"control-{number + 1:04d}"
-            return [_write(unfinished, scan, patient, index) for index, scan in enumerate(scans)]
-
-        return of_all(range(healthy_subjects + diseased_subjects), make_subject, workers=workers)
-
-    return made_once(folder, make)
-
-
-def _scans(diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int) -> Iterator[Scan]:
-    if diseased < 0:
-        return healthy_scans(rng=rng, atlas=atlas, size=size, slices=slices)
-    return diseased_scans(kind=kind_of(diseased), rng=rng, atlas=atlas, size=size, slices=slices)
-
-
-def _write(folder: Path, scan: Scan, patient: str, index: int) -> dict[str, object]:
-    """Write one slice and its mask; what the manifest says of it."""
-    from PIL import Image
-
-    name = f"{patient}/{index + 1:02d}-{scan.plane}-{scan.contrast}.png"
-    images = {f"scans/{name}": scan.picture.pixels}
-    if scan.kind:
-        images[f"masks/{name}"] = scan.picture.mask.astype(np.uint8) * 255
-    for path, pixels in images.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(folder / path, compress_level=3)
-    return {
-        "path": f"scans/{name}",
-        "label": int(bool(scan.kind)),
-        "class": scan.kind or HEALTHY,
-        "mask": f"masks/{name}" if scan.kind else "",
-        "patient": patient,
-        "plane": scan.plane,
-        "contrast": scan.contrast,
-        "pool": "",
-    }

@@ -13,6 +13,7 @@ from PIL import Image
 import mriad.data.preparing.cache as cache_module
 from mriad.anatomy import head_mask
 from mriad.data.catalog import Catalog
+from mriad.data.preparing import one_scan
 from mriad.data.preparing.cache import SliceCache
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
 from mriad.data.preparing.preprocess import Preprocess
@@ -73,7 +74,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(file.name)
         return decode(file)
 
-    monkeypatch.setattr(cache_module, "decode", counting)
+    monkeypatch.setattr(one_scan, "decode", counting)
     return names
 
 
@@ -342,7 +343,7 @@ def test_a_crash_in_the_middle_leaves_nothing_behind_and_the_next_job_builds(roo
         return decode(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "decode", crash)
+        patch.setattr(one_scan, "decode", crash)
         with pytest.raises(error, match="power cut"):
             open_cache(root, tmp_path / "cache")
     assert built(tmp_path / "cache") == []
@@ -358,7 +359,7 @@ def test_jobs_that_start_together_build_one_good_cache_once(root, tmp_path, monk
             stream.write(f"{os.getpid()}\n")
         return decode(file)
 
-    monkeypatch.setattr(cache_module, "decode", logging_decode)
+    monkeypatch.setattr(one_scan, "decode", logging_decode)
     fork = multiprocessing.get_context("fork")
     start, results = fork.Barrier(3), fork.Queue()
 
@@ -475,3 +476,28 @@ def test_what_a_killed_job_left_is_cleared(root, tmp_path):
     folder.rename(folder.with_name(f"{folder.name}-abc"))
     open_cache(root, tmp_path / "cache")
     assert built(tmp_path / "cache") == [folder]
+
+
+def test_processes_prepare_what_threads_do(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "cpu_count", lambda: 2)
+    (root / "yes/0.png").write_bytes(b"no image")
+    open_cache(root, tmp_path / "threads")
+    monkeypatch.setattr(cache_module, "_FEW", 1)
+    monkeypatch.setattr(cache_module, "ThreadPoolExecutor", None)
+    open_cache(root, tmp_path / "processes")
+    threads, processes = (
+        {file.name: file.read_bytes() for file in folder.glob("slices/*/*")}
+        for folder in (tmp_path / "threads", tmp_path / "processes")
+    )
+    assert len(threads) == 4
+    assert threads == processes
+
+
+def test_what_a_worker_process_cannot_read_ends_the_job_in_one_sentence(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "cpu_count", lambda: 2)
+    monkeypatch.setattr(cache_module, "_FEW", 1)
+    catalog = catalog_of(root)
+    (root / "no/1.png").unlink()
+    with pytest.raises(ReadError, match=r"no/1\.png does not exist"):
+        SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert built(tmp_path / "cache") == []
