@@ -2,6 +2,6 @@
 
 from mriad.geometry.grid import Grid, reorient
 from mriad.geometry.resample import resample, resample_mask
-from mriad.geometry.scan_geometry import ScanGeometry, pixel_area
+from mriad.geometry.scan_geometry import ScanGeometry, pixel_area, spacing_of
 
-__all__ = ["Grid", "ScanGeometry", "pixel_area", "reorient", "resample", "resample_mask"]
+__all__ = ["Grid", "ScanGeometry", "pixel_area", "reorient", "resample", "resample_mask", "spacing_of"]

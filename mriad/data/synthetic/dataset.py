@@ -57,16 +57,23 @@ def make_synthetic(
     """
     settings = {
         "healthy_subjects": healthy_subjects,
+        "diseased_subjects": diseased_subjects,
         "slices_per_subject": slices_per_subject,
         "size": size,
         "seed": seed,
     }
-    counted = {"diseased_subjects": diseased_subjects, "workers": 1 if workers is None else workers}
-    require_within({**settings, **counted}, _LIMITS)
+    require_within({**settings, "workers": 1 if workers is None else workers}, _LIMITS)
     return made_once(
         Path(root)
         / f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}",
-        lambda: partial(write_person, atlas=load_atlas(), **settings),
+        lambda: partial(
+            write_person,
+            atlas=load_atlas(),
+            healthy_subjects=healthy_subjects,
+            slices_per_subject=slices_per_subject,
+            size=size,
+            seed=seed,
+        ),
         people=healthy_subjects + diseased_subjects,
         workers=workers,
         few=_FEW,
