@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mriad.data.catalog import Catalog
 from mriad.data.synthetic.atlas import load_atlas
-from mriad.data.synthetic.once import Records, made_once, of_all, require_within
+from mriad.data.synthetic.once import made_once, require_within
 from mriad.data.synthetic.person import write_person
 
 VERSION = 1  # raise it whenever a change of the code changes a pixel: it is part of the folder's name
+_FEW = 24  # people that one process has drawn by the time that others have started
 
 _LIMITS = {
     "healthy_subjects": (1, 100_000),
@@ -45,7 +46,8 @@ def make_synthetic(
         slices_per_subject: slices of each person; of a diseased one's a quarter, rounded down, is lesion-free.
         size: pixels along each side of a slice, 128..512.
         seed: draws the people, 0 or more.
-        workers: processes that draw at once; None takes one per available core, 8 at most. 1 draws in this process.
+        workers: processes that draw at once; None takes one per available core, 8 at most. A few people are drawn by
+            this process alone.
 
     Returns:
         A catalog whose root is the set's own folder.
@@ -61,13 +63,19 @@ def make_synthetic(
         "seed": seed,
     }
     require_within({**settings, "workers": 1 if workers is None else workers}, _LIMITS)
-    folder = Path(root) / (
-        f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}"
+    return made_once(
+        Path(root)
+        / f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}",
+        lambda: partial(
+            write_person,
+            atlas=load_atlas(),
+            healthy_subjects=healthy_subjects,
+            slices_per_subject=slices_per_subject,
+            size=size,
+            seed=seed,
+        ),
+        people=healthy_subjects + diseased_subjects,
+        workers=workers,
+        few=_FEW,
+        takes="about half a minute",
     )
-
-    def make(unfinished: Path) -> Records:
-        of_person = {name: settings[name] for name in ("healthy_subjects", "slices_per_subject", "size", "seed")}
-        write = partial(write_person, folder=unfinished, atlas=load_atlas(), **of_person)
-        return of_all(range(healthy_subjects + diseased_subjects), write, workers=workers)
-
-    return made_once(folder, make)

@@ -1,4 +1,4 @@
-"""A folder that is made once and only read ever after, whoever asks for it at the same time."""
+"""A set of people that is made once and only read ever after, whoever asks for it at the same time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +19,13 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"
 
-_FEW = 24  # people that one process has drawn by the time that others have started
+Writer = Callable[[int, Path], list[dict[str, object]]]
+"""Writes the scans of a person into a folder, and says what the manifest lists; class '' for healthy. It is pickled."""
 
-Records = list[dict[str, object]]
 
-
-def made_once(folder: Path, make: Callable[[Path], Records]) -> Catalog:
+def made_once(
+    folder: Path, writer: Callable[[], Writer], *, people: int, workers: int | None, few: int, takes: str
+) -> Catalog:
     """The set in a folder; it is made if no earlier call has made it.
 
     Processes that make it at once do not disturb each other: each makes its own, the first to finish wins, the others
@@ -32,36 +33,24 @@ def made_once(folder: Path, make: Callable[[Path], Records]) -> Catalog:
 
     Args:
         folder: where the set lies.
-        make: fills an empty folder and says what the manifest lists.
+        writer: what writes a person; it is asked for only where the set is made.
+        people: numbers from 0 on, less than this.
+        workers: processes that write at once; None takes one per available core, 8 at most.
+        few: people that one process has written by the time that others have started; fewer are left to it alone.
+        takes: how long the making takes, in words.
 
     Raises:
         MriadError: if the folder cannot be written, or a made set has lost files.
     """
     if not folder.exists():
         try:
-            _make(folder, make)
+            log.info("Making the synthetic set in %s (once; %s).", folder, takes)
+            _make(folder, writer, people=people, workers=(workers or _available_cores()) if people >= few else 1)
         except OSError as error:
             raise MriadError(
                 f"The synthetic set cannot be written to {folder} ({error}); choose a folder with free space."
             ) from error
     return _read(folder)
-
-
-def of_all(subjects: Sequence[int], make: Callable[[int], Records], *, workers: int | None) -> Records:
-    """What ``make`` says of each subject, in their order, made by several processes where there is work for them.
-
-    Each process draws alone; BLAS threads on top of them would only get in their way.
-    """
-    from joblib import Parallel, delayed, parallel_config  # takes a while, and a set is made once
-    from joblib.externals.loky import get_reusable_executor
-    from threadpoolctl import threadpool_limits
-
-    workers = (workers or _available_cores()) if len(subjects) >= _FEW else 1
-    with parallel_config(backend="loky", inner_max_num_threads=1), threadpool_limits(limits=1):
-        made = Parallel(n_jobs=workers)(delayed(make)(subject) for subject in subjects)
-    if workers > 1:
-        get_reusable_executor().shutdown()  # else they wait five minutes for more
-    return [record for records in made for record in records]
 
 
 def require_within(settings: Mapping[str, int], limits: Mapping[str, tuple[int, int]]) -> None:
@@ -76,13 +65,22 @@ def require_within(settings: Mapping[str, int], limits: Mapping[str, tuple[int, 
             raise MriadError(f"{name} of the synthetic set is {value!r}; give a whole number from {low} to {high}.")
 
 
-def _make(folder: Path, make: Callable[[Path], Records]) -> None:
-    log.info("Making the synthetic set in %s (once; about half a minute).", folder)
+def _make(folder: Path, writer: Callable[[], Writer], *, people: int, workers: int) -> None:
+    from joblib import Parallel, delayed, parallel_config  # takes a while, and the set is made once
+    from joblib.externals.loky import get_reusable_executor
+    from threadpoolctl import threadpool_limits
+
     start = time.perf_counter()
     unfinished = folder.parent / f".{folder.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     unfinished.mkdir(parents=True)
     try:
-        rows = pd.DataFrame(make(unfinished), columns=list(COLUMNS))
+        write = delayed(writer())
+        # each process draws alone; BLAS threads on top of them would only get in their way
+        with parallel_config(backend="loky", inner_max_num_threads=1), threadpool_limits(limits=1):
+            written = Parallel(n_jobs=workers)(write(number, unfinished) for number in range(people))
+        if workers > 1:
+            get_reusable_executor().shutdown()  # else they wait five minutes for more
+        rows = pd.DataFrame([record for scans in written for record in scans], columns=list(COLUMNS))
         rows["class"] = rows["class"].replace("", HEALTHY)
         rows.to_csv(unfinished / MANIFEST, index=False)
         try:
