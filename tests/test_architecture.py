@@ -23,7 +23,7 @@ FLOORS = (
     ("experiment", "trainer"),
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("prediction",),
-    ("checkpoints", "processes"),
+    ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),

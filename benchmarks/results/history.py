@@ -14,8 +14,9 @@ import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("data", "models", "scoring", "metrics", "thresholds")
+ROOMS = ("data", "models", "published", "scoring", "metrics", "thresholds")
 _NO_MATTER = ("hydra", "logger")  # groups that say nothing of the result
+_OF_MODELS = ("mriad.models", "mriad.published")
 _CODE = [*(f"mriad/{room}" for room in ROOMS), "conf"]
 
 
@@ -66,7 +67,7 @@ def _bears(file: str, command: str, root: Path) -> bool:
         return chosen["data"] == "synthetic"
     if "/anomalies/" in file:
         return chosen["anomalies"] != "none"
-    if room == "models":
+    if room in ("models", "published") and not file.endswith("splits.py"):
         return file in _models_of(chosen["model"], root)
     return room in ROOMS
 
@@ -109,10 +110,10 @@ def _defaults(file: Path) -> list[str | dict[str, str]]:
 
 @cache
 def _models_of(model: str, root: Path) -> frozenset[str]:
-    """Files of mriad/models that a model option needs: that of its constructor, and what these import."""
+    """Files with networks that a model option needs: that of its constructor, and what these import."""
     option = root / "conf" / "model" / f"{model}.yaml"
     found: set[str] = set()
-    names = re.findall(r"_target_: (mriad\.models[\w.]*)", option.read_text()) if option.exists() else []
+    names = re.findall(r"_target_: (mriad\.(?:models|published)[\w.]*)", option.read_text()) if option.exists() else []
     waiting = [file for name in names if (file := _defines(name, root)) is not None]
     while waiting:
         file = waiting.pop()
@@ -120,7 +121,7 @@ def _models_of(model: str, root: Path) -> frozenset[str]:
             continue
         found.add(path)
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mriad.models"):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_OF_MODELS):
                 waiting += [
                     other
                     for alias in node.names

@@ -23,11 +23,11 @@ from mriad.data.datamodule import MRIDataModule
 from mriad.data.layouts import folder
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.roles.grouping import Grouping
-from mriad.data.roles.published import PublishedNavoneel
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.data.roles.splits import AllTest, GroupedSplit, SplitFromCSV
 from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
+from mriad.published.splits import PublishedNavoneel
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml") if not file.stem.endswith("base"))

@@ -6,7 +6,7 @@ from torch import nn
 
 from mriad.errors import MriadError
 from mriad.models import MedIAnomalyVAE
-from mriad.models.medianomaly import MedIAnomalyNetwork, MedIAnomalyVAENetwork
+from mriad.published.medianomaly import MedIAnomalyNetwork, MedIAnomalyVAENetwork
 from mriad.scoring import Score
 
 

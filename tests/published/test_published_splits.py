@@ -7,9 +7,9 @@ import pytest
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
-from mriad.data.roles.published import GroupedMedIAnomaly, PublishedMedIAnomaly, PublishedNavoneel, PublishedNickparvar
 from mriad.data.roles.rules import check
 from mriad.errors import MriadError
+from mriad.published.splits import GroupedMedIAnomaly, PublishedMedIAnomaly, PublishedNavoneel, PublishedNickparvar
 
 
 def table_of(records: list[dict[str, object]]) -> pd.DataFrame:
