@@ -232,6 +232,11 @@ class Command:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.is_alive()
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something has happened while the command runs."""
         for _ in range(_PATIENCE * 20):
@@ -242,9 +247,9 @@ class Command:
             time.sleep(0.05)
         raise AssertionError(f"it did not happen: {self.wait()}")
 
-    def wait(self) -> Outcome:
-        """Wait for the end."""
-        self._process.join(_PATIENCE)
+    def wait(self, patience: float = _PATIENCE) -> Outcome:
+        """Wait for the end, at most ``patience`` seconds."""
+        self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()
             raise AssertionError(f"the command hangs: {self._read()}")
