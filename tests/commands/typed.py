@@ -104,7 +104,7 @@ class Desk:
     @classmethod
     def laid(cls, name: str, factory: pytest.TempPathFactory) -> Desk:
         """A desk on which all its lines have been typed."""
-        desk = cls(Terminal(factory.mktemp(name)), stand_in(factory.mktemp("data_sets")))
+        desk = cls(Terminal(factory.mktemp(name), draws=True), stand_in(factory.mktemp("data_sets")))
         inbox = desk.terminal.folder / "scans"
         save(inbox / "patient 1 (t=2) [axial].png", lesion(1, size=80)[0])
         save(inbox / "a b.png", brain(2))

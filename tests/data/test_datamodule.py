@@ -838,9 +838,13 @@ def stand_in(root: Path, data: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("data", ["synthetic", *FILES])
-def test_every_data_set_composes_with_every_split(data, split, tmp_path):
+@pytest.mark.parametrize(
+    ("data", "split"),
+    [(data, "grouped") for data in ("synthetic", *FILES)]
+    + [("folder", split) for split in SPLITS if split != "grouped"]
+    + [(data, f"published_{data}") for data in ("synthetic", *FILES) if f"published_{data}" in SPLITS],
+)
+def test_every_data_set_and_every_split_compose(data, split, tmp_path):
     if data == "synthetic":
         datamodule = compose(data, split, f"data.cache_dir={tmp_path}")
         assert isinstance(datamodule, MRIDataModule)
