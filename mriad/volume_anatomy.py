@@ -115,7 +115,7 @@ def _expected_brain(head: NDArray[np.bool_], mm: tuple[float, ...]) -> NDArray[n
     """
     top = int(np.flatnonzero(head.any(axis=(1, 2)))[-1]) + 1
     upper = head[max(0, top - round(_UPPER / mm[0])) : top].any(axis=0)
-    rows, columns = np.flatnonzero(upper.any(axis=1)), np.flatnonzero(upper.any(axis=0))
+    rows, columns = (np.flatnonzero(np.any(upper, axis=axis)) for axis in (1, 0))
     box = (
         (top - _HEIGHT[1] / mm[0], top - _HEIGHT[0] / mm[0]),
         (rows[0] + _FRONT / mm[1], rows[-1] + 1 - _BACK / mm[1]),

@@ -51,7 +51,7 @@ SMALL = {
     "feature_ae": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
 }
 OF_VOLUMES = ["data=volumes", "data.image_size=32", "data.preprocess.depth=16", "model.network.widths=[4,8]"]
-SMALL |= dict.fromkeys(("ae_3d", "vae_3d"), [*OF_VOLUMES, "model.network.latent_dim=8"])
+SMALL |= {model: [*OF_VOLUMES, "model.network.latent_dim=8"] for model in ("ae_3d", "vae_3d")}
 NEEDS_TIMM = ("patchcore", "feature_ae")
 ANY_SIZE = ("intensity", "pca", "nearest", "ensemble", *NEEDS_TIMM)
 

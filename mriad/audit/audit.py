@@ -13,6 +13,7 @@ from mriad.audit.features import FEATURES, raw_features, scaled_features, separa
 from mriad.audit.mix import mix_by_role
 from mriad.audit.outliers import outliers_of
 from mriad.data.datamodule import MRIDataModule
+from mriad.data.preparing.cache import Rows
 from mriad.data.roles.grouping import near_duplicate_clusters
 from mriad.data.roles.leakage import LABELS, duplicates_by_role, is_repeated
 
@@ -75,8 +76,8 @@ class Audit:
         published: bool,
         scans: pd.DataFrame,
         facts: pd.DataFrame,
-        images: NDArray[np.uint8],
-        thumbnails: NDArray[np.uint8],
+        images: Rows,
+        thumbnails: Rows,
     ) -> Audit:
         """Audit scans in their roles.
 
@@ -197,9 +198,7 @@ def _counts(scans: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in mix[mix["property"] == "class"].iloc[:, 2:].sum().items()}
 
 
-def _features(
-    scans: pd.DataFrame, facts: pd.DataFrame, images: NDArray[np.uint8], thumbnails: NDArray[np.uint8]
-) -> pd.DataFrame:
+def _features(scans: pd.DataFrame, facts: pd.DataFrame, images: Rows, thumbnails: Rows) -> pd.DataFrame:
     test = scans[scans["role"] == "test"].sort_values("row")
     rows, train = test["row"].to_numpy(), np.sort(scans["row"][scans["role"] == "train"].to_numpy())
     labels, groups = test["label"].to_numpy(dtype=np.int64), test["group"].to_numpy()

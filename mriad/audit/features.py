@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from mriad.audit.thumbnails import nearest_distance, thumbnails_of
+from mriad.data.preparing.cache import Rows
 from mriad.metrics.bootstrap import GroupBootstrap, Interval, auroc, interval
 
 Stage = Literal["raw", "scaled"]
@@ -68,7 +69,7 @@ def raw_features(
     features = facts[[*_PIXELS, "height", "width"]].astype(float).reset_index(drop=True)
     features["area"] = features["height"] * features["width"]
     features["aspect_ratio"] = features["width"] / features["height"]
-    categories = _CATEGORIES
+    categories: tuple[str, ...] = _CATEGORIES
     if "voxel_volume" in facts:
         sides = np.stack(facts["spacing"].to_numpy()).astype(float)
         told = facts.assign(voxel_depth=sides[:, 0], voxel_height=sides[:, 1], voxel_width=sides[:, 2])
@@ -81,7 +82,7 @@ def raw_features(
     return _with_distance(features, thumbnails, train_thumbnails)
 
 
-def scaled_features(images: NDArray[np.uint8], rows: NDArray[np.int64], train_rows: NDArray[np.int64]) -> pd.DataFrame:
+def scaled_features(images: Rows, rows: NDArray[np.int64], train_rows: NDArray[np.int64]) -> pd.DataFrame:
     """Measure scans after cropping and scaling: what a network could use instead of anatomy.
 
     Args:

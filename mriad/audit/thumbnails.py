@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from mriad.data.preparing.cache import Rows
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE, thumbnail
 
 INTENSITIES = 255.0 * THUMBNAIL_SIZE
 """Divides a Euclidean distance between uint8 thumbnails into a root mean squared difference of intensity in [0, 1]."""
 
 
-def thumbnails_of(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def thumbnails_of(images: Rows, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Shrink prepared scans the way the cache shrinks originals: a volume by its middle slice.
 
     Args:

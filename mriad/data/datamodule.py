@@ -119,7 +119,7 @@ class MRIDataModule(LightningDataModule):
         num_workers: int | None = None,
         on_device: bool | None = None,
         planes: Sequence[str] = ("axial",),
-        slices: Mapping[str, float | None] | None = None,
+        slices: Mapping[str, Any] | None = None,
         spacing: float | None = None,
         contrast: str | None = None,
     ) -> None:
@@ -442,7 +442,7 @@ class MRIDataModule(LightningDataModule):
     def _samples(self, rows: NDArray[np.int64], *, lesions_only: bool = False) -> Samples:
         """What the detector learns from of some rows."""
         planes = self.planes if self.spatial_dims < len(self.preprocess.spatial) else None
-        options = {} if planes is None else self._slices.options(self.preprocess.spacing)
+        options = {} if planes is None else self._slices.options(self.preprocess)
         return Samples(cache=self.cache, rows=rows, planes=planes, lesions_only=lesions_only, **options)
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:

@@ -90,7 +90,7 @@ class ScanGeometry:
         share = self.to_network(mask.astype(np.float32))
         count, regions = cv2.connectedComponents((share > 0).astype(np.uint8), connectivity=8)
         peaks = np.zeros(count, dtype=np.float32)
-        np.maximum.at(peaks, regions, share)
+        np.maximum.at(peaks, np.asarray(regions), share)
         threshold = np.where(peaks >= 0.5, 0.5, peaks / 2)[regions]
         inside: NDArray[np.bool_] = (share > 0) & (share >= threshold)
         _, lesion, pixel = self._lesions(mask)

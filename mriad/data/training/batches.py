@@ -174,7 +174,7 @@ class TrainDataset(Dataset[TrainBatch]):
         drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
-        return {name: (slices.astype(np.float32) / 255, masks) for name, (slices, masks) in kinds.items()}
+        return {name: (slices.astype(np.float32) / np.float32(255), masks) for name, (slices, masks) in kinds.items()}
 
     def _brain(self, sample: int) -> NDArray[np.bool_]:
         if sample not in self._brains:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from mriad.data.preparing.cache import ScanCache
 from mriad.errors import MriadError
 from mriad.geometry.planes import AXES, slice_of
+
+if TYPE_CHECKING:
+    from mriad.data.preparing.prepared import Preparation
+    from mriad.data.preparing.volumes import PrepareVolume
 
 _TISSUE = 13  # levels of 255 from which a pixel is no background, 0.05 of the range
 
@@ -39,8 +43,9 @@ class SliceChoice:
         if self.every is not None and not self.every > 0:
             raise MriadError(f"data.slices.every={self.every} is no distance in mm; choose one above 0, or null.")
 
-    def options(self, spacing: float) -> dict[str, Any]:
-        """What ``Samples`` takes, of volumes with ``spacing`` mm from slice to slice."""
+    def options(self, preparation: Preparation) -> dict[str, Any]:
+        """What ``Samples`` takes of volumes that were prepared so."""
+        spacing = cast("PrepareVolume", preparation).spacing
         return {"least": self.least_brain, "every": max(1, round((self.every or 0) / spacing))}
 
 
@@ -100,7 +105,7 @@ class Samples:
         masks = self._cache.masks_of(self.rows[index])
         return masks if self._planes is None else self._slices(masks, index)
 
-    def _slices(self, volumes: NDArray, index: NDArray[np.int64] | Sequence[int]) -> NDArray:
+    def _slices(self, volumes: NDArray[Any], index: NDArray[np.int64] | Sequence[int]) -> NDArray[Any]:
         assert self._planes is not None
         chosen = self._places[index]
         return np.stack([slice_of(v, self._planes[p], n) for v, (p, n) in zip(volumes, chosen, strict=True)])

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from mriad.data.preparing.cache import ScanCache
+from mriad.data.preparing.volumes import PrepareVolume
 from mriad.data.training.samples import Samples, SliceChoice
 from mriad.errors import MriadError
 from mriad.geometry.planes import slice_of
@@ -58,7 +59,7 @@ def test_labelled_volumes_give_their_slices_with_a_lesion(cache):
 
 @pytest.mark.parametrize(("every", "spacing", "taken"), [(None, 1.8, 1), (1.0, 1.8, 1), (3.6, 1.8, 2), (10, 2, 5)])
 def test_distances_are_told_in_mm(every, spacing, taken):
-    assert SliceChoice(every=every).options(spacing)["every"] == taken
+    assert SliceChoice(every=every).options(PrepareVolume(spacing=spacing))["every"] == taken
 
 
 @pytest.mark.parametrize("option", [{"every": 0}, {"least_brain": 1.5}, {"least_brain": -0.1}])
