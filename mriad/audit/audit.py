@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mriad.audit.features import FEATURES, raw_features, scaled_features, separation
 from mriad.audit.mix import mix_by_role
