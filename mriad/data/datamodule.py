@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,6 @@ from mriad.data.roles.leakage import leaks, told
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.data.roles.shortage import why_none_is_left
 from mriad.data.roles.splits import GroupedSplit, Split, check
-from mriad.data.training.augment import Augment
 from mriad.data.training.batches import (
     AnomalySource,
     Batch,
@@ -37,6 +36,9 @@ from mriad.data.training.batches import (
     mixed,
 )
 from mriad.errors import MriadError
+
+if TYPE_CHECKING:
+    from mriad.data.training.augment import Augment  # brings albumentations, for which most trainings need not wait
 
 log = logging.getLogger(__name__)
 
