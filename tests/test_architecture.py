@@ -174,6 +174,12 @@ def test_a_worker_that_prepares_scans_imports_no_tables_and_no_statistics():
     assert imported & {"torch", "lightning", "pandas", "pyarrow", "scipy", "skimage", "sklearn", "nibabel"} == set()
 
 
+def test_a_training_without_augmentation_does_not_wait_for_albumentations():
+    program = "import sys, mriad.tasks.train\nprint('albumentations' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_albumentations_is_imported_in_one_file():
     users = [name_of(file) for file in MODULES if any(n.split(".")[0] == "albumentations" for n in imports_of(file))]
     assert users == ["mriad.data.training.augment"]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from mriad.data.roles.leakage import leaks, leaks_in_words
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.data.roles.rules import check, why_none_is_left
 from mriad.data.roles.splits import GroupedSplit, Split
-from mriad.data.training.augment import Augment
 from mriad.data.training.batches import (
     AnomalySource,
     Batch,
@@ -40,6 +39,9 @@ from mriad.data.training.batches import (
 from mriad.data.training.samples import Samples, SliceChoice
 from mriad.errors import MriadError
 from mriad.geometry.planes import require_planes
+
+if TYPE_CHECKING:
+    from mriad.data.training.augment import Augment  # brings albumentations, for which most trainings need not wait
 
 log = logging.getLogger(__name__)
 

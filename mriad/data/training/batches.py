@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from mriad.anatomy import brain_mask
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.training.augment import Augment
 from mriad.data.training.samples import Samples
 from mriad.errors import MriadError
+
+if TYPE_CHECKING:
+    from mriad.data.training.augment import Augment
 
 _COPIED = 1024  # slices that are copied to a device at a time
 
