@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mriad.data.layouts import lgg
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.errors import MriadError
 
@@ -47,7 +47,7 @@ def test_a_slice_is_healthy_where_its_mask_is_empty(kaggle):
 def test_the_contrast_chooses_the_channel(kaggle, tmp_path, contrast, channel):
     catalog = lgg(root=kaggle, contrast=contrast).with_content()
     preprocess = Preprocess(image_size=24, crop="none", low=None, high=None, over="all", shape="stretch")
-    images = SliceCache.open(catalog, preprocess, folder=tmp_path / "cache").images
+    images = ScanCache.open(catalog, preprocess, folder=tmp_path / "cache").images
     assert (images[0] == np.asarray(Image.open(catalog.files()[0]))[..., channel]).all()
 
 
