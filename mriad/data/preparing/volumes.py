@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mriad.data.preparing.bias_field import without_bias_field
 from mriad.data.preparing.preprocess import BlankScanError
 from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.scan import Scan
@@ -112,6 +113,8 @@ class PrepareVolume:
             levels = np.where(head, levels, levels.min())
         if head is None:
             head = head_mask_of_volume(levels, grid.spacing)
+        if self.bias_field:
+            levels = without_bias_field(levels, head, grid.spacing)
         low, high = self._window(levels, head, deep_brain(head, grid.spacing))
         working = self._working(grid, head if self.crop == "head" else np.ones((1, 1, 1), dtype=bool))
         carried = resample(levels, grid, working, kind="linear", fill=low)
