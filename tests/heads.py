@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 
 from mriad.data.reading.scan import Facts, Scan
@@ -66,3 +68,18 @@ def voxels(
     if lesion:
         image = np.where((up - 20) ** 2 + back**2 + (left + 35) ** 2 <= 8**2, 900.0, image)
     return image.astype(np.float32)
+
+
+def write_volumes(root: Path, *, healthy: int, anomalous: int) -> Path:
+    """Heads in the layout ``volumes``: root/healthy, root/tumour and their masks, NIfTI in several orders of axes."""
+    for number in range(healthy + anomalous):
+        sick = number >= healthy
+        scan = head(codes=("LPS", "RAS", "PSR")[number % 3], tilt=3.0 * (number % 2), lesion=sick, seed=number)
+        name = f"sub-{number:02d}.nii.gz"
+        levels = {f"{'tumour' if sick else 'healthy'}/{name}": scan.levels}
+        if sick:
+            levels[f"masks/tumour/{name}"] = (scan.levels == 900).astype(np.uint8)
+        for path, values in levels.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(values, scan.grid.affine), root / path)
+    return root

@@ -59,7 +59,7 @@ class PrepareVolume:
     low: float = 0.5
     high: float = 99.5
     bias_field: bool = False
-    strip: Strip = "mask"
+    strip: Strip = "none"
 
     def __post_init__(self) -> None:
         for option, legal in (("crop", Crop), ("strip", Strip)):

@@ -71,12 +71,12 @@ def test_a_stripped_scan_is_recognised_whatever_its_background(background):
 def test_a_brain_mask_strips_a_head():
     scan = head()
     brain = head(stripped=True).levels > 0
-    image, geometry = PrepareVolume(**SMALL)(scan, brain=brain)
+    image, geometry = PrepareVolume(**SMALL, strip="mask")(scan, brain=brain)
     assert geometry.stripped
-    kept, _ = PrepareVolume(**SMALL, strip="none")(scan, brain=brain)
+    kept, _ = PrepareVolume(**SMALL)(scan, brain=brain)
     assert (kept > 0).sum() > 1.5 * (image > 0).sum()
     with pytest.raises(MriadError, match="brain mask covers nothing"):
-        PrepareVolume(**SMALL)(scan, brain=np.zeros_like(brain))
+        PrepareVolume(**SMALL, strip="mask")(scan, brain=np.zeros_like(brain))
 
 
 def test_a_head_larger_than_the_grid_is_shown_in_larger_voxels_and_never_cut():
