@@ -120,9 +120,10 @@ class Tracker:
         except MlflowException as error:
             if why := why_away(error):
                 raise self._gone(why) from error
+            meant = nearest_run(self.client, run_id)
             raise MriadError(
-                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{nearest_run(self.client, run_id)}; look its id "
-                "up in the MLflow UI, or set logger.tracking_uri to the store it is in."
+                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{meant}; look its id up in the MLflow UI, or "
+                "set logger.tracking_uri to the store it is in."
             ) from None
         return Run(client=self.client, stored=stored, uri=self.tracking_uri)
 

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from mriad.errors import MriadError
-from mriad.models import MedIAnomalyVAE
-from mriad.published.medianomaly import MedIAnomalyNetwork, MedIAnomalyVAENetwork
+from mriad.published.medianomaly import MedIAnomalyNetwork, MedIAnomalyVAE, MedIAnomalyVAENetwork
 from mriad.scoring import Score
 
 
