@@ -17,7 +17,7 @@ from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import METHOD, Run
 from mriad.tracking.store import absolute, connect, database_file
 from mriad.tracking.tags import PARENT_TAG
-from mriad.tracking.tracker import perhaps
+from mriad.tracking.tracker import nearest_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -77,7 +77,7 @@ def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredR
     stored = _stored(client, run_id)
     if stored is None:
         raise MriadError(
-            f"There is no run '{run_id}' in {tracking_uri}{perhaps(client, run_id)}; look its id up in the "
+            f"There is no run '{run_id}' in {tracking_uri}{nearest_run(client, run_id)}; look its id up in the "
             "MLflow UI, or name the store that it is in with --tracking-uri."
         )
     if stored.data.tags.get("kind") != "sweep":

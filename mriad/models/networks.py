@@ -47,7 +47,7 @@ class AutoencoderNetwork(nn.Module):
             nn.ConvTranspose2d(32, 1, 3, stride=2, padding=1, output_padding=1),
             nn.Sigmoid(),
         )
-        lay_out(self, channels_last)
+        set_memory_format(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct x, (B, 1, S, S) in [0, 1]."""
@@ -92,7 +92,7 @@ class VAENetwork(nn.Module):
         for before, after in zip(widths[::-1][:-1], widths[::-1][1:], strict=True):
             up += [doubling(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
         self.decoder = nn.Sequential(*up, doubling(widths[0], 1, bias=True), nn.Sigmoid())
-        lay_out(self, channels_last)
+        set_memory_format(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent code, each (B, latent_dim); logvar within [-10, 10]."""
@@ -104,7 +104,7 @@ class VAENetwork(nn.Module):
         return self.decoder(z)
 
 
-def lay_out(network: nn.Module, channels_last: bool) -> None:
+def set_memory_format(network: nn.Module, channels_last: bool) -> None:
     """Keep the weights of convolutions channels-last, and with them what flows through, or as they are."""
     if channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -7,7 +7,7 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from mriad.models.networks import lay_out, require_multiple
+from mriad.models.networks import require_multiple, set_memory_format
 from mriad.models.vae import CompactVAE, kl_terms
 
 _WIDTHS = (16, 32, 64, 64)  # channels after each halving of the side
@@ -29,7 +29,7 @@ class MedIAnomalyNetwork(nn.Module):
         require_multiple("model=ae_medianomaly", image_size, 16)
         self.encoder = _encoder(image_size, latent_dim)
         self.decoder = _decoder(image_size, latent_dim)
-        lay_out(self, channels_last)
+        set_memory_format(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct x, (B, 1, S, S) in [0, 1]."""
@@ -51,7 +51,7 @@ class MedIAnomalyVAENetwork(nn.Module):
         self.latent_dim = latent_dim
         self.encoder = _encoder(image_size, 2 * latent_dim)
         self.decoder = _decoder(image_size, latent_dim)
-        lay_out(self, channels_last)
+        set_memory_format(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent code of x (B, 1, S, S) in [0, 1], each (B, latent_dim)."""

@@ -96,7 +96,7 @@ class Parent:
         """Keep how a job has finished, for a search may ask for the same one twice."""
         self._before[name] = outcome
 
-    def settle(self, name: str, failure: str, *, label: str) -> None:
+    def mark_failed(self, name: str, failure: str, *, label: str) -> None:
         """See that a job which failed is marked so, also if it died before it could say so or had a run at all.
 
         Args:
@@ -105,7 +105,7 @@ class Parent:
             label: name of the run of a job that never had one.
         """
         with self.as_far_as_the_store_is_there():
-            self._settle(name, failure, label)
+            self._mark_failed(name, failure, label)
 
     @contextmanager
     def as_far_as_the_store_is_there(self) -> Iterator[None]:
@@ -124,7 +124,7 @@ class Parent:
                 self.run.run_id,
             )
 
-    def _settle(self, name: str, failure: str, label: str) -> None:
+    def _mark_failed(self, name: str, failure: str, label: str) -> None:
         child = next((run for run in reversed(self.children()) if run.data.tags[JOB_TAG] == name), None)
         if child is not None:
             self._end(child, "FAILED", failure)

@@ -120,9 +120,10 @@ class Tracker:
         except MlflowException as error:
             if why := why_away(error):
                 raise self._gone(why) from error
+            meant = nearest_run(self.client, run_id)
             raise MriadError(
-                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{perhaps(self.client, run_id)}; look its id "
-                "up in the MLflow UI, or set logger.tracking_uri to the store it is in."
+                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{meant}; look its id up in the MLflow UI, or "
+                "set logger.tracking_uri to the store it is in."
             ) from None
         return Run(client=self.client, stored=stored, uri=self.tracking_uri)
 
@@ -162,7 +163,7 @@ class Tracker:
         return run
 
 
-def perhaps(client: MlflowClient, run_id: str) -> str:
+def nearest_run(client: MlflowClient, run_id: str) -> str:
     """A clause with the run that an unknown id may mean: one with a similar id, or of that name; else nothing."""
     from mlflow.exceptions import MlflowException
 

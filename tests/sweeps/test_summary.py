@@ -84,7 +84,7 @@ def test_a_store_that_is_away_does_not_end_a_sweep(caplog):
         raise requests.ConnectionError("refused")
 
     parent.children = away
-    parent.settle("seed=1", "It was killed.", label="seed=1")
+    parent.mark_failed("seed=1", "It was killed.", label="seed=1")
     assert "resume_sweep=p1 puts it right" in caplog.text
     with pytest.raises(ValueError, match="a mistake"), parent.as_far_as_the_store_is_there():
         raise ValueError("a mistake")
