@@ -34,7 +34,7 @@ _UNSET = (
     *("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "MRIAD_PARENT_RUN", "MRIAD_DATA_ROOT", "PYTEST_CURRENT_TEST"),
     *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),  # what `make test` tells a `make` within it
 )
-_PATIENCE = 300  # seconds after which a command counts as hanging
+_PATIENCE = 1200  # seconds after which a command counts as hanging, also on a machine that is busy
 
 sys.path.append(str(Path(__file__).parents[1]))  # a new process imports this module by its name
 _context = multiprocessing.get_context("forkserver")

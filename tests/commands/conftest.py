@@ -60,5 +60,5 @@ def terminal(tmp_path: Path, migrated_store: Path) -> Terminal:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Terminal:
-    """A fresh terminal without a store."""
-    return Terminal(tmp_path / "work")
+    """A fresh terminal without a store, whose figures are painted."""
+    return Terminal(tmp_path / "work", draws=True)

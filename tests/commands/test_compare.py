@@ -36,7 +36,7 @@ def tracker(desk: Terminal, migrated_store: Path) -> Tracker:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """A terminal whose store holds runs that were logged by hand."""
-    return Terminal(tmp_path_factory.mktemp("desk"), COLUMNS="100")
+    return Terminal(tmp_path_factory.mktemp("desk"), draws=True, COLUMNS="100")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -10,7 +8,6 @@ from .command_line import Terminal, TrainedRun
 
 pytestmark = pytest.mark.slow
 
-UNETS = ("dae", "synthetic_anomaly")
 LABELLED = ("data.labelled_train=3", "data.split.labelled=4")
 
 
@@ -19,37 +16,6 @@ def tiny(small: tuple[str, ...]) -> tuple[str, ...]:
     """The options that make a quick training of a U-Net."""
     rest = [option for option in small if not option.startswith(("model.", "trainer."))]
     return (*rest, "data.epoch_scans=null", "model.network.widths=[8,16]", "trainer.max_epochs=1")
-
-
-@pytest.fixture(scope="module", params=UNETS)
-def unet(request: pytest.FixtureRequest, bench: Terminal, tiny: tuple[str, ...]) -> TrainedRun:
-    bench.train(*tiny, f"model={request.param}").ok()
-    return bench.newest("training")
-
-
-def test_a_u_net_trains_in_one_command(unet: TrainedRun) -> None:
-    assert unet.status == "FINISHED"
-    assert 0 <= unet.metrics["test/auroc"] <= 1
-    assert {"report.html", "scores.parquet", "checkpoint/best.ckpt", "plots/loss.png"} <= unet.files()
-    assert ("plots/anomalies.png" in unet.files()) == (unet.params["model"] == "synthetic_anomaly")
-
-
-def test_its_checkpoint_tells_the_same_again(bench: Terminal, unet: TrainedRun) -> None:
-    bench.evaluate(f"run={unet.id}").ok()
-    again = bench.newest("evaluation")
-    assert again.test_metrics == unet.test_metrics
-    pd.testing.assert_frame_equal(again.scores, unet.scores, check_exact=True)
-    assert "plots/anomalies.png" not in again.files()
-
-
-def test_it_predicts_as_it_was_tested(bench: Terminal, unet: TrainedRun, scans: Path, tmp_path: Path) -> None:
-    bench.predict(f"run={unet.id}", f"input={scans / 'tumour'}", f"output={tmp_path}").ok()
-    predicted = pd.read_csv(tmp_path / "predictions.csv")
-    names = predicted["path"].map(lambda path: f"tumour/{Path(path).name}")
-    tested = unet.scores.set_index("path")
-    both = names.isin(tested.index).to_numpy()
-    assert both.sum() >= 5
-    np.testing.assert_allclose(predicted["score"][both], tested["score"][names[both]], atol=1e-5)
 
 
 def test_labelled_scans_alone_are_masks_to_learn_from(bench: Terminal, tiny: tuple[str, ...]) -> None:
@@ -80,9 +46,9 @@ def tells_of_labels(run: TrainedRun) -> bool:
 
 
 def test_labelled_scans_that_trained_are_told_and_so_they_are_of_another_test(
-    bench: Terminal, labelled: TrainedRun, unet: TrainedRun, tmp_path: Path
+    bench: Terminal, labelled: TrainedRun, ae: TrainedRun, tmp_path: Path
 ) -> None:
-    assert tells_of_labels(labelled) and not tells_of_labels(unet)
+    assert tells_of_labels(labelled) and not tells_of_labels(ae)
     bench.evaluate(f"run={labelled.id}").ok()
     assert tells_of_labels(bench.newest("evaluation"))
     assert bench.newest("evaluation").test_metrics == labelled.test_metrics

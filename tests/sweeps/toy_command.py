@@ -22,7 +22,7 @@ class Toy:
     patience: int = 300  # seconds after which it counts as hanging
 
     def __post_init__(self):
-        self._terminal = Terminal(self.folder, MLFLOW_TRACKING_URI=self.uri)
+        self._terminal = Terminal(self.folder, draws=True, MLFLOW_TRACKING_URI=self.uri)
 
     def start(self, *options, **environment):
         return self._terminal.start(str(self.script), *options, environment=environment)
