@@ -1,21 +1,25 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mriad.metrics import components as module
 from mriad.metrics import scans
 from mriad.metrics.components import LEVELS, ComponentCounts, sweep_levels
 
 
 def flooded(pixels):
-    """Components of one image as sets of pixels, by walking from neighbour to neighbour."""
+    """Components of one image or volume as sets of pixels, by walking from neighbour to neighbour."""
     left, found = set(map(tuple, np.argwhere(pixels).tolist())), []
+    steps = list(product((-1, 0, 1), repeat=pixels.ndim))
     while left:
         component, edge = set(), [left.pop()]
         while edge:
-            y, x = edge.pop()
-            component.add((y, x))
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            pixel = edge.pop()
+            component.add(pixel)
+            near = {tuple(np.add(pixel, step).tolist()) for step in steps} & left
             left -= near
             edge += near
         found.append(component)
@@ -50,6 +54,45 @@ def test_counts_are_those_of_walking_over_each_scan(seed, scans, density):
             found = counts.hits, counts.false
             found = *(number[scan, column] for number in found), counts.lesions[scan]
             assert found == slowly(maps[scan], masks[scan], level)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 3), density=st.floats(0.02, 0.3))
+def test_counts_of_volumes_are_those_of_walking_over_each(seed, count, density):
+    rng = np.random.default_rng(seed)
+    maps = rng.integers(12, size=(count, 4, 5, 6)).astype(np.float32)
+    masks = rng.random(maps.shape) < density
+    levels = np.array([11.0, 10.0, 9.0, 5.0, -1.0])
+    counts = ComponentCounts.of(maps, masks, levels)
+    for scan in range(count):
+        for column, level in enumerate(levels):
+            found = counts.hits[scan, column], counts.false[scan, column], counts.lesions[scan]
+            assert found == slowly(maps[scan], masks[scan], level)
+
+
+def test_volumes_taken_up_together_or_one_by_one_count_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((5, 6, 7, 8), dtype=np.float32), rng.random((5, 6, 7, 8)) < 0.1
+    levels = np.array([0.95, 0.8])
+    together = ComponentCounts.of(maps, masks, levels)
+    monkeypatch.setattr(scans, "PIXELS_AT_ONCE", 1)
+    alone = ComponentCounts.of(maps, masks, levels)
+    for name in ("hits", "false", "lesions"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+
+
+def test_no_masks_are_empty_ones():
+    values = np.random.default_rng(0).random((3, 4, 5, 6), dtype=np.float32)
+    levels = np.array([0.9])
+    without = ComponentCounts.of(values, None, levels)
+    np.testing.assert_array_equal(without.false, ComponentCounts.of(values, np.zeros(values.shape, bool), levels).false)
+    assert not without.hits.any() and not without.lesions.any()
+
+
+def test_voxels_that_touch_by_a_corner_are_one_component_and_volumes_never_touch():
+    values = np.zeros((2, 3, 4, 4))
+    values[0, 0, 0, 0] = values[0, 1, 1, 1] = values[0, 2, 3, 3] = values[1, 0, 3, 3] = 1
+    assert counted(values, np.zeros_like(values), 0.5).false.ravel().tolist() == [2, 1]
 
 
 def test_scans_taken_up_in_parts_count_the_same(monkeypatch):
@@ -132,6 +175,16 @@ def test_levels_call_growing_shares_of_the_pixels():
     assert called[1] == 10 and called[-1] == 200_000  # a 100,000th, and a fifth
     assert len(levels) == LEVELS + 1
     assert (called[11:] / called[10:-1]).max() == pytest.approx(20_000 ** (1 / (LEVELS - 1)), rel=0.05)
+
+
+def test_levels_of_volumes_are_those_of_their_voxels_or_of_a_sample_below_the_maximum(monkeypatch):
+    maps = np.random.default_rng(0).normal(size=(10, 20, 30, 40)).astype(np.float32)
+    whole = sweep_levels(maps)
+    np.testing.assert_array_equal(whole, sweep_levels(maps.reshape(-1, 30, 40)))
+    monkeypatch.setattr(module, "SAMPLE", maps.size // 5)
+    some = sweep_levels(maps)
+    assert some[0] == maps.max() and (np.diff(some) < 0).all()
+    assert np.mean(maps > some[-1]) == pytest.approx(0.2, rel=0.05)
 
 
 def test_levels_of_tied_values_stand_once():

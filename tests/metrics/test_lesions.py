@@ -117,6 +117,17 @@ def test_levels_of_some_scans_are_counted_on_all(monkeypatch):
     assert healthy_level(maps, scans=np.arange(5)) == 20
 
 
+def test_the_level_of_volumes_is_that_of_their_components():
+    volumes = np.zeros((3, 4, 30, 30), dtype=np.float32)
+    for place, value in enumerate([9, 8, 7, 6]):
+        volumes[0, place % 2, 0, 4 * place] = value
+    volumes[1, 1, 5, 5], volumes[1, 2, 6, 6] = 9.5, 9.5  # one component, across slices
+    # a component in each of three scans on average: at 7 three of them and the one of the second, of which 3 are few
+    assert healthy_level(volumes, scans=np.arange(3)) == 7
+    assert healthy_level(volumes, scans=np.array([0])) == 8
+    assert healthy_level(volumes, scans=np.array([1, 2])) == 0
+
+
 def test_a_lesion_outside_the_crop_counts_as_missed():
     maps, masks, _ = scans(0)
     missed = np.zeros(len(maps), dtype=np.int64)

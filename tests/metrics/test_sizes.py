@@ -31,6 +31,18 @@ def test_scans_are_divided_by_lesion_area():
     assert [(third.least, third.most) for third in thirds] == [(1, 9), (20, 30), (50, 99)]
 
 
+def test_volumes_are_divided_by_ml_where_their_voxels_are_known_and_else_by_voxels():
+    masks = masks_of([50, 3, 20, 9, 99, 1])[:, None]
+    by_voxels = size_thirds(masks)
+    assert [third.rows.tolist() for third in by_voxels] == [[3 - 2, 5], [2, 3], [0, 4]]
+    assert {third.unit for third in by_voxels} == {"voxels"} and by_voxels[2].span == ("50", "99")
+    fine = size_thirds(masks, voxel_volume=np.array([1, 100, 1, 1, 1, 1000]))  # mm3
+    assert [third.rows.tolist() for third in fine] == [[2, 3], [0, 4], [1, 5]]
+    assert [third.unit for third in fine] == ["ml"] * 3
+    assert (fine[2].least, fine[2].most) == pytest.approx((0.3, 1.0)) and fine[2].span == ("0.30", "1.00")
+    assert {third.unit for third in size_thirds(masks[:, 0])} == {"pixels"}
+
+
 @given(areas=st.lists(st.integers(1, 12), min_size=6, max_size=30), seed=st.integers(0, 99))
 def test_thirds_hold_every_scan_once_and_do_not_depend_on_their_order(areas, seed):
     thirds = size_thirds(masks_of(areas))
