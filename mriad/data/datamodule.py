@@ -265,6 +265,18 @@ class MRIDataModule(LightningDataModule):
         part = self.split_table[self.split_table["role"] == role].set_index("row").sort_index()
         return self.table.loc[part.index].assign(group=part["group"], role=role)
 
+    def trained_on(self) -> dict[str, Any]:
+        """What the train scans are like: the ``contrasts`` that are known, and of volumes the ``spacing``.
+
+        That is the least and the greatest of their widest voxels in mm.
+        """
+        train = self.scans("train")
+        trained: dict[str, Any] = {"contrasts": sorted({*train["contrast"]} - {""})}
+        if len(self.preprocess.spatial) == 3:
+            widest = [float(max(spacing)) for spacing in self.cache.facts["spacing"].loc[train.index]]
+            trained["spacing"] = [min(widest), max(widest)]
+        return trained
+
     def split_as_csv(self) -> pd.DataFrame:
         """The split as a table: path, role, group, label, class, content."""
         scans = self.table.loc[self.split_table["row"], ["path", "label", "class", "content"]].reset_index(drop=True)

@@ -15,6 +15,9 @@ _OF_MASKS = {"label", "desc", "space", "res", "den"}  # entities that a mask may
 _OWN_SPACES = {"", "orig", "native", "individual"}
 _CONTRAST_AGENT = "ce"
 
+OWN = "mriad"
+"""What mriad's own derivatives are described as: a lesion that it has found is no truth to measure it by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BidsName:
@@ -78,7 +81,7 @@ class BidsName:
         """Whether it is a mask of lesions: one that says so, or that says nothing of what it is of."""
         label, desc = (self.entities.get(key, "").lower() for key in ("label", "desc"))
         said = "lesion" in label or "lesion" in desc or label == "l"
-        return self.is_mask and (said or not (label or desc))
+        return self.is_mask and desc != OWN and (said or not (label or desc))
 
     def fits(self, scan: BidsName) -> bool:
         """Whether this mask is of that scan: of the same participant and session, and of nothing that it is not of."""

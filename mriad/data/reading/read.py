@@ -9,7 +9,6 @@ from mriad.data.reading.decode import decode
 from mriad.data.reading.scan import Facts, Scan
 from mriad.data.reading.suffixes import DICOM_SUFFIXES, has_dicom_mark, partner_of, volume_suffix
 from mriad.errors import MriadError, ReadError
-from mriad.geometry import Grid
 
 
 def read_scan(path: Path, *, series: str | None = None, labels: bool = False) -> Scan:
@@ -20,7 +19,8 @@ def read_scan(path: Path, *, series: str | None = None, labels: bool = False) ->
 
     Args:
         path: a file, or a folder of DICOM files under any names.
-        series: which DICOM series, where there are several: its UID, its number, or words of its description.
+        series: which DICOM series, where there are several: its UID, its number, or words of its description; which
+            channel of a picture in colour, where each is a scan.
         labels: take a file that says that it holds labels, as a mask may.
 
     Raises:
@@ -60,14 +60,12 @@ def _read(path: Path, series: str | None) -> Scan:
         from mriad.data.reading.dicom import read_dicom
 
         return read_dicom(path, series=series)
-    return _read_picture(path)
+    return _read_picture(path, series)
 
 
-def _read_picture(file: Path) -> Scan:
-    image = decode(file)
-    height, width = image.levels.shape
-    facts = Facts(format=image.format, mode=image.mode)
-    return Scan(levels=image.levels[None], grid=Grid.of_picture(height, width), facts=facts)
+def _read_picture(file: Path, channel: str | None) -> Scan:
+    image = decode(file, channel=channel or "")
+    return Scan.of_picture(image.levels, facts=Facts(format=image.format, mode=image.mode))
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
