@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.checkpoints.trusted import require_local, require_trusted
-from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.invocation import typed
@@ -39,6 +39,8 @@ class Checkpoint:
         key: what contents, paths and patients are marked with in the two tables, see ``roles.identity.marks``.
         split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
         seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
+        trained: what the train scans were like: 'contrasts', those that are known, and of volumes 'spacing', the least and
+            the greatest of their widest voxels in mm; empty in a checkpoint from before it was kept.
         resumable: whether it holds the state of the training besides the weights.
         epochs: how many the training had done.
     """
@@ -52,6 +54,7 @@ class Checkpoint:
     key: str
     split: pd.DataFrame
     seen: pd.DataFrame
+    trained: dict[str, Any] = field(default_factory=dict)
     resumable: bool = False
     epochs: int = 0
 
@@ -99,6 +102,7 @@ class Checkpoint:
                 key=record["key"],
                 split=pd.DataFrame(record["split"]),
                 seen=pd.DataFrame(record["seen"]),
+                trained=dict(record.get("trained", {})),
                 resumable="optimizer_states" in content,
                 epochs=content.get("epoch", 0),
             )
@@ -126,9 +130,9 @@ class Checkpoint:
         """Number of anomalous scans that trained with their masks."""
         return self.config.data.get("labelled_train", 0)
 
-    def preprocess(self) -> Preprocess:
-        """The preprocessing that the detector was trained with."""
-        return instantiate(self.config.data.preprocess)
+    def preprocess(self) -> Preparation:
+        """The preparation that the detector was trained with."""
+        return cast(Preparation, instantiate(self.config.data.preprocess))
 
     def require_calibration(self) -> Calibration:
         """The calibration.

@@ -235,6 +235,18 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         order = self.table["content"].to_numpy()[pool].argsort(kind="stable")
         return pool[order[: self._labelled_train]]
 
+    def trained_on(self) -> dict[str, Any]:
+        """What the train scans are like: the ``contrasts`` that are known, and of volumes the ``spacing``.
+
+        That is the least and the greatest of their widest voxels in mm.
+        """
+        train = self.scans("train")
+        trained: dict[str, Any] = {"contrasts": sorted({*train["contrast"]} - {""})}
+        if len(self.preprocess.spatial) == 3:
+            widest = [float(max(spacing)) for spacing in self.cache.facts["spacing"].loc[train.index]]
+            trained["spacing"] = [min(widest), max(widest)]
+        return trained
+
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
         return self.slices(rows)["image"]

@@ -96,7 +96,13 @@ def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None
     else:
         key = new_key()
         split, seen = datamodule.roles(key), datamodule.seen(key)
-    return {"key": key, "split": split.to_dict(orient="list"), "seen": seen.to_dict(orient="list")}
+    trained = earlier.trained if earlier is not None else datamodule.trained_on()
+    return {
+        "key": key,
+        "split": split.to_dict(orient="list"),
+        "seen": seen.to_dict(orient="list"),
+        "trained": trained,
+    }
 
 
 def keep_checkpoint(run: Run, tracker: Tracker, cfg: DictConfig, detector: Detector, checkpoint: Path) -> None:

@@ -1,134 +1,124 @@
-"""The scans that a prediction is asked for, and what is known of them besides their pixels."""
+"""The scans that a prediction is asked for, and what is known of them besides their levels."""
 
 from __future__ import annotations
 
 import glob
-import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import ListConfig
 
+from mriad.data.layouts.contrasts import of_contrast
 from mriad.data.layouts.files import image_files
 from mriad.data.layouts.manifest import listed_scans
 from mriad.data.reading.decode import IMAGE_SUFFIXES
 from mriad.errors import MriadError
 from mriad.geometry import spacing_of
-from mriad.tables import printable
-
-log = logging.getLogger(__name__)
-
-MAP_ENDING, OVERLAY_ENDING = ".map.tiff", ".overlay.png"
-MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
-
-_MASKS = "masks"  # as the layout `folder` calls the folder of masks, and their names
-_MASK = "_mask"
+from mriad.prediction.scan_files import ScanFile, scans_among
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanFile:
-    """A scan to predict.
+class Wanted:
+    """What is looked for where an input names several things.
 
     Args:
-        path: its file, as it was named.
-        spacing: millimetres per pixel, (row, column); None where unknown.
+        volumes: volumes, else pictures.
+        series: which series of DICOM files, where there are several, see ``read_scan``.
+        contrast: which contrast, where there are several, see ``of_contrast``; None for all, if no session has several.
+        brains: whether brain masks of volumes are looked for, too.
     """
 
-    path: Path
-    spacing: tuple[float, float] | None = None
+    volumes: bool = False
+    series: str | None = None
+    contrast: str | Sequence[str] | None = None
+    brains: bool = False
 
 
-def find_scans(wanted: str | Sequence[str]) -> list[ScanFile]:
+def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list[ScanFile]:
     """Scans that an input names, each once, in the order in which they are named.
 
-    Lesion masks, by the names that the layout ``folder`` gives them, and the maps of an earlier prediction are no
-    scans: in folders and globs they are left out, and their number is told.
+    Lesion masks, by the names that the layouts ``folder`` and ``volumes`` give them, and the maps of an earlier
+    prediction are no scans: in folders and globs they are left out, and their number is told.
 
     Args:
-        wanted: an image, a CSV file that lists scans and may state their ``spacing`` (see ``listed_scans``), a folder
+        named: a scan, a CSV file that lists scans and may state what is known of them (see ``listed_scans``), a folder
             (read with its sub-folders), a glob, or a list of these. A name that exists is taken as it is, even if it
-            holds brackets or stars.
+            holds brackets or stars. Of volumes a folder may be a BIDS data set, or a DICOM series or study.
+        wanted: what is looked for; None for pictures.
 
     Raises:
-        MriadError: if an entry matches nothing, or a scan is given two spacings.
+        MriadError: if an entry matches nothing, it is not clear which contrast is meant, or a scan is given two
+            spacings.
     """
-    found: dict[str, ScanFile] = {}
-    for entry in wanted if isinstance(wanted, list | tuple | ListConfig) else [wanted]:
+    found: dict[tuple[str, str], ScanFile] = {}
+    for entry in named if isinstance(named, list | tuple | ListConfig) else [named]:
         if not str(entry).strip():
             raise MriadError("input is empty; give a file, a folder or a glob.")
-        for scan in _named(str(entry)):
-            known = found.setdefault(os.path.abspath(scan.path), scan)
-            if known.spacing is None:
-                found[os.path.abspath(scan.path)] = ScanFile(path=known.path, spacing=scan.spacing)
-            elif scan.spacing not in (None, known.spacing):
-                raise MriadError(
-                    f"The input states two spacings for {scan.path}, {known.spacing} and {scan.spacing} mm; mend one."
-                )
+        for scan in _named(str(entry), wanted or Wanted()):
+            key = os.path.abspath(scan.path), scan.series
+            found[key] = scan.joined(found[key]) if key in found else scan
     if not found:
         raise MriadError("The list input=[] names no scan; give a file, a folder, a glob or a list of them.")
     return list(found.values())
 
 
-def _named(entry: str) -> Iterable[ScanFile]:
+def _named(entry: str, wanted: Wanted) -> Iterable[ScanFile]:
     path = Path(entry).expanduser()
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return _listed(path, wanted)
+    if wanted.volumes:
+        from mriad.prediction import volume_inputs  # with libraries that pictures do without
+
+        if path.is_file():
+            return [volume_inputs.of_file(path, wanted.series)]
+        if path.is_dir():
+            return volume_inputs.in_folder(path, wanted.series, wanted.contrast, brains=wanted.brains)
+        return volume_inputs.among(_matches(path), _start(path), wanted.series, wanted.contrast)
     if path.is_file():
-        return _listed(path) if path.suffix.lower() == ".csv" else [ScanFile(path=path)]
+        return [ScanFile(path=path)]
     if path.is_dir():
         images = image_files(path)
         if not images:
             raise MriadError(
                 f"There is no image in {path}; give a folder with {', '.join(sorted(IMAGE_SUFFIXES))} files."
             )
-        return _scans_among(images, path, entry)
-    matches = {os.path.abspath(name): Path(name) for name in sorted(glob.glob(str(path), recursive=True), reverse=True)}
-    images = [match for match in sorted(matches.values()) if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
+        return [ScanFile(path=image) for image in scans_among(images, path, entry)]
+    images = [match for match in _matches(path) if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
         raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
-    plain = re.split(r"[*?\[]", str(path))[0]
-    return _scans_among(images, Path(plain if plain.endswith(os.sep) else os.path.dirname(plain)), entry)
+    return [ScanFile(path=image) for image in scans_among(images, _start(path), entry)]
 
 
-def _listed(manifest: Path) -> Iterator[ScanFile]:
+def _matches(pattern: Path) -> list[Path]:
+    names = sorted(glob.glob(str(pattern), recursive=True), reverse=True)
+    return sorted({os.path.abspath(name): Path(name) for name in names}.values())
+
+
+def _start(pattern: Path) -> Path:
+    """The folder that all matches of a pattern lie in."""
+    plain = re.split(r"[*?\[]", str(pattern))[0]
+    return Path(plain if plain.endswith(os.sep) else os.path.dirname(plain))
+
+
+def _listed(manifest: Path, wanted: Wanted) -> list[ScanFile]:
     folder, records = listed_scans(manifest, required=("path",))
-    for record in records:
-        yield ScanFile(path=folder / record["path"], spacing=spacing_of(record.get("spacing", "")))
-
-
-def _scans_among(images: list[Path], folder: Path, entry: str) -> list[ScanFile]:
-    """The images that are scans, of those that were found in a folder."""
-    masks = [image for image in images if _is_mask(image, folder)]
-    maps = [image for image in images if _is_map(image)]
-    if len(masks) == len(images):
-        raise MriadError(
-            f"Each of the {len(images)} images of input={entry} is a lesion mask by its name ({_MASKS}/ or {_MASK}): "
-            "give the scans, or rename what is one."
+    kept = records if wanted.contrast is None else _of_contrast(records, folder, wanted)
+    return [
+        ScanFile(
+            path=folder / record["path"],
+            spacing=spacing_of(record.get("spacing", "")),
+            series=record.get("series", "") or (wanted.series or "" if (folder / record["path"]).is_dir() else ""),
+            brain_mask=folder / record["brain_mask"] if record.get("brain_mask") else None,
+            patient=record.get("patient", ""),
+            contrast=record.get("contrast", ""),
         )
-    if len(maps) == len(images):
-        raise MriadError(f"Each of the {len(images)} images of input={entry} is a map of a prediction; give the scans.")
-    if masks:
-        log.warning("%d lesion masks, such as %s, are no scans and are left out.", len(masks), printable(str(masks[0])))
-    if maps:
-        log.warning(
-            "%d maps of an earlier prediction, such as %s, are no scans and are left out.",
-            len(maps),
-            printable(str(maps[0])),
-        )
-    apart = {*masks, *maps}
-    return [ScanFile(path=image) for image in images if image not in apart]
+        for record in kept
+    ]
 
 
-def _is_mask(image: Path, folder: Path) -> bool:
-    start = os.path.dirname(os.path.abspath(folder))
-    within = Path(os.path.relpath(os.path.dirname(os.path.abspath(image)), start)).parts
-    return image.stem.lower().endswith(_MASK) or _MASKS in {part.lower() for part in within}
-
-
-def _is_map(image: Path) -> bool:
-    """Whether mriad has written an image: its table lies beside the folder of maps."""
-    if not image.name.endswith((MAP_ENDING, OVERLAY_ENDING)):
-        return False
-    homes = [above.parent for above in image.absolute().parents if above.name == MAPS]
-    return any((home / table).exists() for home in homes for table in (TABLE, UNFINISHED))
+def _of_contrast(records: list[dict[str, str]], folder: Path, wanted: Wanted) -> list[dict[str, str]]:
+    known = [{"contrast": "", **record} for record in records]
+    return [dict(record) for record in of_contrast(known, wanted.contrast, root=folder, option="contrast")]

@@ -1,19 +1,24 @@
-"""From the pixels of any scan to score, decision and map at the scan's own size."""
+"""From the levels of any scan to score, decision and map at the scan's own size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.data.reading.levels import Levels
+from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.preparing.volumes import PrepareVolume
+from mriad.data.reading.scan import Scan
 from mriad.data.training.batches import as_scans
 from mriad.errors import MriadError
-from mriad.geometry import ScanGeometry
+from mriad.geometry import ScanGeometry, VolumeGeometry
+from mriad.prediction.lesions import Lesion, lesions_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +26,17 @@ class Prepared:
     """A scan as the detector sees it.
 
     Args:
-        image: (S, S) uint8 slice.
+        image: (*spatial) uint8.
         geometry: the way back to the scan.
     """
 
     image: NDArray[np.uint8]
-    geometry: ScanGeometry
+    geometry: ScanGeometry | VolumeGeometry
+
+    @property
+    def voxel_size(self) -> float:
+        """Area in mm2 of a pixel, or volume in mm3 of a voxel, of what the detector sees; NaN where unknown."""
+        return self.geometry.voxel_volume if isinstance(self.geometry, VolumeGeometry) else self.geometry.pixel_area
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,27 +46,39 @@ class Prediction:
     Args:
         score: anomaly score.
         decision: 1 anomalous, 0 healthy.
-        slice_map: (S, S) float32 anomaly map of the slice.
+        working_map: (*spatial) float32 anomaly map of what the detector saw.
         geometry: the way back to the scan.
     """
 
     score: float
     decision: int
-    slice_map: NDArray[np.float32]
-    geometry: ScanGeometry
+    working_map: NDArray[np.float32]
+    geometry: ScanGeometry | VolumeGeometry
 
-    @property
+    @cached_property
     def map(self) -> NDArray[np.float32]:
-        """(H, W) map at the scan's size; outside the crop 0, or the smallest value if one is below 0."""
-        return self.geometry.to_scan(self.slice_map, fill=min(0.0, float(self.slice_map.min())))
+        """Map of a picture (H, W) or a volume (D, H, W) at the scan's own size and in its own order of axes.
+
+        Where the detector has not looked it is 0, or the smallest value if one is below 0.
+        """
+        return self.geometry.to_scan(self.working_map, fill=min(0.0, float(self.working_map.min())))
+
+    def lesions(self, level: float) -> list[Lesion]:
+        """What a volume's map shows above a level, the largest first; see ``lesions_of``."""
+        assert isinstance(self.geometry, VolumeGeometry)
+        return lesions_of(self.map, self.geometry.scan, level=level)
 
 
 class Predictor:
-    """A calibrated detector with its preprocessing.
+    """A calibrated detector with its preparation.
 
     Args:
-        checkpoint: where detector, preprocessing and threshold come from.
+        checkpoint: where detector, preparation and threshold come from.
         device: torch device, or 'auto' for the GPU if there is one.
+
+    Attributes:
+        calibration: what turns a score into a decision.
+        trained: what the scans were like that it was trained on, see ``Checkpoint``.
 
     Raises:
         MriadError: if the checkpoint is not calibrated, or the device is not there.
@@ -70,25 +92,60 @@ class Predictor:
             self._detector = checkpoint.detector().to(device)
         except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
             raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
-        self._preprocess = checkpoint.preprocess()
+        self._preparation = checkpoint.preprocess()
+        self.trained = checkpoint.trained
 
-    def prepare(self, scan: Levels, *, spacing: tuple[float, float] | None) -> Prepared:
-        """Crop, scale and resize one scan (H, W) of any size; may be called in several threads.
+    @property
+    def of_volumes(self) -> bool:
+        """Whether the detector was trained on volumes, and not on pictures."""
+        return len(self._preparation.spatial) == 3
+
+    @property
+    def wants_brain(self) -> bool:
+        """Whether it cuts scans to the brain masks that come with them."""
+        return isinstance(self._preparation, PrepareVolume) and self._preparation.strip == "mask"
+
+    @property
+    def working_spacing(self) -> float:
+        """Mm per voxel of what the detector sees of a volume."""
+        return cast(PrepareVolume, self._preparation).spacing
+
+    def prepare(
+        self, scan: Scan, *, spacing: tuple[float, float] | None = None, brain: NDArray[np.bool_] | None = None
+    ) -> Prepared:
+        """Make of one scan of any size what the detector sees; may be called in several threads.
 
         Args:
-            spacing: millimetres per pixel of the scan, (row, column); None where unknown.
+            spacing: millimetres per pixel of a picture, (row, column); None where unknown.
+            brain: brain mask of a volume, on its grid; None where there is none.
+
+        Raises:
+            BlankScanError: if nothing is to be seen on it.
+            MriadError: if it is a volume and the detector was trained on pictures, or the other way round.
         """
-        image, geometry = self._preprocess(scan)
-        return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
+        if isinstance(self._preparation, Preprocess):
+            if scan.is_volume:
+                raise MriadError(
+                    "this is a volume, but the detector was trained on pictures; take one that was trained on volumes."
+                )
+            image, geometry = self._preparation(scan.levels[0])
+            return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
+        if not scan.is_volume:
+            raise MriadError(
+                "this is a picture, but the detector was trained on volumes; give volumes, such as NIfTI files or DICOM "
+                "series, or take a detector that was trained on pictures."
+            )
+        image, of_volume = self._preparation(scan, brain=brain)
+        return Prepared(image=image, geometry=of_volume)
 
     @torch.inference_mode()
     def __call__(self, scans: Sequence[Prepared]) -> list[Prediction]:
         """Predict a batch of scans."""
-        areas = np.array([scan.geometry.pixel_area for scan in scans], dtype=np.float32)
+        sizes = np.array([scan.voxel_size for scan in scans], dtype=np.float32)
         images = torch.from_numpy(np.stack([scan.image for scan in scans])).to(self._detector.device)
-        maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_scans(images, areas)))
+        maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_scans(images, sizes)))
         decisions = self.calibration.decide(scores)
         return [
-            Prediction(score=float(score), decision=int(decision), slice_map=anomaly_map[0], geometry=scan.geometry)
+            Prediction(score=float(score), decision=int(decision), working_map=anomaly_map[0], geometry=scan.geometry)
             for score, decision, anomaly_map, scan in zip(scores, decisions, maps, scans, strict=True)
         ]

@@ -15,6 +15,7 @@ from mlflow.pyfunc import PythonModel
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.reading.arrays import scans_of
 from mriad.data.reading.levels import Levels
+from mriad.data.reading.scan import Facts, Scan
 from mriad.errors import MriadError
 from mriad.geometry import spacing_of
 from mriad.prediction.predictor import Predictor, Prepared
@@ -46,6 +47,11 @@ class ServedDetector(PythonModel):
             MlflowException: if that is no input.
         """
         params = params or {}
+        if self._predictor.of_volumes:
+            raise MlflowException.invalid_parameter_value(
+                "This detector was trained on volumes, which are more than their voxels: predict files with "
+                "'mriad predict', which knows where they lie."
+            )
         try:
             levels = scans_of(model_input, kind=params.get("dtype", ""))
             spacings = _spacings(params.get("spacing", []), len(levels))
@@ -66,7 +72,7 @@ class ServedDetector(PythonModel):
 
     def _prepare(self, number: int, image: Levels, spacing: tuple[float, float] | None) -> Prepared:
         try:
-            return self._predictor.prepare(image, spacing=spacing)
+            return self._predictor.prepare(Scan.of_picture(image, facts=Facts(format="")), spacing=spacing)
         except MriadError as error:
             raise MriadError(f"Image {number} of the input (counted from 0): {error}") from error
 

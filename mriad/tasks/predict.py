@@ -5,25 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from joblib import cpu_count
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
 from mriad.checkpoints.named import named_checkpoint
-from mriad.data.preparing.preprocess import BlankScanError
-from mriad.data.reading.decode import DecodedImage, decode
-from mriad.data.reading.levels import Levels
+from mriad.data.reading.read import read_scan
+from mriad.data.reading.scan import Scan
+from mriad.data.reading.volume_masks import read_mask_on
 from mriad.errors import MriadError
 from mriad.experiment.job import prepare
-from mriad.prediction.inputs import ScanFile, find_scans
-from mriad.prediction.outputs import MapFolder, PredictionTable
+from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor, Prepared
+from mriad.prediction.scan_files import ScanFile
+from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
+from mriad.writing.maps import MapFolder
+from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +36,8 @@ Row: TypeAlias = dict[str, Any]
 
 
 def predict(cfg: DictConfig) -> None:
-    """Write ``predictions.csv``: path, score, threshold, decision, error; and maps where asked.
+    """Write ``predictions.csv``: path, score, threshold, decision, error; of volumes what lesions they show, too, and
+    these in ``lesions.csv``; and maps where asked.
 
     A scan that cannot be read has an error and no score, one whose map cannot be written has both.
 
@@ -42,60 +48,86 @@ def predict(cfg: DictConfig) -> None:
         MriadError: on bad input, or if not one scan could be read.
     """
     folder = prepare(cfg)
-    scans = find_scans(cfg.input)
     output = Path(cfg.output).expanduser()
     checkpoint, _ = named_checkpoint(cfg, None, folder)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
+    of_volumes = predictor.of_volumes
+    series = None if cfg.series is None else str(cfg.series)
+    wanted = Wanted(volumes=of_volumes, series=series, contrast=cfg.contrast, brains=predictor.wants_brain)
+    scans = find_scans(cfg.input, wanted)
     files = [scan.path for scan in scans]
-    maps = MapFolder(output, scans=files, predictor=predictor) if cfg.maps else None
+    maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps else None
+    unlike = Unlike(predictor=predictor)
 
     rows: list[Row] = []
     console = Console()
-    with PredictionTable(output, scans=files) as table, ThreadPoolExecutor(max_workers=cpu_count()) as pool:
-        starts = range(0, len(scans), cfg.batch_size)
+    batch_size = 1 if of_volumes else cfg.batch_size  # a volume is a batch of slices
+    with ExitStack() as stack:
+        table = stack.enter_context(prediction_table(output, scans=files, volumes=of_volumes))
+        lesions = stack.enter_context(lesion_table(output, scans=files)) if of_volumes else None
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
+        starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
-            batch = scans[start : start + cfg.batch_size]
+            batch = scans[start : start + batch_size]
             read = list(pool.map(partial(_read, predictor=predictor), batch))
-            found = _rows(batch, read, predictor, maps)
+            found = _rows(batch, read, predictor, maps, lesions)
             table.add(found)
             rows += found
+            for file, one in zip(batch, read, strict=True):
+                if not isinstance(one, MriadError):
+                    unlike.note(file, one[0])
+    unlike.tell(len(scans))
     _summarise(rows, table.file, console)
 
 
-def _read(scan: ScanFile, predictor: Predictor) -> tuple[DecodedImage, Prepared] | MriadError:
+def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:
     try:
-        decoded = decode(scan.path)
-        return decoded, predictor.prepare(decoded.levels, spacing=scan.spacing)
-    except BlankScanError as error:
-        return MriadError(f"{scan.path}: {error}")
+        scan = read_scan(file.path, series=file.series or None)
+        wanted = file.brain_mask if scan.is_volume and predictor.wants_brain else None
+        brain = read_mask_on(wanted, scan.grid) if wanted else None
     except MriadError as error:
         return error
+    try:
+        return scan, predictor.prepare(scan, spacing=file.spacing, brain=brain)
+    except MriadError as error:
+        return MriadError(f"{file.path}: {error}")
 
 
 def _rows(
     batch: Sequence[ScanFile],
-    read: Sequence[tuple[DecodedImage, Prepared] | MriadError],
+    read: Sequence[tuple[Scan, Prepared] | MriadError],
     predictor: Predictor,
     maps: MapFolder | None,
+    lesions: GrowingTable | None,
 ) -> list[Row]:
-    """Rows of the table for a batch of scans, in its order; writes their maps where there is a folder for them."""
+    """Rows of the table for a batch of scans, in its order; writes their lesions and maps where they are wanted."""
     prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
     predictions = iter(predictor(prepared) if prepared else [])
     rows = []
     for file, scan in zip(batch, read, strict=True):
         row: Row = {"path": str(file.path), "threshold": predictor.calibration.threshold, "error": ""}
         if isinstance(scan, MriadError):
-            row["error"] = str(scan)
+            row |= {"error": str(scan), "patient": file.patient}
         else:
             found = next(predictions)
             row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
+            problems = []
+            if lesions is not None:
+                shown = found.lesions(predictor.calibration.pixel_threshold)
+                row |= {"patient": file.patient or scan[0].facts.patient, "lesions": len(shown)}
+                row["lesion_ml"] = f"{sum(lesion.ml for lesion in shown):.4g}"
+                try:
+                    lesions.add(lesion_rows(str(file.path), shown))
+                except MriadError as error:
+                    problems.append(f"its lesions are missing: {error}")
             if maps is not None:
-                row["error"] = maps.write(file.path, scan[0].levels, found)
+                problems.append(maps.write(file, scan[0], found))
+            row["error"] = "; ".join(filter(None, problems))
         rows.append(row)
     return rows
 
 
-def _is_flat(levels: Levels) -> bool:
+def _is_flat(levels: NDArray[Any]) -> bool:
     """Whether a scan holds two levels and none in between."""
     low, high = levels.min(), levels.max()
     return bool(low < high and ((levels == low) | (levels == high)).all())
@@ -110,7 +142,12 @@ def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
     if broken:
         log.warning("%d of %d scans could not be read:\n  %s", len(broken), len(rows), "\n  ".join(broken))
     if mapless:
-        log.warning("%d of %d scans are scored without a map:\n  %s", len(mapless), len(rows), "\n  ".join(mapless))
+        log.warning(
+            "%d of %d scans are scored, but not all of their files are written:\n  %s",
+            len(mapless),
+            len(rows),
+            "\n  ".join(mapless),
+        )
     if flat := [printable(row["path"]) for row in scored if row["flat"]]:
         log.warning(
             "%d of %d scans hold two levels only, as lesion masks do; leave them out if they are masks:\n  %s",

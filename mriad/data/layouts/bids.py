@@ -78,6 +78,9 @@ def bids_scans(
     entities: Mapping[str, str | None] | None = None,
     contrast: str | Sequence[str] | None = None,
     apart: Collection[str] = _APART,
+    lesions: bool = True,
+    brains: bool = True,
+    option: str = "data.contrast",
 ) -> list[dict[str, Any]]:
     """One record per scan below a folder, without label and class; see ``bids`` for what is taken.
 
@@ -85,6 +88,8 @@ def bids_scans(
         start: the folder.
         derivatives, entities, contrast: as ``bids`` has them.
         apart: names of folders in which no scans are looked for, but masks are.
+        lesions, brains: whether masks of them are looked for.
+        option: what chooses the contrast, for what is said.
 
     Raises:
         MriadError: if there is no scan, one has several masks, or it is not clear which contrast is meant.
@@ -98,8 +103,8 @@ def bids_scans(
         scans = [scan for scan in scans if scan.entities.get(key) == (None if value is None else str(value))]
         if not scans:
             raise MriadError(f"No scan in {start} has data.layout.entities={{{key}: {value}}} in its name; mend it.")
-    of_lesions = [name for name in names if name.is_lesion_mask and _is_from(name.path, derivatives)]
-    of_brains = [name for name in names if name.is_brain_mask and _is_from(name.path, derivatives)]
+    of_lesions = [name for name in names if lesions and name.is_lesion_mask and _is_from(name.path, derivatives)]
+    of_brains = [name for name in names if brains and name.is_brain_mask and _is_from(name.path, derivatives)]
     if stray := [mask for mask in of_lesions if not any(mask.fits(scan) for scan in scans)]:
         log.warning(
             "%d of %d lesion masks in %s belong to no scan, for example %s; a mask has the entities of its scan.",
@@ -117,7 +122,7 @@ def bids_scans(
     ]
     return [
         {**record, "mask": mask_of(record["name"], of_lesions), "brain_mask": mask_of(record["name"], of_brains)}
-        for record in of_contrast(records, contrast, root=start)
+        for record in of_contrast(records, contrast, root=start, option=option)
     ]
 
 

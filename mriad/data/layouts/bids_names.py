@@ -16,6 +16,9 @@ _OWN_SPACES = {"", "orig", "native", "individual"}
 _CONTRAST_AGENT = "ce"
 _LESIONS = ("lesion", "wmh", "tumor", "tumour", "stroke", "infarct")
 
+OWN = "mriad"
+"""What mriad's own derivatives are described as: a lesion that it has found is no truth to measure it by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BidsName:
@@ -76,7 +79,7 @@ class BidsName:
         """Whether it is a mask of lesions: one that says so, or that says nothing of what it is of."""
         label, desc = self._said("label"), self._said("desc")
         said = label == "l" or any(word in label + desc for word in _LESIONS)
-        return self.is_mask and (said or not (label or desc))
+        return self.is_mask and desc != OWN and (said or not (label or desc))
 
     def _said(self, key: str) -> str:
         return self.entities.get(key, "").lower()

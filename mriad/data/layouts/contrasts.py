@@ -47,7 +47,11 @@ def contrast_in(name: str) -> tuple[str, str]:
 
 
 def of_contrast(
-    records: Iterable[Mapping[str, Any]], contrast: str | Sequence[str] | None, *, root: Path
+    records: Iterable[Mapping[str, Any]],
+    contrast: str | Sequence[str] | None,
+    *,
+    root: Path,
+    option: str = "data.contrast",
 ) -> list[Mapping[str, Any]]:
     """The scans of the contrast that is asked for; where none is, all of them if no session has several.
 
@@ -56,6 +60,7 @@ def of_contrast(
             patient is a session of its own.
         contrast: its name as any data set has it, in any letter case, several of them, or None.
         root: of the data set, for what is said.
+        option: what chooses the contrast, likewise.
 
     Raises:
         MriadError: if no scan has that contrast, or a session has several and none is chosen.
@@ -72,7 +77,7 @@ def of_contrast(
         if several:
             raise MriadError(
                 f"Sessions in {root} have scans of several contrasts, in all {listed}: choose one, as in "
-                f"data.contrast={several[0][0]}."
+                f"{option}={several[0][0]}."
             )
         return records
     named = [contrast] if isinstance(contrast, str) else list(contrast)
@@ -81,7 +86,7 @@ def of_contrast(
     if records and not kept:
         raise MriadError(
             f"No scan in {root} is known to have the contrast {' or '.join(named)}; there are {listed}: choose one of "
-            "these with data.contrast."
+            f"these with {option}."
         )
     if lacking := len(sessions) - len(set(map(_session, kept))):
         log.warning(

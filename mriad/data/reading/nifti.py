@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_nifti(file: Path, content: bytes, *, voxels: bytes | None = None) -> Sc
     Raises:
         MriadError: if it is damaged, has no place in space, is no single volume, or no real numbers.
     """
-    header = _header(file, content)
+    header = nifti_header(file, content)
     try:
         shape, kind = header.get_data_shape(), header.get_data_dtype()
         slope, intercept = header.get_slope_inter()
@@ -73,12 +74,18 @@ def read_nifti(file: Path, content: bytes, *, voxels: bytes | None = None) -> Sc
         format="NIfTI-2" if isinstance(header, Nifti2Header) else "NIfTI-1",
         labels=int(header["intent_code"]) == _LABELS,
     )
-    return volume_scan(
+    scan = volume_scan(
         file, values, _affine(file, header), facts, slope=1.0 if slope is None else slope, intercept=intercept or 0.0
     )
+    return replace(scan, header=content[: header.sizeof_hdr])
 
 
-def _header(file: Path, content: bytes) -> Nifti1Header:
+def nifti_header(file: Path, content: bytes) -> Nifti1Header:
+    """The header that a NIfTI file begins with.
+
+    Raises:
+        MriadError: if there is none.
+    """
     for size, start in _MAGIC_AT.items():
         for order, sign in _ORDERS.items():
             if int.from_bytes(content[:4], order) == size:  # type: ignore[arg-type]

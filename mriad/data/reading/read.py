@@ -7,9 +7,8 @@ from pathlib import Path
 from mriad.data.reading.content import content
 from mriad.data.reading.decode import decode
 from mriad.data.reading.scan import Facts, Scan
-from mriad.data.reading.suffixes import DICOM_SUFFIXES, is_dicom, partner_of, volume_suffix
+from mriad.data.reading.suffixes import DICOM_SUFFIXES, has_dicom_mark, partner_of, volume_suffix
 from mriad.errors import MriadError, ReadError
-from mriad.geometry import Grid
 
 
 def read_scan(path: Path, *, series: str | None = None, labels: bool = False) -> Scan:
@@ -57,7 +56,7 @@ def _read(path: Path, series: str | None) -> Scan:
         from mriad.data.reading.nifti import read_nifti
 
         return read_nifti(path, content(path))
-    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
+    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(path):
         from mriad.data.reading.dicom import read_dicom
 
         return read_dicom(path, series=series)
@@ -66,9 +65,7 @@ def _read(path: Path, series: str | None) -> Scan:
 
 def _read_picture(file: Path, channel: str | None) -> Scan:
     image = decode(file, channel=channel or "")
-    height, width = image.levels.shape
-    facts = Facts(format=image.format, mode=image.mode)
-    return Scan(levels=image.levels[None], grid=Grid.of_picture(height, width), facts=facts)
+    return Scan.of_picture(image.levels, facts=Facts(format=image.format, mode=image.mode))
 
 
 def _pair(path: Path) -> tuple[Path, Path]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mriad.data.reading.levels import Levels
 from mriad.geometry import Grid
 
 
@@ -60,11 +61,19 @@ class Scan:
         grid: where the voxels lie. A NIfTI file's axes are (i, j, k) as nibabel has them, a DICOM series' are (slice,
             row, column), those of NRRD and MetaImage as nibabel would have them too (fastest first).
         facts: what the file says besides.
+        header: of a NIfTI file, its first bytes: what is written on the same grid can say the same of it.
     """
 
     levels: NDArray[Any]
     grid: Grid
     facts: Facts = field(default_factory=lambda: Facts(format=""))
+    header: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of_picture(cls, levels: Levels, *, facts: Facts) -> Scan:
+        """The scan of a picture (H, W)."""
+        height, width = levels.shape
+        return cls(levels=levels[None], grid=Grid.of_picture(height, width), facts=facts)
 
     @property
     def is_volume(self) -> bool:

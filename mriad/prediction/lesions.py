@@ -1,0 +1,57 @@
+"""What a map calls anomalous, piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mriad.geometry import Grid
+from mriad.metrics.components import connected
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """A piece of a map that lies above a level.
+
+    Args:
+        ml: its volume.
+        centre: mean of its voxels' centres, in mm to the right, to the front and upwards (RAS+) of the scan's origin.
+        peak, mean: highest and mean value of the map in it.
+    """
+
+    ml: float
+    centre: tuple[float, float, float]
+    peak: float
+    mean: float
+
+
+def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) -> list[Lesion]:
+    """The 26-connected components of ``anomaly_map > level``, the largest first, then the one with the highest peak.
+
+    Args:
+        anomaly_map: (D, H, W).
+        grid: where its voxels lie.
+        level: map value above which a voxel is anomalous.
+    """
+    labels = connected(anomaly_map > level).ravel()
+    inside = np.flatnonzero(labels)
+    component, values = labels[inside], anomaly_map.ravel()[inside]
+    voxels = np.bincount(component, minlength=1)
+    weight = np.maximum(voxels, 1)
+    places = np.unravel_index(inside, anomaly_map.shape)
+    centres = grid.to_world(np.stack([np.bincount(component, place, len(voxels)) / weight for place in places], axis=1))
+    means = np.bincount(component, values, len(voxels)) / weight
+    peaks = np.full(len(voxels), -np.inf)
+    np.maximum.at(peaks, component, values)
+    order = np.lexsort((-peaks[1:], -voxels[1:])) + 1
+    return [
+        Lesion(
+            ml=float(voxels[number] * grid.voxel_volume / 1000),
+            centre=(float(centres[number, 0]), float(centres[number, 1]), float(centres[number, 2])),
+            peak=float(peaks[number]),
+            mean=float(means[number]),
+        )
+        for number in order
+    ]

@@ -1,0 +1,104 @@
+"""A scan to predict, and what lies among scans without being one: lesion masks, maps of an earlier prediction."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mriad.data.reading.suffixes import stem
+from mriad.errors import MriadError
+from mriad.tables import printable
+
+log = logging.getLogger(__name__)
+
+MAP_ENDING, OVERLAY_ENDING = ".map.tiff", ".overlay.png"
+VOLUME_MAP_ENDING, VOLUME_MASK_ENDING = "_map.nii.gz", "_mask.nii.gz"
+MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
+
+_MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks, and their names
+_MASK = "_mask"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFile:
+    """A scan to predict.
+
+    Args:
+        path: its file, or the folder of its DICOM files, as it was named.
+        spacing: millimetres per pixel of a picture, (row, column); None where unknown.
+        series: which DICOM series of the path, or which channel of a picture; '' where there is one.
+        brain_mask: file of its brain mask; None where there is none.
+        patient, contrast: '' where unknown.
+        bids: root of the BIDS data set that it was found in; None where it was in none.
+    """
+
+    path: Path
+    spacing: tuple[float, float] | None = None
+    series: str = ""
+    brain_mask: Path | None = None
+    patient: str = ""
+    contrast: str = ""
+    bids: Path | None = None
+
+    def joined(self, known: ScanFile) -> ScanFile:
+        """The scan as it was ``known`` first, with what only this name of it tells.
+
+        Raises:
+            MriadError: if both state a spacing, and not the same.
+        """
+        if self.spacing is not None and known.spacing not in (None, self.spacing):
+            raise MriadError(
+                f"The input states two spacings for {self.path}, {known.spacing} and {self.spacing} mm; mend one."
+            )
+        return replace(
+            known,
+            spacing=known.spacing or self.spacing,
+            brain_mask=known.brain_mask or self.brain_mask,
+            patient=known.patient or self.patient,
+            contrast=known.contrast or self.contrast,
+        )
+
+
+def scans_among(found: Sequence[Path], folder: Path, entry: str, *, kind: str = "images") -> list[Path]:
+    """What are scans of what was found in a folder; what is left out is counted.
+
+    Raises:
+        MriadError: if none is.
+    """
+    masks = [path for path in found if _is_mask(path, folder)]
+    maps = [path for path in found if _is_map(path)]
+    if len(masks) == len(found):
+        raise MriadError(
+            f"Each of the {len(found)} {kind} of input={entry} is a lesion mask by its name ({_MASKS[0]}/ or {_MASK}): "
+            "give the scans, or rename what is one."
+        )
+    if len(maps) == len(found):
+        raise MriadError(f"Each of the {len(found)} {kind} of input={entry} is a map of a prediction; give the scans.")
+    masks = [mask for mask in masks if mask not in maps]
+    if masks:
+        log.warning("%d lesion masks, such as %s, are no scans and are left out.", len(masks), printable(str(masks[0])))
+    if maps:
+        log.warning(
+            "%d maps of an earlier prediction, such as %s, are no scans and are left out.",
+            len(maps),
+            printable(str(maps[0])),
+        )
+    apart = {*masks, *maps}
+    return [path for path in found if path not in apart]
+
+
+def _is_mask(path: Path, folder: Path) -> bool:
+    start = os.path.dirname(os.path.abspath(folder))
+    within = Path(os.path.relpath(os.path.dirname(os.path.abspath(path)), start)).parts
+    return stem(path).lower().endswith(_MASK) or any(part.lower() in _MASKS for part in within)
+
+
+def _is_map(path: Path) -> bool:
+    """Whether mriad has written a file: its table lies beside the folder of maps."""
+    if not path.name.endswith((MAP_ENDING, OVERLAY_ENDING, VOLUME_MAP_ENDING, VOLUME_MASK_ENDING)):
+        return False
+    homes = [above.parent for above in path.absolute().parents if above.name == MAPS]
+    return any((home / table).exists() for home in homes for table in (TABLE, UNFINISHED))

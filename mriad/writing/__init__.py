@@ -1,0 +1,1 @@
+"""A result in, files for a person or a program out: maps and masks on the scan's own grid, tables."""

@@ -1,0 +1,156 @@
+"""The maps of a prediction: which files there are for a scan, and what they are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from mriad.data.reading.scan import Scan
+from mriad.data.reading.suffixes import DICOM_SUFFIXES, volume_suffix
+from mriad.disk import written_whole
+from mriad.errors import MriadError
+from mriad.prediction.predictor import Prediction
+from mriad.prediction.scan_files import (
+    MAP_ENDING,
+    MAPS,
+    OVERLAY_ENDING,
+    VOLUME_MAP_ENDING,
+    VOLUME_MASK_ENDING,
+    ScanFile,
+)
+from mriad.thresholds import Calibration
+from mriad.writing import bids
+
+_Files = Iterator[tuple[Path, bytes]]
+
+
+class MapFolder:
+    """For each scan its map, at the scan's own size.
+
+    A picture's is a float32 TIFF file, with a PNG of the map laid over the scan; a volume's is a float32 NIfTI file,
+    with a mask of what lies above the pixel threshold, both on the scan's own grid. They lie in ``maps/``, by the
+    scan's path from the folder that all scans have in common; where all are of one BIDS data set, they are its
+    derivatives instead.
+
+    Args:
+        folder: the folder of the prediction.
+        scans: all scans.
+        calibration: of the detector: it sets colours and masks.
+    """
+
+    def __init__(self, folder: Path, *, scans: Sequence[ScanFile], calibration: Calibration) -> None:
+        self._folder, self._calibration = folder, calibration
+        self._names = _names(scans)
+        roots = {scan.bids for scan in scans}
+        self._bids = roots.pop() if len(roots) == 1 else None
+        self._described = False
+        self._written: set[tuple[int, int]] = set()
+
+    def write(self, scan: ScanFile, read: Scan, found: Prediction) -> str:
+        """Write the files of a scan.
+
+        Returns:
+            What went wrong, '' if nothing did.
+        """
+        try:
+            if read.is_volume and self._bids is not None:
+                files = self._derivatives(self._bids, scan, read, found)
+            else:
+                files = (self._of_volume if read.is_volume else self._of_picture)(scan, read, found)
+            for target, content in files:
+                self._save(target, content)
+        except (OSError, ValueError, MemoryError, MriadError) as error:
+            return f"its map cannot be written ({getattr(error, 'strerror', None) or error or 'memory is short'})"
+        return ""
+
+    def _of_picture(self, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
+        from mriad.writing.tiff import map_as_tiff, overlay_as_png
+
+        # the name of a picture is kept whole, as that of one file among many formats
+        name = self._names[scan]
+        yield self._folder / MAPS / f"{name}{MAP_ENDING}", map_as_tiff(found.map)
+        overlaid = overlay_as_png(read.levels[0], found.map, self._calibration)
+        yield self._folder / MAPS / f"{name}{OVERLAY_ENDING}", overlaid
+
+    def _of_volume(self, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
+        base = str(self._folder / MAPS / self._names[scan])
+        yield Path(base + VOLUME_MAP_ENDING), self._map(read, found)
+        yield Path(base + VOLUME_MASK_ENDING), self._mask(read, found)
+
+    def _derivatives(self, root: Path, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
+        if not self._described:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(self._folder / "dataset_description.json") as part:
+                part.write_bytes(bids.description(root))
+            self._described = True
+        path = PurePosixPath(Path(os.path.abspath(scan.path)).relative_to(root).as_posix())
+        is_share = found.map.min() >= 0 and found.map.max() <= 1
+        anomaly_map = self._folder / bids.derivative(path, "probseg" if is_share else "map")
+        yield anomaly_map.with_name(f"{anomaly_map.name}.json"), bids.sidecar(path, level=None)
+        yield anomaly_map.with_name(f"{anomaly_map.name}.nii.gz"), self._map(read, found)
+        mask = self._folder / bids.derivative(path, "mask")
+        yield mask.with_name(f"{mask.name}.json"), bids.sidecar(path, level=self._calibration.pixel_threshold)
+        yield mask.with_name(f"{mask.name}.nii.gz"), self._mask(read, found)
+
+    def _map(self, read: Scan, found: Prediction) -> bytes:
+        from mriad.writing.nifti import as_nifti  # a picture does without
+
+        return as_nifti(found.map, read, description="mriad anomaly map")
+
+    def _mask(self, read: Scan, found: Prediction) -> bytes:
+        from mriad.writing.nifti import as_nifti
+
+        level = self._calibration.pixel_threshold
+        mask = (found.map > level).astype(np.uint8)
+        return as_nifti(mask, read, description=f"mriad anomaly map above {level:.6g}")
+
+    def _save(self, target: Path, content: bytes) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self._is_ours(target):
+            raise ValueError("the map of another scan has its name")
+        with written_whole(target) as part:
+            part.write_bytes(content)
+        self._written.add(_identity(target))
+
+    def _is_ours(self, target: Path) -> bool:
+        """Whether this prediction has written a file, under whatever name the disk takes for the same."""
+        try:
+            return _identity(target) in self._written
+        except FileNotFoundError:
+            return False
+
+
+def _names(scans: Sequence[ScanFile]) -> dict[ScanFile, str]:
+    """Path of each scan's files below their folder, without ending.
+
+    It is the scan's own, without the ending of a volume, where that is not the name of another scan too; else it has the
+    series in it, or the ending.
+    """
+    places = {scan: os.path.abspath(scan.path) for scan in scans}
+    base = os.path.commonpath([os.path.dirname(place) for place in places.values()])
+    whole = {scan: os.path.relpath(place, base) for scan, place in places.items()}  # no '..' is left in it
+    series = {scan: re.sub(r"[^\w.-]+", "_", scan.series) for scan in scans}
+    names = {scan: _without_ending(name) for scan, name in whole.items()}
+    for others in (
+        {scan: f"{name}_{series[scan]}" for scan, name in names.items()},
+        whole,
+        {scan: f"{name}_{series[scan]}" for scan, name in whole.items()},
+    ):
+        count = Counter(name.casefold() for name in names.values())
+        names = {scan: name if count[name.casefold()] == 1 else others[scan] for scan, name in names.items()}
+    return names
+
+
+def _without_ending(name: str) -> str:
+    ending = volume_suffix(name) or next((end for end in DICOM_SUFFIXES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(ending)] if len(os.path.basename(name)) > len(ending) else name
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
