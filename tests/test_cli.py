@@ -93,4 +93,4 @@ def test_idle_threads_sleep_unless_the_environment_says_otherwise(given, turns, 
     seen = []
     monkeypatch.setattr("mriad.command.run", lambda *_, **__: seen.append(os.environ.get("GOMP_SPINCOUNT")))
     cli.run_task("train")
-    assert (seen, "torch" in vars(cli)) == ([turns], False)
+    assert seen == [turns]
