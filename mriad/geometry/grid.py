@@ -50,8 +50,10 @@ class Grid:
             raise ValueError(f"a grid has three positive sizes, not {self.shape}")
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.any(affine[3] != (0, 0, 0, 1)):
             raise ValueError(f"an affine is (4, 4), finite, and ends in 0 0 0 1; not {affine.tolist()}")
-        steps = np.linalg.norm(affine[:3, :3], axis=0)
-        if not (steps > 0).all() or abs(np.linalg.det(affine[:3, :3] / steps)) < 1e-6:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            steps = np.linalg.norm(affine[:3, :3], axis=0)
+            spanned = abs(np.linalg.det(affine[:3, :3] / steps))
+        if not spanned > 1e-6:
             raise ValueError(f"the axes of an affine span a space, unlike those of {affine.tolist()}")
         affine.flags.writeable = False
         object.__setattr__(self, "shape", shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ def read_mgh(file: Path, content: bytes) -> Scan:
     """
     try:
         image = MGHImage.from_bytes(content)
-        one_volume(file, image.shape)
+        wanted = math.prod(one_volume(file, image.shape)) * image.get_data_dtype().itemsize
+        if wanted > len(content):
+            raise ValueError(f"its header speaks of {wanted} bytes, it has {len(content)}")
         values = np.asarray(image.dataobj)
     except (MGHError, HeaderDataError, WrapStructError, TypeError, ValueError, KeyError, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
