@@ -20,7 +20,15 @@ TYPED = {  # what a user types, by the config of the command
     "register": "mriad register",
 }
 PLAIN = ("mriad.compare", "mriad.tracking", "benchmarks.results")  # commands without Hydra
-_MEASURES = ("image_metrics", "metrics_by_class", "pixel_metrics", "lesion_metrics")
+_MEASURES = (
+    "image_metrics",
+    "metrics_by_class",
+    "pixel_metrics",
+    "lesion_metrics",
+    "slice_metrics",
+    "patient_table",
+    "lesion_volume_metrics",
+)
 
 
 def commands(configs: list[OptionFile]) -> str:
@@ -46,7 +54,7 @@ def commands(configs: list[OptionFile]) -> str:
 def metrics() -> str:
     """What metrics are called, and what each measures."""
     named: dict[str, str] = {}
-    for group in ("IMAGE", "PIXEL", "LESION", "PIXEL_WITH_HEALTHY"):
+    for group in ("IMAGE", "PIXEL", "LESION", "PIXEL_WITH_HEALTHY", "VOLUME"):
         named |= {name: label for name, label in docstrings.value(f"names.{group}") if name not in named}
     rows = [[f"`test/{name}`", label] for name, label in named.items()]
     lines = [*as_markdown(["name", "where a person reads it"], rows), ""]

@@ -48,8 +48,9 @@ class PixelLevels:
         self._tied = are_volumes(maps)
         if not self._tied:
             levels, index = np.unique(lesion_values(maps, masks), return_inverse=True)
+            shares = np.concatenate([region_shares(mask) for _, mask in _each(maps, masks)])
             # The shares of a region add up to 1, so the last sum is the number of regions.
-            overlap = np.bincount(index, np.concatenate([region_shares(mask) for mask in masks]))[::-1].cumsum()
+            overlap = np.bincount(index, shares)[::-1].cumsum()
             self.values, reached = levels[::-1], np.bincount(index)[::-1].cumsum()
         else:
             rising = _grid(maps, masks)

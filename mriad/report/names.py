@@ -50,6 +50,17 @@ PIXEL_WITH_HEALTHY = (
     ("dice_oracle_all", "Dice, oracle threshold"),
     ("lesion_sensitivity_oracle_all", "lesions hit, oracle"),
 )
+# beside these ``patient/<name>`` for each name of IMAGE
+VOLUME = (
+    ("slice/auroc", "AUROC of slices"),
+    ("slice/average_precision", "average precision of slices"),
+    ("slice/auroc_within_patients", "AUROC of slices, within patients"),
+    ("slice/average_precision_within_patients", "average precision of slices, within patients"),
+    ("lesion_volume_bias", "lesion volume, bias (ml)"),
+    ("lesion_volume_loa_lower", "lesion volume, lower limit of agreement (ml)"),
+    ("lesion_volume_loa_upper", "lesion volume, upper limit of agreement (ml)"),
+    ("lesion_volume_ccc", "lesion volume, concordance (CCC)"),
+)
 LABELS = dict(IMAGE + PIXEL) | {"support": "scans"}
 
 

@@ -169,3 +169,61 @@ def browse(tmp_path_factory):
         return SimpleNamespace(**json.loads(unescape(told[1])), outside=outside)
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def measure_volumes():
+    """Measure volumes of 6 x 8 x 8 voxels of 2 mm with a cube of 8, 12 ... voxels as lesion; the threshold is 0.5."""
+
+    def build(labels, scores, *, patients=None, unmasked=(), slice_scores=True, published=False):
+        rng = np.random.default_rng(0)
+        count = len(labels)
+        anomalous = np.array(labels) == 1
+        has_mask = anomalous & ~np.isin(np.arange(count), unmasked)
+        lesions = np.zeros((count, 6, 8, 8), dtype=np.uint8)
+        for row in np.flatnonzero(has_mask):
+            lesions[row, 2:4, 3:5, 3 : 5 + row % 3] = 1
+        maps = (0.1 * rng.random(lesions.shape) + 0.8 * lesions).astype(np.float32)
+        table = pd.DataFrame(
+            {
+                "path": [f"{row}.nii.gz" for row in range(count)],
+                "group": patients or [f"p{row}" for row in range(count)],
+                "class": np.where(anomalous, "glioma", "healthy"),
+                "label": labels,
+                "role": "test",
+                "score": np.array(scores, dtype=float),
+            }
+        )
+        facts = pd.DataFrame({"lesions": has_mask * 1, "lesions_outside": 0, "lesions_merged": 0}, index=range(count))
+        read = []
+
+        def masks_of(rows):
+            read.append(len(rows))
+            return lesions[rows].astype(bool)
+
+        images = torch.from_numpy(rng.random((count, 1, *lesions.shape[1:])).astype(np.float32))
+        datamodule = SimpleNamespace(
+            name="toy",
+            split=SimpleNamespace(published=published),
+            table=table.assign(mask=np.where(has_mask, "mask.nii.gz", ""), patient=table["group"]),
+            cache=SimpleNamespace(facts=facts, has_mask=lambda rows: has_mask[rows], masks_of=masks_of),
+            images=lambda rows: images[rows],
+        )
+        val_scores = pd.DataFrame({"group": [*"abc"], "label": [0, 0, 1], "score": [0.1, 0.2, 0.9]})
+        calibration = Calibration(
+            rule="youden", threshold=0.5, pixel_threshold=0.2, val_scores=val_scores, lesion_level=0.3
+        )
+        slices = lesions.any(axis=(2, 3)) + 0.5 * rng.random((count, 6))
+        slices[:, 0] = np.nan
+        result = Result.measure(
+            table=table,
+            rows=np.arange(count),
+            maps=maps,
+            datamodule=datamodule,
+            calibration=calibration,
+            slice_scores=slices if slice_scores else None,
+            voxel_volume=np.full(count, 8.0),
+        )
+        return result, SimpleNamespace(lesions=lesions, read=read, images=images)
+
+    return build

@@ -1,10 +1,12 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mriad.metrics import components, pixel_levels, scans
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.lesions import healthy_level
 from mriad.metrics.pixel import best_dice_threshold, pixel_metrics, upper_quantile
@@ -12,8 +14,8 @@ from mriad.report import pixels as module
 from mriad.report.pixels import PixelFindings, measure_pixels
 
 
-@pytest.fixture
-def scans():
+@pytest.fixture(name="scans")
+def some_scans():
     """Healthy scans between anomalous ones, of which the second has no mask and the third an empty one."""
     rng = np.random.default_rng(0)
     label = np.array([1, 0, 1, 1, 0] + [1] * 6)
@@ -115,3 +117,32 @@ def test_the_numbers_of_pictures_are_those_from_before_there_were_volumes():
     assert found["intervals"].keys() == expected["intervals"].keys()
     for name, bounds in found["intervals"].items():  # sums over scans in float32 differ between processors
         assert bounds == pytest.approx(expected["intervals"][name], rel=1e-6), name
+
+
+def volumes(count, folder):
+    """Maps in a file, and masks that are made when they are asked for."""
+    rng = np.random.default_rng(0)
+    np.save(folder / f"{count}.npy", rng.random((count, 16, 32, 32), dtype=np.float32))
+    mask = np.zeros((16, 32, 32), dtype=bool)
+    mask[5:9, 10:20, 12:20] = True
+    table = pd.DataFrame({"label": np.arange(count) % 2, "decision": 1, "lesion_ml": 1.0, "called_ml": 2.0})
+    return table, np.load(folder / f"{count}.npy", mmap_mode="r"), [mask if row % 2 else None for row in range(count)]
+
+
+def test_ten_times_as_many_volumes_take_no_more_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(scans, "PIXELS_AT_ONCE", 2**14)  # a volume
+    monkeypatch.setattr(components, "SAMPLE", 2**15)
+    monkeypatch.setattr(pixel_levels, "SAMPLE", 2**11)
+    monkeypatch.setattr(pixel_levels, "GRID", 2**9)
+    peaks = []
+    for count in (12, 120):  # maps of 0.8 and 7.9 MB
+        table, maps, masks = volumes(count, tmp_path)
+        bootstrap = GroupBootstrap.draw(groups=np.arange(count), labels=table["label"], resamples=20)
+        tracemalloc.start()
+        found = measure_pixels(
+            table, maps, masks, threshold=0.9, bootstrap=bootstrap, level=0.9, voxel_volume=np.ones(count)
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found.metrics["lesion_volume_bias"] == 1
+    assert peaks[1] - peaks[0] < 1.5 * 2**20  # histograms of 1,000 bins, 12 kB a scan

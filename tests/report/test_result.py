@@ -232,3 +232,75 @@ def test_a_published_protocol_has_no_interval_and_no_p_value_that_takes_its_scan
     assert {"auroc", "pixel_ap", "accuracy", "no_information_rate"} <= flawed.metrics.keys()
     assert {name for name in mixed.flat_metrics() if name.endswith("_low")}
     assert "accuracy_p_value" in mixed.metrics
+
+
+VOLUME = {f"lesion_volume_{name}" for name in ("bias", "loa_lower", "loa_upper", "ccc")}
+SLICE = {f"slice/{name}{where}" for name in ("auroc", "average_precision") for where in ("", "_within_patients")}
+SLICE_COUNTS = {f"slice/{name}" for name in ("with_lesion", "lesion_free", "lesion_free_within_patients")}
+
+
+def test_volumes_have_numbers_of_slices_and_of_lesion_volume_with_intervals(measure_volumes):
+    result, _ = measure_volumes([0] * 3 + [1] * 9, [0.1] * 3 + [0.9] * 9)
+    pictures = IMAGE | PIXEL | LESION | WITH_HEALTHY | COUNTS | BY_SIZE
+    assert set(result.metrics) == pictures | VOLUME | SLICE | SLICE_COUNTS
+    assert set(result.intervals) >= VOLUME | SLICE and not set(result.intervals) & SLICE_COUNTS
+    assert result.metrics["slice/auroc"] == result.metrics["slice/auroc_within_patients"] == 1
+    assert (result.metrics["slice/with_lesion"], result.metrics["slice/lesion_free"]) == (18, 42)
+    assert result.patients is None
+    assert result.flat_metrics().keys() >= {"test/slice/auroc_low", "test/lesion_volume_loa_lower_high"}
+    assert {third.unit for third in result.thirds} == {"ml"}
+    assert result.thirds[0].least == pytest.approx(0.064)  # 8 voxels of 8 mm3
+
+
+def test_the_table_of_volumes_tells_patients_and_ml(measure_volumes):
+    result, _ = measure_volumes([0, 1, 1], [0.1, 0.9, 0.9], unmasked=[2])
+    assert list(result.table)[-3:] == ["patient", "lesion_ml", "called_ml"]
+    assert result.table["patient"].tolist() == ["p0", "p1", "p2"]
+    assert result.table["lesion_ml"].tolist() == pytest.approx([0, 0.096, np.nan], nan_ok=True)
+    assert result.table["called_ml"].tolist() == pytest.approx([0, 0.096, 0])
+    assert result.metrics["lesion_volume_bias"] == pytest.approx(0)
+
+
+def test_pictures_have_no_columns_and_numbers_of_volumes(mixed):
+    assert not {"patient", "lesion_ml", "called_ml"} & set(mixed.table)
+    assert mixed.voxel_volume is None and mixed.patients is None and mixed.slice_scores is None
+
+
+def test_patients_with_several_volumes_are_measured_as_patients(measure_volumes):
+    patients = ["a", "a", "b", "c", "c", "d"]
+    result, _ = measure_volumes([0, 0, 0, 1, 1, 1], [0.1, 0.6, 0.2, 0.9, 0.3, 0.8], patients=patients)
+    assert result.patients["patient"].tolist() == ["a", "b", "c", "d"]
+    assert result.metrics["patient/recall"] == 1 and result.metrics["recall"] == pytest.approx(2 / 3)
+    assert result.metrics["patient/specificity"] == 0.5
+    assert {name for name in result.metrics if name.startswith("patient/")} == {f"patient/{name}" for name in IMAGE}
+    assert set(result.intervals) >= {f"patient/{name}" for name in IMAGE - WITHOUT_INTERVAL}
+
+
+def test_volumes_without_a_healthy_one_have_slices_and_pixels_and_no_auroc_of_scans(measure_volumes):
+    result, _ = measure_volumes([1] * 4, [0.1, 0.9, 0.9, 0.9])
+    assert result.metrics.keys() >= SLICE | PIXEL | VOLUME
+    assert "auroc" not in result.metrics
+
+
+def test_without_scores_of_slices_there_are_no_numbers_of_them(measure_volumes):
+    result, _ = measure_volumes([0, 1], [0.1, 0.9], slice_scores=False)
+    assert not [name for name in result.flat_metrics() if "slice" in name]
+
+
+def test_masks_and_images_of_volumes_are_read_one_at_a_time(measure_volumes):
+    result, made = measure_volumes([0, 1, 1], [0.1, 0.9, 0.9])
+    assert set(made.read) == {1}
+    assert result.masks[0] is None
+    np.testing.assert_array_equal(result.masks[2], made.lesions[2])
+    np.testing.assert_array_equal(result.images[np.array([2, 0])], made.images[[2, 0], 0].numpy())
+
+
+def test_a_published_protocol_of_volumes_has_no_interval_and_no_p_value(measure_volumes):
+    patients = ["a", "a", "b", "c", "c", "d"]
+    scores = [0.1, 0.6, 0.2, 0.9, 0.3, 0.8]
+    result, _ = measure_volumes([0, 0, 0, 1, 1, 1], scores, patients=patients, published=True)
+    assert not [name for name in result.flat_metrics() if name.endswith(("_low", "_high", "p_value"))]
+
+
+def test_classes_that_are_called_as_slices_or_patients_are_told_apart():
+    assert class_names(["slice", "patient"]) == {"slice": "slice_", "patient": "patient_"}
