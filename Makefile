@@ -1,10 +1,11 @@
 # make train   install and run the default experiment      make test   run the tests
+# make test-all   and those that are slow: whole commands again and again, sweeps, interrupts, servers, the docs' lines
 # make test-cluster   run the tests on a SLURM of this machine; installs one where it is missing
 # make bench   measure what mriad costs, against its targets
 # make docs    build the docs as a site in build/site
 # make ui      open the MLflow UI on this machine          make lint   ruff and mypy
 # make server BACKEND=postgresql://user:password@host/db   an MLflow server that many jobs log to
-.PHONY: install train test test-cluster lint bench docs ui server clean
+.PHONY: install train test test-all test-cluster lint bench docs ui server clean
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PORT   ?= 5000
@@ -22,8 +23,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 train: install
 	$(PYTHON) train.py
 
+# A file stays on one worker, which makes what its tests share once; in the order of their names, the long ones of
+# tests/commands come early and the short ones fill up what is left.
+PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: install
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
+	$(PYTEST) -m 'not slow'
+	@echo 'Left to make test-all: sweeps, interrupts, servers, ensembles, several devices, the wheel, real scans,'
+	@echo 'and each line of README and docs, typed.'
+
+test-all: test
+	$(PYTEST) -m 'slow and not cluster'
 
 test-cluster: install
 	MRIAD_TEST_CLUSTER=1 $(PYTHON) -m pytest -rs tests/cluster

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from torch.distributed import TCPStore
+
+_SETTINGS = ("MLFLOW_", "MRIAD_", "HYDRA_")
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +32,43 @@ def one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_over() -> Iterator[None]:
+    """What a test has told Hydra and MLflow of itself is not what the next one finds, in whatever order they run."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)}
+    yield
+    HydraConfig.instance().cfg = None
+    GlobalHydra.instance().clear()
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
-def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Gives a folder that all workers share: whoever asks first fills it, the others wait; to be read only."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, whole = root / name, root / f"{name}.whole"
+        with FileLock(root / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # a worker failed half-way
+                folder.mkdir()
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated_store(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """A migrated MLflow database without experiments, to be copied: migration takes seconds."""
     from mriad.tracking.store import connect
 
-    database = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{database}")
-    return database
+    return made_once("store", lambda folder: connect(f"sqlite:///{folder / 'mlflow.db'}")) / "mlflow.db"
 
 
 @pytest.fixture

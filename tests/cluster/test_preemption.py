@@ -1,6 +1,7 @@
 """Real trainings on a SLURM whose jobs are killed and requeued, and whose MLflow server goes away."""
 
 import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -64,14 +65,15 @@ class Sweep:
     def __init__(self, folder, server, slurm, cache, small):
         self.desk = Toy(folder, server.uri, script=REPOSITORY / "train.py", experiment="preemption", patience=1500)
         words = ("-m", *SLURM, *small, *SWEEP, f"trainer.max_epochs={EPOCHS}", "logger.experiment=preemption")
-        self._process = self.desk.start(*words, **slurm, **cache)
+        self._command = self.desk.start(*words, **slurm, **cache)
         self._slurm = slurm
         try:
             self._disturb(server)
-            self.said = self._process.communicate(timeout=self.desk.patience)
+            self.said = self._command.wait(self.desk.patience)
         finally:
-            self._process.kill()
-        self.code = self._process.returncode
+            if self._command.runs:
+                self._command.signal(signal.SIGKILL)
+        self.code = self.said.code
         self.children = {run.info.run_id: run for run in self.desk.children()}
         self.resent = subprocess.run(
             [sys.executable, "-m", "mriad.tracking", "resend", "multirun"],
@@ -90,7 +92,7 @@ class Sweep:
         self.cut_off = self._next(self.requeued, self.killed, epochs_done=1)
         server.stop()
         log = Path(self.cut_off.data.tags["output_dir"]) / "train.log"
-        self.desk.wait_for(lambda: "The MLflow store" in log.read_text(), self._process)  # it has noticed
+        self.desk.wait_for(lambda: "The MLflow store" in log.read_text(), self._command)  # it has noticed
         server.start()
 
     def _next(self, *but, epochs_done):
@@ -104,7 +106,7 @@ class Sweep:
             begun = any(run.data.tags.get("kind") == "sweep" for run in self.desk.runs())
             return begun and [run for run in self.desk.children() if run.info.run_id not in known and trains(run)]
 
-        return self.desk.wait_for(found, self._process)[0]
+        return self.desk.wait_for(found, self._command)[0]
 
     def _signal(self, number, run):
         command = ["scancel", f"--signal={number}", run.data.tags["slurm.job"]]

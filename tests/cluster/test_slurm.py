@@ -60,20 +60,19 @@ def test_jobs_that_the_cluster_refuses_are_told(toy, slurm):
 
 
 def test_ctrl_c_cancels_the_jobs_for_good(toy, slurm):
-    process = toy.start("-m", *SLURM, "seed=1,16", **slurm)
-    toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), process)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
-    assert process.returncode == 130
+    command = toy.start("-m", *SLURM, "seed=1,16", **slurm)
+    toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), command)
+    command.interrupt()
+    assert command.wait().code == 130
     assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=16", "KILLED")]
     toy.wait_for(lambda: slurm_says(slurm, "squeue", "-h") == "")
 
 
 def test_a_sweep_whose_jobs_still_run_is_not_taken_up(toy, slurm):
-    process = toy.start("-m", *SLURM, "seed=1,16", **slurm)
-    toy.wait_for(lambda: toy.finished_seeds() == [1] and dict(toy.statuses()).get("seed=16") == "RUNNING", process)
-    process.kill()
-    process.communicate(timeout=60)
+    command = toy.start("-m", *SLURM, "seed=1,16", **slurm)
+    toy.wait_for(lambda: toy.finished_seeds() == [1] and dict(toy.statuses()).get("seed=16") == "RUNNING", command)
+    command.signal(signal.SIGKILL)
+    command.wait()
     again = ("-m", *SLURM, "seed=1,16", f"resume_sweep={toy.parent().info.run_id}")
     sentence = toy.type(*again, HEALED="1", **slurm)[1]
     job = re.search(

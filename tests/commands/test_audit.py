@@ -26,9 +26,9 @@ def audit(terminal: Terminal, root: Path, *options: str) -> Outcome:
     return terminal.run(SCRIPT, *options, "data=folder", f"data.root={root}", "data.image_size=32", "threads=1")
 
 
-def test_the_audit_is_printed_and_written_and_leaves_no_run(terminal: Terminal, scans: Path) -> None:
-    shown = audit(terminal, scans).ok()
-    (folder,) = (terminal.folder / "outputs").glob("*/*")
+def test_the_audit_is_printed_and_written_and_leaves_no_run(bare: Terminal, scans: Path) -> None:
+    shown = audit(bare, scans).ok()
+    (folder,) = (bare.folder / "outputs").glob("*/*")
     assert {file.name for file in folder.glob("audit*.*[!g]")} == {"audit.json", "audit_features.csv"}
     with Image.open(folder / "audit.png") as picture:
         assert min(picture.size) > 300
@@ -38,32 +38,32 @@ def test_the_audit_is_printed_and_written_and_leaves_no_run(terminal: Terminal, 
     features = pd.read_csv(folder / "audit_features.csv")
     assert f"{features['auroc'].iloc[0]:.3f}" in record["verdict"]
     assert record["data"] == "folder"
-    assert not (terminal.folder / "mlflow.db").exists() and not (terminal.folder / "mlruns").exists()
+    assert not (bare.folder / "mlflow.db").exists() and not (bare.folder / "mlruns").exists()
     assert shown.err == ""
 
 
-def test_a_leaking_split_is_told(terminal: Terminal, leaking: Path) -> None:
+def test_a_leaking_split_is_told(bare: Terminal, leaking: Path) -> None:
     options = ("data.split.group=none", "data.split.published=true", "data.drop_identical=false")
-    shown = audit(terminal, leaking, *options).ok()
-    (file,) = terminal.folder.glob("outputs/*/*/audit.json")
+    shown = audit(bare, leaking, *options).ok()
+    (file,) = bare.folder.glob("outputs/*/*/audit.json")
     record = json.loads(file.read_text())
     assert record["level"] == "unsound"
     assert record["near_duplicates"]["clusters"] >= 40
     assert "have a near-duplicate in train" in " ".join(shown.out.split())
 
 
-def test_everything_tested_is_audited_without_train(terminal: Terminal, scans: Path) -> None:
-    told = " ".join(audit(terminal, scans, "split=all_test").ok().out.split())
+def test_everything_tested_is_audited_without_train(bare: Terminal, scans: Path) -> None:
+    told = " ".join(audit(bare, scans, "split=all_test").ok().out.split())
     assert "Without any model: AUROC" in told and "nearest train" not in told
 
 
-def test_bad_input_ends_with_one_sentence(terminal: Terminal, tmp_path: Path) -> None:
-    audit(terminal, tmp_path / "nowhere").sentence("nowhere")
-    audit(terminal, tmp_path, "split=unheard").sentence("split=unheard is unknown", "grouped")
+def test_bad_input_ends_with_one_sentence(bare: Terminal, tmp_path: Path) -> None:
+    audit(bare, tmp_path / "nowhere").sentence("nowhere")
+    audit(bare, tmp_path, "split=unheard").sentence("split=unheard is unknown", "grouped")
 
 
-def test_a_sweep_of_audits_makes_no_parent_run(terminal: Terminal, scans: Path) -> None:
-    shown = audit(terminal, scans, "-m", "split=grouped,all_test").ok()
+def test_a_sweep_of_audits_makes_no_parent_run(bare: Terminal, scans: Path) -> None:
+    shown = audit(bare, scans, "-m", "split=grouped,all_test").ok()
     assert shown.err == ""
-    assert len(list(terminal.folder.glob("multirun/*/*/*/audit.json"))) == 2
-    assert not (terminal.folder / "mlflow.db").exists()
+    assert len(list(bare.folder.glob("multirun/*/*/*/audit.json"))) == 2
+    assert not (bare.folder / "mlflow.db").exists()

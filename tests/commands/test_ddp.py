@@ -1,5 +1,7 @@
 """Trainings and tests on two devices, which are two processes on the CPU."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,8 +14,8 @@ DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.enable_progress_bar=fa
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    return Terminal(tmp_path_factory.mktemp("ddp"))
+def place(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Terminal:
+    return Terminal(tmp_path_factory.mktemp("ddp"), store=migrated_store)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mriad.tracking.registry import register
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 from .brains import brain, save
 from .command_line import Terminal, TrainedRun
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+def work(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Terminal:
     """A terminal with a store of its own, for runs are deleted in it."""
-    return Terminal(tmp_path_factory.mktemp("ensemble"))
+    return Terminal(tmp_path_factory.mktemp("ensemble"), store=migrated_store)
 
 
 @pytest.fixture(scope="module")

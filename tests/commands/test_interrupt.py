@@ -8,6 +8,8 @@ import torch
 from .brains import brain, save
 from .command_line import Outcome, Terminal, TrainedRun
 
+pytestmark = pytest.mark.slow
+
 Options = tuple[str, ...]
 ENDLESS = ("trainer.max_epochs=100000", "callbacks.early_stopping=null")
 
@@ -23,9 +25,9 @@ class Interrupted:
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory, small: Options) -> Interrupted:
+def interrupted(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, small: Options) -> Interrupted:
     """Ctrl-C a few epochs into a training."""
-    terminal = Terminal(tmp_path_factory.mktemp("interrupted"))
+    terminal = Terminal(tmp_path_factory.mktemp("interrupted"), store=migrated_store)
     command = terminal.start("train.py", *small, *ENDLESS, "trainer=cpu", "threads=1")
 
     command.wait_for(lambda: terminal.epochs_logged() >= 2)

@@ -80,8 +80,8 @@ class Pages:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, scans: Path) -> Iterator[Pages]:
-    terminal = Terminal(tmp_path_factory.mktemp("ui", numbered=False))
+def pages(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, scans: Path) -> Iterator[Pages]:
+    terminal = Terminal(tmp_path_factory.mktemp("ui", numbered=False), store=migrated_store, draws=True)
     data = ("data=folder", f"data.root={scans}", "data.image_size=32", "data.batch_size=8")
     vary = ("model.network.latent_dim=4,8,16", "logger.log_model=false")
     terminal.train("-m", *data, *vary, "trainer.max_epochs=1").ok()

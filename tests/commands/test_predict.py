@@ -147,10 +147,10 @@ def test_a_relative_input_and_output_are_taken_from_the_working_directory(bench:
     assert list(relative["score"]) == list(table["score"])
 
 
-def test_a_checkpoint_is_enough_and_no_store_is_made(terminal: Terminal, ae: TrainedRun, scans: Path) -> None:
-    terminal.predict(f"checkpoint={ae.checkpoint}", f"input={scans}/healthy", "output=here").ok()
-    assert len(pd.read_csv(terminal.folder / "here" / "predictions.csv")) == 40
-    assert not (terminal.folder / "mlflow.db").exists()
+def test_a_checkpoint_is_enough_and_no_store_is_made(bare: Terminal, ae: TrainedRun, scans: Path) -> None:
+    bare.predict(f"checkpoint={ae.checkpoint}", f"input={scans}/healthy", "output=here").ok()
+    assert len(pd.read_csv(bare.folder / "here" / "predictions.csv")) == 40
+    assert not (bare.folder / "mlflow.db").exists()
 
 
 def test_batch_size_does_not_change_scores(bench: Terminal, ae: TrainedRun, scans: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from .command_line import Terminal, TrainedRun
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 SHRUNKEN = ("data.image_size=32", "model.network.latent_dim=16", "trainer.max_epochs=1", "data.batch_size=64")
 SETS = {
@@ -19,9 +19,9 @@ SETS = {
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+def desk(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) -> Terminal:
     """One store and one cache for all real scans."""
-    return Terminal(tmp_path_factory.mktemp("real"))
+    return Terminal(tmp_path_factory.mktemp("real"), store=migrated_store, draws=True)
 
 
 @pytest.fixture(scope="module", params=SETS)

@@ -1,14 +1,18 @@
+from pathlib import Path
+
 import pytest
 
 from .command_line import Outcome, Terminal, TrainedRun
+
+pytestmark = pytest.mark.slow
 
 Options = tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, small: Options) -> tuple[Terminal, Outcome]:
+def mixed(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, small: Options) -> tuple[Terminal, Outcome]:
     """A sweep whose middle job cannot be trained."""
-    terminal = Terminal(tmp_path_factory.mktemp("mixed"))
+    terminal = Terminal(tmp_path_factory.mktemp("mixed"), store=migrated_store)
     outcome = terminal.train("-m", *small, "trainer.max_epochs=1", "data.image_size=32,30,40")
     return terminal, outcome
 

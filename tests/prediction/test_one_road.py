@@ -18,10 +18,10 @@ from PIL import Image
 
 from mriad.callbacks import ScanScores
 from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.data import load_data
 from mriad.experiment.provenance import record_scans
-from mriad.experiment.session import load_data
 from mriad.tasks.predict import predict
-from mriad.tasks.testing import calibrate
+from mriad.trainer.passes import calibrate
 
 CONF = Path(__file__).parents[2] / "conf"
 SPACINGS = ("0.2 x 0.3", "0.3", "0.5", "")  # millimetres per pixel
@@ -37,6 +37,9 @@ FOLDERS = {  # layout: folders of healthy and of anomalous scans
     "folder": ("healthy", "tumour"),
     "manifest": ("p1", "p2/deep"),
 }
+# Every score with the layout that knows spacings, and every layout with the score that asks for most of them.
+PAIRS = [("manifest", score) for score in SCORES]
+PAIRS += [(layout, "smallest, atlas") for layout in FOLDERS if layout != "manifest"]
 
 
 def write(stem, index, gray):
@@ -76,10 +79,11 @@ def composed(command, *overrides):
     HydraConfig.instance().set_config(cfg)
     OmegaConf.set_struct(cfg, False)
     del cfg["hydra"]
+    OmegaConf.resolve(cfg)
     return cfg
 
 
-@pytest.fixture(scope="module", params=FOLDERS)
+@pytest.fixture(scope="module")
 def data_set(request, tmp_path_factory):
     """Options of a data set in one of the layouts, its folder and its data module; sizes and modes of scans differ."""
     root = tmp_path_factory.mktemp(request.param)
@@ -130,7 +134,7 @@ def served(checkpoint, files, spacings):
     return [answer["score"][0] for answer in answers], [answer["decision"][0] for answer in answers]
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(("data_set", "score"), PAIRS, indirect=["data_set"])
 def test_a_scan_has_one_score(data_set, score, tmp_path):
     layout, root, data, datamodule = data_set
     checkpoint = tmp_path / "best.ckpt"
@@ -152,11 +156,10 @@ def test_a_scan_has_one_score(data_set, score, tmp_path):
     assert decisions == list(found["decision"].astype(int))
 
 
+@pytest.mark.parametrize("data_set", ["manifest"], indirect=True)
 def test_the_spacing_of_a_manifest_changes_the_score(data_set, tmp_path):
     """Else the test above would hold nothing."""
-    layout, root, data, datamodule = data_set
-    if layout != "manifest":
-        return
+    _, root, data, datamodule = data_set
     checkpoint = tmp_path / "best.ckpt"
     expected = measured("smallest", data, datamodule, checkpoint)
     blind, _ = served(checkpoint, [root / path for path in expected.index], [""] * len(expected))

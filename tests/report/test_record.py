@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from mriad import plots
 from mriad.report import record_result
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 COMMIT = "mlflow.source.git.commit"
 

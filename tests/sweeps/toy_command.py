@@ -1,14 +1,12 @@
-"""Types a training, the toy if no other, the way a user does: in a process of its own, with a store of its own."""
+"""Types a training, the toy if no other, as ``commands.command_line`` does, with a store of its own."""
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+from commands.command_line import Terminal
 
 TOY = Path(__file__).with_name("toy.py")
 
@@ -23,25 +21,18 @@ class Toy:
     experiment: str = "mriad"
     patience: int = 300  # seconds after which it counts as hanging
 
+    def __post_init__(self):
+        self._terminal = Terminal(self.folder, MLFLOW_TRACKING_URI=self.uri)
+
     def start(self, *options, **environment):
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MRIAD_"))}
-        return subprocess.Popen(
-            [sys.executable, str(self.script), *options],
-            cwd=self.folder,
-            env=clean | {"MLFLOW_TRACKING_URI": self.uri} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self._terminal.start(str(self.script), *options, environment=environment)
 
     def type(self, *options, **environment):
         """Run a command to its end: exit code, and the one sentence it ended with, if any."""
-        process = self.start(*options, **environment)
-        out, err = process.communicate(timeout=self.patience)
-        self.said = out + err
-        errors = [line for line in err.splitlines() if line.startswith("Error:")]
-        assert len(errors) == (process.returncode == 1), self.said
-        return process.returncode, "".join(errors)
+        outcome = self.start(*options, **environment).wait(self.patience)
+        self.said = outcome.out + outcome.err
+        assert len(outcome.errors) == (outcome.code == 1), self.said
+        return outcome.code, "".join(outcome.errors)
 
     @property
     def client(self):
@@ -75,13 +66,11 @@ class Toy:
         file = self.folder / "started.txt"
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
-    def wait_for(self, condition, process=None):
+    def wait_for(self, condition, command=None):
         """Wait until a condition gives something, if given while a command runs, and return that."""
         for _ in range(10 * self.patience):
             if found := condition():
                 return found
-            assert process is None or process.poll() is None, process.communicate()
+            assert command is None or command.runs, command.wait()
             time.sleep(0.1)
-        if process is not None:
-            process.kill()
         raise AssertionError("it did not happen")

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
+from mriad.data.roles import ROLES
 from mriad.data.roles.grouping import facts_of
+from mriad.data.roles.rules import check
 from mriad.data.roles.splits import (
-    ROLES,
     AllTest,
     GroupedSplit,
     Split,
     SplitFromCSV,
-    check,
 )
 from mriad.errors import MriadError
 
@@ -76,7 +76,7 @@ def by_path(split: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     return joined(split, table).set_index("path")["role"].sort_index()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_grouped_split_keeps_every_promise_on_random_catalogs(seed):
     table = random_table(seed)
     rng = np.random.default_rng(seed)
@@ -109,14 +109,6 @@ def test_a_grouped_split_keeps_every_promise_on_random_catalogs(seed):
     assert (dropped["pool"] == "labelled").all()
     elsewhere = table[table["pool"] == ""]
     assert (dropped["patient"].isin(elsewhere["patient"]) | dropped["phash"].isin(elsewhere["phash"])).all()
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_order_of_the_table_does_not_change_a_role(seed):
-    table = random_table(seed)
-    shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
-    split = GroupedSplit(labelled=3)
-    pd.testing.assert_series_equal(by_path(split(table), table), by_path(split(shuffled), shuffled))
 
 
 def test_the_same_call_gives_the_same_roles_and_leaves_global_generators_alone():
@@ -208,7 +200,7 @@ def test_the_labelled_pool_has_the_size_asked_and_val_its_share_of_the_rest(labe
     assert count(split, table, "val", 1) == pytest.approx(0.2 * (50 - labelled), abs=1)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_labelled_pool_leaves_half_of_the_anomalies_to_val_and_test(seed):
     table = singles(10, 9)
     split = GroupedSplit(labelled=100, seed=seed)(table)
@@ -223,7 +215,7 @@ def outlined(every: int, anomalous: int) -> pd.DataFrame:
     return table.assign(mask=np.where((table["label"] == 1) & (table.index % every == 0), "mask.png", ""))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("labelled", [1, 9, 30])
 def test_the_labelled_pool_holds_as_many_scans_with_masks_as_asked(labelled, seed):
     table = outlined(2, 60)
@@ -379,7 +371,7 @@ def test_pool_scans_of_a_group_that_is_also_elsewhere_are_dropped():
     assert len(roles) == 16
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("healthy", "anomalous"), [(3, 2), (4, 2), (10, 3), (7, 4)])
 def test_a_tiny_set_still_fills_train_val_and_test(healthy, anomalous, seed):
     table = singles(healthy, anomalous)
@@ -391,7 +383,7 @@ def test_a_tiny_set_still_fills_train_val_and_test(healthy, anomalous, seed):
         assert count(split, table, role, 1) >= 1
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_one_huge_patient_leaves_no_role_empty(seed):
     sizes = [100, 1, 1, 1]
     records = [{"path": f"{p}-{n}", "label": 0, "patient": f"p{p}"} for p in range(4) for n in range(sizes[p])]
@@ -507,7 +499,7 @@ def catalogs(draw: st.DrawFn) -> list[dict[str, object]]:
     return records
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(records=catalogs(), data=st.data())
 def test_on_any_catalog_groups_are_whole_train_is_healthy_and_sizes_are_near_what_was_asked(records, data):
     table = table_of(records)
@@ -590,12 +582,12 @@ def test_large_groups_may_stand_in_any_role_and_sizes_stay_near():
     ]
     table = table_of(records)
     homes = []
-    for seed in range(20):
+    for seed in range(8):
         rows = joined(GroupedSplit(val=0.2, test=0.3, seed=seed)(table), table)
         homes += list(rows.drop_duplicates("patient").set_index("patient")["role"][["p0", "p1", "p2", "p3"]])
         for role, share in {"train": 0.5, "val": 0.2, "test": 0.3}.items():
             assert (rows["role"] == role).sum() == pytest.approx(share * 400, abs=2)
-    assert min(homes.count(role) for role in ("train", "val", "test")) > 5
+    assert min(homes.count(role) for role in ("train", "val", "test")) > 2
 
 
 def test_a_class_with_a_large_group_does_not_cost_another_class_its_share():

@@ -31,11 +31,10 @@ def test_one_job_that_is_killed_takes_no_other_with_it(toy):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_reaches_the_jobs_and_closes_their_runs(toy, number):
-    process = toy.start("-m", *PARALLEL, "seed=16,1")
-    toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), process)
-    process.send_signal(number)
-    process.communicate(timeout=120)
-    assert process.returncode == 130
+    command = toy.start("-m", *PARALLEL, "seed=16,1")
+    toy.wait_for(lambda: len(toy.finished_seeds()) == 1 and "RUNNING" in dict(toy.statuses()).values(), command)
+    command.signal(number)
+    assert command.wait().code == 130
     assert toy.statuses() == [("seed=1", "FINISHED"), ("seed=16", "KILLED")]
     assert toy.parent().info.status == "KILLED"
 
