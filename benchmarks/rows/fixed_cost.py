@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks.bench import Bench
 from benchmarks.table import Row, Target
 
-TARGET = Target(limit=15, bound="under")
+TARGET = Target(limit=12)
 RUNS = 3
 FEWER = ("data.layout.healthy_subjects=60", "data.layout.diseased_subjects=20")  # making all takes minutes
 

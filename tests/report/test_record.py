@@ -27,7 +27,7 @@ def recorded(tracker, result, detector, *, audit=None, losses=()):
     return run
 
 
-def test_each_figure_is_drawn_once_for_the_run_and_its_report(tracking_uri, mixed, vae, monkeypatch):
+def test_each_figure_is_drawn_once_for_the_run_and_its_report(tracking_uri, mixed, vae, tmp_path, monkeypatch):
     drawn = []
 
     def draw(name, drawing):
@@ -39,7 +39,7 @@ def test_each_figure_is_drawn_once_for_the_run_and_its_report(tracking_uri, mixe
     monkeypatch.setattr("mriad.report.figures.gallery", lambda result, detector: Figure())
     run = recorded(Tracker(tracking_uri=tracking_uri), mixed, vae)
     assert drawn == names
-    assert run.download("report.html").read_text().count("data:image/svg+xml") == 4
+    assert run.download("report.html", tmp_path).read_text().count("data:image/svg+xml") == 4
 
 
 def test_metrics_are_logged_with_the_ends_of_their_intervals(tracker, mixed, vae):
