@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from pyarrow import ArrowException
 
 from mriad.data.catalog import Catalog, content_hash
+from mriad.data.preparing.entry import PreparedScan, ScanFiles
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE
-from mriad.data.preparing.prepared import FACTS, Preparation, PreparedScan, ScanFiles, prepare, prepare_all
+from mriad.data.preparing.prepared import FACTS, Preparation, prepare, prepare_all
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
 from mriad.geometry import pixel_area, spacing_of

@@ -1,21 +1,19 @@
-"""One scan prepared: what a network sees of it, its mask, its thumbnail, and the facts of its file."""
+"""Scans prepared, one or many side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
-from numpy.typing import NDArray
 
+from mriad.data.preparing.entry import PreparedScan, ScanFiles, require_empty_if_healthy
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
-from mriad.data.preparing.lesions import VALUES, LesionFacts
+from mriad.data.preparing.lesions import LesionFacts
 from mriad.data.preparing.preprocess import BlankScanError, Preprocess
 from mriad.data.reading.decode import decode
 from mriad.data.reading.masks import read_mask
@@ -31,45 +29,6 @@ _FEW = 400  # scans that threads have prepared by the time that processes have s
 Preparation: TypeAlias = "Preprocess | PrepareVolume"
 
 FACTS = tuple(name for facts in (Fingerprint, ScanGeometry, LesionFacts) for name in facts.__dataclass_fields__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScanFiles:
-    """Where a scan lies, and what is known of it besides its pixels.
-
-    Args:
-        path: its file or folder.
-        series: which DICOM series of the folder, or which channel of the picture; '' where there is one.
-        root: folder that ``mask`` and ``brain_mask`` start from.
-        mask, brain_mask: references, '' for none.
-        spacing: mm per pixel of a picture, (row, column); None where unknown.
-        healthy: whether it is labelled healthy, so that its mask must be empty.
-    """
-
-    path: Path
-    root: Path
-    series: str = ""
-    mask: str = ""
-    brain_mask: str = ""
-    spacing: tuple[float, float] | None = None
-    healthy: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedScan:
-    """A scan as the cache keeps it.
-
-    Args:
-        image: (*spatial) uint8.
-        mask: (*spatial) boolean; None where it has none.
-        thumbnail: (16, 16) uint8.
-        facts: the fields of ``Fingerprint``, of the geometry and of ``LesionFacts``.
-    """
-
-    image: NDArray[np.uint8]
-    mask: NDArray[np.bool_] | None
-    thumbnail: NDArray[np.uint8]
-    facts: dict[str, object]
 
 
 def prepare_all(scans: Sequence[ScanFiles], preparation: Preparation) -> Iterator[PreparedScan | MriadError]:
@@ -130,11 +89,3 @@ def _or_why(scan: ScanFiles, preparation: Preparation) -> PreparedScan | MriadEr
         return MriadError(f"{scan.path}: {error}")
     except MriadError as error:
         return error
-
-
-def require_empty_if_healthy(scan: ScanFiles, mask: NDArray[np.bool_]) -> None:
-    """Raise a MriadError if a healthy scan has a mask that holds something."""
-    if scan.healthy and mask.any():
-        raise MriadError(
-            f"{scan.path} is labelled healthy but its mask {scan.mask} is not empty ({VALUES}); mend one of the two."
-        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from mriad.data.preparing.entry import PreparedScan, ScanFiles, require_empty_if_healthy
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
 from mriad.data.preparing.lesions import LesionFacts
-from mriad.data.preparing.prepared import PreparedScan, ScanFiles, require_empty_if_healthy
 from mriad.data.preparing.preprocess import BlankScanError
 from mriad.data.preparing.volumes import PrepareVolume, middle_slice
 from mriad.data.reading.read import read_scan
