@@ -37,11 +37,11 @@ def test_the_anterior_commissure_lies_in_the_middle_of_the_brain():
     assert healthy.brain[tuple(np.round(voxel + np.array([0, 0, 10 / SPACING])).astype(int))]
 
 
-def test_the_eyes_look_forward_and_the_crown_is_up():
-    levels = head(contrast="T2").levels.astype(float)
-    brain = np.argwhere(head(contrast="T2").brain)
-    assert levels[:, : brain[:, 1].min() - 3].sum() < levels[:, brain[:, 1].max() + 3 :].sum()
-    assert levels[..., brain[:, 2].max() + 4 :].mean() < levels[..., : brain[:, 2].min() + 1].mean()
+def test_the_face_looks_forward_and_the_crown_is_up():
+    seen = head(contrast="T2")
+    _, y, z = np.nonzero(seen.brain)
+    assert seen.levels[:, : y.min() - 3].sum() < seen.levels[:, y.max() + 3 :].sum()
+    assert (z < z.min() + 5).sum() < 0.5 * (z > z.max() - 5).sum()  # a brain stem ends below, hemispheres above
 
 
 @pytest.mark.parametrize("contrast", HEAD_CONTRASTS)
@@ -52,10 +52,9 @@ def test_the_same_person_is_seen_in_each_contrast(contrast):
 
 
 def test_a_lesion_lies_in_the_brain_and_shows():
-    ill = head("bright_mass", number=1)
-    healthy = person(1).head(kind=None, spacing=SPACING)
+    ill = head("bright_mass", contrast="T2", number=1)
     assert (ill.lesion & ill.brain).sum() > 0.9 * ill.lesion.sum()
-    assert ill.levels[ill.lesion].mean() > 1.3 * healthy.levels[healthy.brain].mean()
+    assert ill.levels[ill.lesion].mean() > 1.3 * np.median(ill.levels[ill.brain & ~ill.lesion])
 
 
 def test_infarcts_may_be_several():
