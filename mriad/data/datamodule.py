@@ -58,7 +58,6 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         layout: makes the catalog of a folder.
         root: the folder.
         download: fetch the data set if the folder is not there.
-        contrast: which scans the layout takes; the options read it, this module does not.
         image_size: side of a slice in pixels.
         preprocess: makes slices of scans, of that size.
         split: draws the roles.
@@ -82,7 +81,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
         planes: planes of the slices in which a detector of two dimensions learns from volumes.
         slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
-        spacing, contrast: of volumes; the options read them, this module does not.
+        spacing: of the working grid, mm; the options read it, this module does not.
+        contrast: which scans the layout takes; likewise.
 
     Attributes:
         spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
@@ -117,7 +117,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         planes: Sequence[str] = ("axial",),
         slices: Mapping[str, Any] | None = None,
         spacing: float | None = None,
-        contrast: str | None = None,
+        contrast: str | Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:

@@ -214,3 +214,56 @@ def test_a_name_that_is_no_utf8_is_an_error():
     path = os.fsdecode(b"p1/sc\xffn.png")
     with pytest.raises(MriadError, match=r"p1/sc\\xffn\.png in /scans has a name that is no UTF-8; rename it"):
         Catalog.from_records([{"path": path, "label": 0}], root=Path("/scans"))
+
+
+def scan_of(path, *, patient="", session="", **columns):
+    return {"path": path, "label": 1, "mask": "m.nii", "patient": patient, "session": session, **columns}
+
+
+def test_contrasts_of_one_session_may_share_a_mask(tmp_path):
+    records = [scan_of("t1.nii", patient="p", session="1"), scan_of("flair.nii", patient="p", session="1")]
+    assert list(Catalog.from_records(records, root=tmp_path).table["mask"]) == ["m.nii", "m.nii"]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"patient": "q", "session": "1"}, {"patient": "p", "session": "2"}],
+    ids=["unknown", "patient", "session"],
+)
+def test_a_mask_of_another_patient_or_session_is_an_error_that_shows_both(tmp_path, others):
+    records = [scan_of("a.nii", patient="p", session="1"), scan_of("b.nii", **others)]
+    with pytest.raises(MriadError, match=r"a\.nii and b\.nii in /.* have one mask, m\.nii.*patient and session"):
+        Catalog.from_records(records, root=tmp_path)
+
+
+def test_a_brain_mask_may_serve_all_but_is_no_scan_and_no_lesion(tmp_path):
+    records = [{"path": path, "label": 0, "brain_mask": "brain.nii"} for path in ("a.nii", "b.nii")]
+    assert len(Catalog.from_records(records, root=tmp_path)) == 2
+    with pytest.raises(MriadError, match=r"brain\.nii in /.* stands as a mask too"):
+        Catalog.from_records([*records, {"path": "brain.nii", "label": 0}], root=tmp_path)
+    with pytest.raises(MriadError, match=r"a\.nii in /.* has one file as its lesion mask and as its brain mask"):
+        Catalog.from_records([{**records[0], "label": 1, "mask": "brain.nii"}], root=tmp_path)
+
+
+def write(folder, **files):
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_series_is_known_by_its_files_whatever_their_names(tmp_path):
+    one = content_hash(write(tmp_path / "one", IM1=b"a", IM2=b"b"))
+    assert one == content_hash(write(tmp_path / "two", y=b"a", x=b"b"))
+    assert one != content_hash(write(tmp_path / "three", IM1=b"a", IM2=b"c"))
+    assert one != content_hash(write(tmp_path / "four", IM1=b"a"))
+    assert content_hash(write(tmp_path / "none")) == ""
+
+
+def test_a_header_counts_with_its_voxels(tmp_path):
+    for folder, header in (("one", b"2 mm"), ("two", b"1 mm")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.img").write_bytes(b"voxels")
+        (tmp_path / folder / "a.hdr").write_bytes(header)
+    hashes = [content_hash(tmp_path / name) for name in ("one/a.img", "one/a.hdr", "two/a.img")]
+    assert hashes[0] == hashes[1] != hashes[2]

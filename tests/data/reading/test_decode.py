@@ -209,3 +209,13 @@ def test_a_file_of_several_frames_says_how_many(tmp_path, suffix):
     with pytest.raises(MriadError, match="holds 3 frames") as error:
         decode(file)
     assert_one_sentence_about(error.value, file)
+
+
+def test_a_channel_may_hold_a_scan_of_its_own(tmp_path):
+    channels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(channels).save(tmp_path / "scan.tif")
+    Image.fromarray(channels[..., 0]).save(tmp_path / "gray.tif")
+    assert (decode(tmp_path / "scan.tif", channel="blue").levels == channels[..., 2]).all()
+    for file, channel in (("scan.tif", "FLAIR"), ("gray.tif", "red")):
+        with pytest.raises(MriadError, match=rf"/{file} has no channel '{channel}'; mend the series entry"):
+            decode(tmp_path / file, channel=channel)
