@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.experiment.session import load_data
+from mriad.experiment.data import load_data
 from mriad.metrics.pixel import pixel_metrics
 from mriad.scoring import Score
 

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mriad.errors import MriadError, fail, told, unknown
+from mriad.errors import MriadError, fail, mriad_error, unknown
 from mriad.guesses import known_options, nearest, nearest_option, option_files_with
 from mriad.interrupts import listen
 from mriad.invocation import CONF, option_files
@@ -63,7 +63,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
                 raise
             return _fail(error, config)
         except Exception as error:
-            if full or hydra_cfg.mode == RunMode.MULTIRUN or told(error) is None:
+            if full or hydra_cfg.mode == RunMode.MULTIRUN or mriad_error(error) is None:
                 raise
             return _fail(error, config)  # a full disk, which may meet anybody who writes
         finally:
@@ -86,7 +86,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
             sys.exit(1)
         _fail(error, config)
     except Exception as error:  # a full disk may meet Hydra before the task, and a sweep after its jobs
-        if full or told(error) is None:
+        if full or mriad_error(error) is None:
             raise
         _fail(error, config)
 
@@ -112,7 +112,7 @@ def _require_sweep(cfg: DictConfig) -> None:
 
 
 def _fail(error: BaseException, config: str) -> NoReturn:
-    fail(_bad_option(error, config) or str(told(error) or error) or str(error.__cause__))
+    fail(_bad_option(error, config) or str(mriad_error(error) or error) or str(error.__cause__))
 
 
 def _bad_option(error: BaseException, config: str) -> str | None:
@@ -127,7 +127,7 @@ def _bad_option(error: BaseException, config: str) -> str | None:
         r"Could not (?:override|delete from config\. The value of|delete from config.*?) ?'([^']+)'", str(error)
     ):
         return _no_option(missing[1], config)
-    if isinstance(error, InstantiationException) and error.__cause__ is not None and told(error) is None:
+    if isinstance(error, InstantiationException) and error.__cause__ is not None and mriad_error(error) is None:
         where = re.search(r"full_key: (\S+)", str(error))
         return f"The options {where[1] if where else ''} cannot be used: {error.__cause__}"
     return None

@@ -41,7 +41,7 @@ def unknown(option: str, value: object, known: Iterable[object]) -> MriadError:
     return MriadError(f"{option}={value} is unknown{meant}; choose {choice}.")
 
 
-def told(error: BaseException) -> MriadError | None:
+def mriad_error(error: BaseException) -> MriadError | None:
     """The MriadError that an exception is or was raised from, for Hydra wraps what a constructor raises; else None.
 
     A full disk can meet whoever writes, and counts as one wherever it was not told before.
@@ -55,6 +55,12 @@ def told(error: BaseException) -> MriadError | None:
             "hydra.run.dir, runs to logger.tracking_uri, prepared scans to data.cache_dir, the rest to TMPDIR."
         )
     return cause
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
+    first = hide(str(mriad_error(error) or error)).strip().split("\n")[0]
+    return first if mriad_error(error) else f"{type(error).__name__}: {first}"
 
 
 def no_room(error: BaseException) -> str | None:

@@ -20,15 +20,17 @@ ENTRY_POINTS = SCRIPTS | {name: MAINS[name] for name in ("audit", "mriad")}
 FLOORS = (
     ("cli",),
     ("tasks",),
-    ("experiment",),
+    ("experiment", "trainer"),
     ("sweeps", "callbacks", "report", "compare", "audit"),
     ("prediction",),
-    ("checkpoints", "processes"),
+    ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),
     ("scoring", "thresholds", "metrics", "data"),
     ("command", "disk", "ranks"),
     ("invocation",),
-    ("anatomy", "errors", "geometry", "interrupts", "tables"),
+    ("volume_anatomy",),
+    ("anatomy", "geometry", "interrupts", "tables"),
+    ("errors",),
     ("guesses", "passwords"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -107,7 +109,7 @@ def test_rooms_that_must_not_know_each_other(room, forbidden):
 
 
 # Within data: a scan is read, prepared, given a role and shown to a network; none of these rooms asks a later one.
-DATA_FLOORS = ("datamodule", "layouts", "training", "preparing", "catalog", "roles", "reading")
+DATA_FLOORS = ("datamodule", "scans", "layouts", "training", "preparing", "catalog", "roles", "reading")
 
 
 def test_rooms_of_data_stand_on_one_another():
@@ -117,6 +119,20 @@ def test_rooms_of_data_stand_on_one_another():
             continue
         asked = {imported.split(".")[2] for imported in imports_of(file) if imported.startswith("mriad.data.")}
         assert asked - {"synthetic"} <= set(DATA_FLOORS[DATA_FLOORS.index(name[2]) :]), file
+
+
+def test_no_two_files_import_each_other():
+    names = {name_of(file) for file in MODULES}
+    asked = {name_of(file): {_module(name, names) for name in imports_of(file)} for file in MODULES}
+    circles = {tuple(sorted((a, b))) for a in asked for b in asked[a] - {a, None} if a in asked[b]}
+    assert circles == set()
+
+
+def _module(name, names):
+    """The module that a full name of what is imported stands in; None for another package's."""
+    while name not in names and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in names and name != "mriad" else None
 
 
 def test_plots_know_arrays_only():
@@ -148,6 +164,20 @@ def test_what_workers_start_with_is_light(room):
     program = f"import sys, {', '.join(modules)}\nprint(sorted({{'torch', 'lightning', 'mlflow'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (modules != [], done.stdout, done.stderr) == (True, "[]\n", "")
+
+
+def test_a_worker_that_prepares_scans_imports_no_tables_and_no_statistics():
+    program = "import sys, mriad.data.preparing.prepared\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    imported = set(done.stdout.split())
+    assert (done.stderr, imported & {"cv2", "mriad"}) == ("", {"cv2", "mriad"})
+    assert imported & {"torch", "lightning", "pandas", "pyarrow", "scipy", "skimage", "sklearn", "nibabel"} == set()
+
+
+def test_a_training_without_augmentation_does_not_wait_for_albumentations():
+    program = "import sys, mriad.tasks.train\nprint('albumentations' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_albumentations_is_imported_in_one_file():

@@ -80,3 +80,17 @@ def test_tab_completes_commands_groups_and_options_in_bash(desk):
     assert second == ["model=vae", "model=vae_medianomaly", "model=vae_residual"]
     assert third == ["threshold="]
     assert fourth == ["model=mine"]
+
+
+@pytest.mark.parametrize(
+    ("given", "turns"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_idle_threads_sleep_unless_the_environment_says_otherwise(given, turns, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr("mriad.command.run", lambda *_, **__: seen.append(os.environ.get("GOMP_SPINCOUNT")))
+    cli.run_task("train")
+    assert (seen, "torch" in vars(cli)) == ([turns], False)

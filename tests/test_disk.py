@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from mriad.disk import written_whole
-from mriad.errors import MriadError, no_room, told
+from mriad.errors import MriadError, mriad_error, no_room
 
 
 def test_a_file_is_there_as_a_whole(tmp_path):
@@ -43,6 +43,8 @@ def test_a_full_disk_is_told_wherever_it_was_met():
             raise RuntimeError("a library's own") from None
     except RuntimeError as error:
         assert no_room(error) == "no space left on device for /tmp/x"
-        assert str(told(error)).startswith("A file cannot be written (no space left on device for /tmp/x); make room")
+        assert str(mriad_error(error)).startswith(
+            "A file cannot be written (no space left on device for /tmp/x); make room"
+        )
     assert no_room(OSError("16384 requested and 0 written")) == "no space left on device"
-    assert told(OSError(errno.EACCES, "Permission denied")) is None
+    assert mriad_error(OSError(errno.EACCES, "Permission denied")) is None

@@ -19,13 +19,13 @@ from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 from mriad.experiment.kinds import require_kinds
 from mriad.models import Detector, FittedDetector, TrainedDetector
-from mriad.processes.hardware import settle
+from mriad.processes.hardware import choose_open_options
 from mriad.scoring import Score
 from mriad.thresholds import Threshold
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 CONF = Path(__file__).parent.parent / "conf"
-NOT_CHOSEN = {"data/base"}  # what the options of a group share
+NOT_CHOSEN = {"data/base", "data/pictures_base", "data/volumes_base"}  # what the options of a group share
 NEEDS_VALUE = {
     "threshold": {"fixed": "threshold.value=0.5"},
     "split": {"from_csv": "data.split.file=split.csv"},
@@ -50,6 +50,8 @@ SMALL = {
     "patchcore": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
     "feature_ae": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
 }
+OF_VOLUMES = ["data=volumes", "data.image_size=32", "data.preprocess.depth=16", "model.network.widths=[4,8]"]
+SMALL |= {model: [*OF_VOLUMES, "model.network.latent_dim=8"] for model in ("ae_3d", "vae_3d")}
 NEEDS_TIMM = ("patchcore", "feature_ae")
 ANY_SIZE = ("intensity", "pca", "nearest", "ensemble", *NEEDS_TIMM)
 
@@ -211,7 +213,7 @@ def test_every_threshold_option_is_the_rule_of_its_name(composed, name):
 def test_every_trainer_option_takes_what_lightning_knows(composed, name):
     composition = composed("train", f"trainer={name}")
     assert composition.trainer.precision == ("bf16-mixed" if name == "gpu" else "auto")
-    settle(composition)
+    choose_open_options(composition)
     cfg = resolved(composition.trainer)
     expected = {"gpu": ("gpu", 1), "ddp": ("auto", 2), "cpu": ("cpu", 1)}
     assert (cfg["accelerator"], cfg["devices"]) == expected.get(name, ("auto", 1))
@@ -249,7 +251,7 @@ def test_every_model_and_every_score_work_together(composed, model, score):
     detector = instantiate(composed("train", f"model={model}", *chosen, *SMALL[model]).model)
     assert isinstance(detector, Detector)
     assert isinstance(detector.score, Score)
-    x = torch.rand(4, 1, 32, 32)
+    x = torch.rand(4, 1, *([16] if detector.spatial_dims == 3 else []), 32, 32)
     x[..., :8] = 0.0
     if isinstance(detector, FittedDetector):
         detector.fit_healthy([{"image": torch.rand(6, 1, 32, 32)}])
@@ -279,7 +281,7 @@ def test_every_model_and_every_score_work_together(composed, model, score):
 def test_a_size_that_a_network_cannot_take_is_told_before_training(composed, model):
     cfg = composed("train", f"model={model}", *SMALL[model], "data.image_size=50")
     with pytest.raises(
-        Exception, match=rf"(model={model}|A U-Net of \d levels) cannot take data.image_size=50"
+        Exception, match=rf"(model={model}|A U-Net of \d levels|A network for volumes) cannot take data.image_size=50"
     ) as raised:
         instantiate(cfg.model)
     cause = raised.value

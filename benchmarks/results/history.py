@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("data", "models", "scoring", "metrics", "thresholds")
+ROOMS = ("data", "models", "published", "scoring", "metrics", "thresholds")
 _NO_MATTER = ("hydra", "logger")  # groups that say nothing of the result
+_OF_MODELS = ("mriad.models", "mriad.published")
 _CODE = [*(f"mriad/{room}" for room in ROOMS), "conf"]
 
 
@@ -45,9 +49,9 @@ def _changes(commit: str, root: Path) -> tuple[str, ...] | None:
     for line in told.splitlines():
         status, *paths = line.split("\t")
         old, new = paths[0], paths[-1]
-        before = "" if status == "A" else _git(root, "show", f"{commit}:{old}") or ""
-        after = "" if status == "D" else (root / new).read_text()
-        if _substance(before, old) != _substance(after, new):
+        before = "" if status == "A" else _substance(old, lambda file: _git(root, "show", f"{commit}:{file}") or "")
+        after = "" if status == "D" else _substance(new, lambda file: (root / file).read_text())
+        if before != after:
             changed.append(new)
     return tuple(changed)
 
@@ -63,7 +67,7 @@ def _bears(file: str, command: str, root: Path) -> bool:
         return chosen["data"] == "synthetic"
     if "/anomalies/" in file:
         return chosen["anomalies"] != "none"
-    if room == "models":
+    if room in ("models", "published") and not file.endswith("splits.py"):
         return file in _models_of(chosen["model"], root)
     return room in ROOMS
 
@@ -106,10 +110,10 @@ def _defaults(file: Path) -> list[str | dict[str, str]]:
 
 @cache
 def _models_of(model: str, root: Path) -> frozenset[str]:
-    """Files of mriad/models that a model option needs: that of its constructor, and what these import."""
+    """Files with networks that a model option needs: that of its constructor, and what these import."""
     option = root / "conf" / "model" / f"{model}.yaml"
     found: set[str] = set()
-    names = re.findall(r"_target_: (mriad\.models[\w.]*)", option.read_text()) if option.exists() else []
+    names = re.findall(r"_target_: (mriad\.(?:models|published)[\w.]*)", option.read_text()) if option.exists() else []
     waiting = [file for name in names if (file := _defines(name, root)) is not None]
     while waiting:
         file = waiting.pop()
@@ -117,7 +121,7 @@ def _models_of(model: str, root: Path) -> frozenset[str]:
             continue
         found.add(path)
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mriad.models"):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_OF_MODELS):
                 waiting += [
                     other
                     for alias in node.names
@@ -141,10 +145,11 @@ def _defines(name: str, root: Path) -> Path | None:
     return None
 
 
-def _substance(text: str, path: str) -> str:
-    """What a file does, however it is worded."""
+def _substance(path: str, read: Callable[[str], str]) -> str:
+    """What a file does, however it is worded, and whatever an option file leaves to those that it is built on."""
     if path.endswith((".yaml", ".yml")):
-        return repr(yaml.safe_load(text))
+        return json.dumps(OmegaConf.to_container(_composed(path, read), resolve=False), sort_keys=True)
+    text = read(path)
     if not path.endswith(".py"):
         return text
     tree = ast.parse(text)
@@ -153,6 +158,15 @@ def _substance(text: str, path: str) -> str:
         if isinstance(body, list):
             node.body = [part for part in body if not _says_only(part)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def _composed(path: str, read: Callable[[str], str]) -> DictConfig | ListConfig:
+    content = yaml.safe_load(read(path))
+    named = content.get("defaults", []) if isinstance(content, dict) else []
+    if bases := [name for name in named if isinstance(name, str) and name != "_self_"]:
+        content["defaults"] = [name for name in named if not isinstance(name, str)]
+    parts = [_composed(f"{path.rpartition('/')[0]}/{name}.yaml", read) for name in bases]
+    return OmegaConf.merge(*parts, {"defaults": []} | content if isinstance(content, dict) else content or {})
 
 
 def _says_only(node: ast.stmt) -> bool:

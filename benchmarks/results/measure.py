@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.results.history import ROOT
 from benchmarks.results.table import Definition, Line, Row
-from mriad.audit.audit import FEATURES
+from mriad.audit.features import FEATURES
 from mriad.compare.comparison import compare
 from mriad.compare.methods import logged_metrics, pool
 from mriad.compare.runs import ScoredRun, read_runs
@@ -117,7 +117,7 @@ def _audit(run: ScoredRun, metric: str, store: str) -> dict[str, str]:
         best = json.loads(stored.download("audit.json", Path(folder)).read_text())["features"][0]
     return {
         metric: _rounded(best["auroc"], 3),
-        f"{metric}_note": f"{FEATURES[best['feature']].removeprefix('the ')}, {_STAGES[best['stage']]}",
+        f"{metric}_note": f"{FEATURES[best['feature']]}, {_STAGES[best['stage']]}",
     }
 
 

@@ -17,7 +17,7 @@ from benchmarks.table import Row, Target
 from benchmarks.turns import alternate, ratio, side_by_side
 from mriad.data.catalog import Catalog
 from mriad.data.layouts.files import image_files
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 
 TARGET = Target(limit=1.8)
 
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
     def build() -> None:
         with TemporaryDirectory(dir=bench.folder) as folder:
-            SliceCache.open(Catalog.from_records(scans, root=root).with_content(), preprocess, folder=Path(folder))
+            ScanCache.open(Catalog.from_records(scans, root=root).with_content(), preprocess, folder=Path(folder))
 
     def decode() -> None:
         with ThreadPoolExecutor(min(8, cpu_count())) as pool:

@@ -20,7 +20,8 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.rows.growth import slices
 from benchmarks.table import Row
 from mriad.data.training.batches import DeviceTrainDataset, TrainDataset, loader
-from mriad.processes.hardware import compiled, settle
+from mriad.data.training.samples import Samples
+from mriad.processes.hardware import choose_open_options, compiled
 
 MODELS = ("ae", "vae", "vae_residual", "dae", "synthetic_anomaly")
 SIZES = (128, 224)
@@ -37,7 +38,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     for size in SIZES:
         for model in MODELS:
             cfg = composed("train", f"model={model}", f"data.image_size={size}", "data.batch_size=256", "trainer=gpu")
-            settle(cfg)
+            choose_open_options(cfg)
             with TemporaryDirectory(dir=bench.folder) as folder:
                 ours, bare = through_lightning(cfg, Path(folder), SCANS), of_the_network(cfg)
             yield Row(
@@ -57,16 +58,15 @@ def through_lightning(cfg: DictConfig, folder: Path, count: int, *, epochs: int 
         cfg.trainer, callbacks=[clock], logger=False, max_epochs=epochs, enable_checkpointing=False,
         enable_progress_bar=False, limit_val_batches=0,
     )  # fmt: skip
-    scans: dict[str, Any] = {
-        "slices": slices(folder, count, size=cfg.data.image_size),
+    cache, rows = slices(folder, count, size=cfg.data.image_size), np.arange(count)
+    options: dict[str, Any] = {
         "labels": np.zeros(count, dtype=np.int64),
-        "rows": np.arange(count),
         "augment": instantiate(cfg.data.augment),
     }
     dataset = (
-        DeviceTrainDataset(**scans, device=trainer.strategy.root_device)
+        DeviceTrainDataset(slices=cache, rows=rows, device=trainer.strategy.root_device, **options)
         if cfg.data.on_device
-        else TrainDataset(**scans, anomalies=instantiate(cfg.data.anomalies))
+        else TrainDataset(samples=Samples(cache=cache, rows=rows), anomalies=instantiate(cfg.data.anomalies), **options)
     )
     batches = loader(dataset, batch_size=cfg.data.batch_size, num_workers=cfg.data.num_workers, shuffle=True)
     with compiled(detector, cfg.compile):

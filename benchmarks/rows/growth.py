@@ -20,11 +20,12 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row, Target
 from benchmarks.turns import exponent, growing, repeat
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
-from mriad.data.training.batches import SliceDataset, TrainDataset, loader
-from mriad.processes.hardware import settle
+from mriad.data.training.batches import ScanDataset, TrainDataset, loader
+from mriad.data.training.samples import Samples
+from mriad.processes.hardware import choose_open_options
 
 TARGET = Target(limit=1.1)
 SIZES = (1_000, 10_000, 100_000)
@@ -54,10 +55,10 @@ def measure(bench: Bench) -> Iterator[Row]:
             )
 
 
-def epoch(cache: SliceCache) -> float:
+def epoch(cache: ScanCache) -> float:
     """Seconds of an epoch with validation on a tenth of the slices, without what comes before its first step."""
     cfg = composed("train", *TINY)
-    settle(cfg)
+    choose_open_options(cfg)
     rows, labels = np.arange(len(cache.images)), np.zeros(len(cache.images), dtype=np.int64)
     val = len(rows) // 10
     options = {"batch_size": cfg.data.batch_size, "num_workers": cfg.data.num_workers}
@@ -68,13 +69,13 @@ def epoch(cache: SliceCache) -> float:
     )  # fmt: skip
     trainer.fit(
         instantiate(cfg.model),
-        loader(TrainDataset(slices=cache, labels=labels, rows=rows[val:]), shuffle=True, **options),
-        loader(SliceDataset(slices=cache, labels=labels, rows=rows[:val]), **options),
+        loader(TrainDataset(samples=Samples(cache=cache, rows=rows[val:]), labels=labels), shuffle=True, **options),
+        loader(ScanDataset(scans=cache, labels=labels, rows=rows[:val]), **options),
     )
     return time.perf_counter() - clock.seconds[0]
 
 
-def slices(folder: Path, count: int, *, size: int = 128) -> SliceCache:
+def slices(folder: Path, count: int, *, size: int = 128) -> ScanCache:
     """A cache of so many slices, made of a few heads: what they show does not matter here."""
     file = folder / f"{count}.npy"
     images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(count, size, size))
@@ -85,7 +86,7 @@ def slices(folder: Path, count: int, *, size: int = 128) -> SliceCache:
     facts = pd.DataFrame({"mask_index": -1, "frame_height": size, "frame_width": size, "image_size": size,
                           "spacing": None}, index=range(count))  # fmt: skip
     none = np.zeros((0, size, size), dtype=np.uint8)
-    return SliceCache(images=np.load(file, mmap_mode="r"), masks=none, thumbnails=none, facts=facts)
+    return ScanCache(images=np.load(file, mmap_mode="r"), masks=none, thumbnails=none, facts=facts)
 
 
 def scans(count: int, *, per_patient: int = 0) -> pd.DataFrame:

@@ -19,10 +19,11 @@ from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row
 from benchmarks.turns import TURNS, ratio, side_by_side
 from mriad.data.datamodule import MRIDataModule
-from mriad.experiment.session import load_data
-from mriad.processes.hardware import settle
+from mriad.experiment.data import load_data
+from mriad.processes.hardware import choose_open_options
 from mriad.tracking.epochs import EpochLogger
-from mriad.tracking.run import Run, Tracker
+from mriad.tracking.run import Run
+from mriad.tracking.tracker import Tracker
 
 STEPS = 8
 
@@ -44,7 +45,7 @@ class Timed(EpochLogger):
 def measure(bench: Bench) -> Iterator[Row]:
     """Yield one line."""
     cfg = composed("train", "data=folder", f"data.root={bench.to_train_on()[0]}", f"data.cache_dir={bench.cache}")
-    settle(cfg)
+    choose_open_options(cfg)
     datamodule = load_data(cfg.data, roles=("train", "val"))
     torch.manual_seed(cfg.seed)
     detector = instantiate(cfg.model)

@@ -8,7 +8,7 @@ from benchmarks import heads
 from benchmarks.bench import Bench, composed
 from benchmarks.table import Row, Target
 from benchmarks.turns import extrapolated
-from mriad.experiment.session import load_data
+from mriad.experiment.data import load_data
 
 TARGET = Target(limit=0.8, bound="under")
 SCANS = 100_000

@@ -15,10 +15,10 @@ from PIL import Image
 
 from mriad import plots
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.experiment.session import load_data
+from mriad.experiment.data import load_data
 from mriad.report.figures import gallery_rows
 from mriad.report.result import Result
-from mriad.tasks.testing import measure
+from mriad.trainer.passes import measure
 
 TARGET = Path(__file__).parents[1] / "found.png"
 GRAYS, COLOURS = 48, 128  # of the palette: the picture is loaded with every reading of the README

@@ -76,7 +76,10 @@ def _make() -> list[str]:
 def group_list(by_group: dict[str, list[OptionFile]]) -> str:
     """The groups of options, each with its choices and the page that says more."""
     rows = [
-        [f"[`{group}`](options/{group}.md)", " ".join(f"`{file.name}`" for file in files if file.name != "base")]
+        [
+            f"[`{group}`](options/{group}.md)",
+            " ".join(f"`{file.name}`" for file in files if not file.name.endswith("base")),
+        ]
         for group, files in by_group.items()
         if group
     ]

@@ -7,31 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mriad.audit.duplicates import LABELS, duplicates_by_role, is_repeated
-from mriad.audit.features import raw_features, scaled_features, separation
+from mriad.audit.features import FEATURES, raw_features, scaled_features, separation
 from mriad.audit.mix import mix_by_role
 from mriad.audit.outliers import outliers_of
 from mriad.data.datamodule import MRIDataModule
+from mriad.data.preparing.cache import Rows
 from mriad.data.roles.grouping import near_duplicate_clusters
+from mriad.data.roles.leakage import LABELS, duplicates_by_role, is_repeated
 
 Level = Literal["sound", "doubtful", "unsound"]
-
-FEATURES = {
-    "mean": "the mean intensity",
-    "p99": "the 99th percentile of intensity",
-    "foreground": "the foreground share",
-    "gradient_energy": "the gradient energy",
-    "format": "the file format",
-    "mode": "the colour mode",
-    "height": "the height",
-    "width": "the width",
-    "area": "the size",
-    "aspect_ratio": "the aspect ratio",
-    "nearest_train": "the distance to the nearest train thumbnail",
-}
-"""What a feature is called in a sentence."""
 
 # Hosmer, Lemeshow and Sturdivant 2013 call discrimination poor below 0.7 and excellent from 0.8.
 _POOR, _EXCELLENT = 0.7, 0.8
@@ -90,8 +75,8 @@ class Audit:
         published: bool,
         scans: pd.DataFrame,
         facts: pd.DataFrame,
-        images: NDArray[np.uint8],
-        thumbnails: NDArray[np.uint8],
+        images: Rows,
+        thumbnails: Rows,
     ) -> Audit:
         """Audit scans in their roles.
 
@@ -101,7 +86,7 @@ class Audit:
             scans: one row per scan and role: ``row`` of the other arguments, ``group``, ``role``, and the columns of
                 a catalog.
             facts: N rows of the cache's facts.
-            images: (N, S, S) uint8 slices as the network sees them.
+            images: (N, *spatial) uint8, as the network sees them.
             thumbnails: (N, 16, 16) uint8, of the whole original images.
         """
         looks = facts[["format", "mode", "phash", "phash_head"]].iloc[scans["row"]]
@@ -162,7 +147,7 @@ class Audit:
             label = next((label for label in LABELS if f"test {label}" in self.counts), None)
             return f"No AUROC can be had: {f'all test scans are {label}' if label else 'no scan is tested'}."
         where = {"raw": "of the original images", "scaled": "after scaling"}[self.best["stage"]]
-        return f"Without any model: AUROC {self.best['auroc']:.3f} from {FEATURES[self.best['feature']]} {where}."
+        return f"Without any model: AUROC {self.best['auroc']:.3f} from the {FEATURES[self.best['feature']]} {where}."
 
     def _about_leaks(self) -> list[str]:
         if self.leaked is None:
@@ -212,9 +197,7 @@ def _counts(scans: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in mix[mix["property"] == "class"].iloc[:, 2:].sum().items()}
 
 
-def _features(
-    scans: pd.DataFrame, facts: pd.DataFrame, images: NDArray[np.uint8], thumbnails: NDArray[np.uint8]
-) -> pd.DataFrame:
+def _features(scans: pd.DataFrame, facts: pd.DataFrame, images: Rows, thumbnails: Rows) -> pd.DataFrame:
     test = scans[scans["role"] == "test"].sort_values("row")
     rows, train = test["row"].to_numpy(), np.sort(scans["row"][scans["role"] == "train"].to_numpy())
     labels, groups = test["label"].to_numpy(dtype=np.int64), test["group"].to_numpy()

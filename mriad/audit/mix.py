@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mriad.audit.duplicates import LABELS
+from mriad.data.roles.leakage import LABELS
 
 _PROPERTIES = ("class", "plane", "contrast", "format", "mode")
 

@@ -9,20 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mriad.audit.audit import Audit
+from mriad.audit.features import FEATURES
 
-_FEATURES = {
-    "mean": "mean intensity",
-    "p99": "99th percentile",
-    "foreground": "foreground share",
-    "gradient_energy": "gradient energy",
-    "format": "file format",
-    "mode": "colour mode",
-    "height": "height",
-    "width": "width",
-    "area": "size (height x width)",
-    "aspect_ratio": "aspect ratio",
-    "nearest_train": "nearest train thumbnail",
-}
 _COLOURS = {"sound": "green", "doubtful": "yellow", "unsound": "red"}
 
 
@@ -43,7 +31,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
     if not audit.features.empty:
         tells = audit.features.groupby("feature")["auroc"].transform("max") > 0.5
         console.print(_features(audit.features[tells]))
-        if silent := [_FEATURES[name] for name in dict.fromkeys(audit.features["feature"][~tells])]:
+        if silent := [FEATURES[name] for name in dict.fromkeys(audit.features["feature"][~tells])]:
             console.print(f" Tells nothing: {', '.join(silent)}.")
     console.print(_duplicates(audit.duplicates))
     console.print(_clusters(audit), highlight=False)
@@ -59,7 +47,7 @@ def _features(features: pd.DataFrame) -> Table:
     for feature, rows in features.groupby("feature", sort=False):
         by_stage = rows.set_index("stage")
         cells = [_auroc(by_stage.loc[stage]) if stage in by_stage.index else "" for stage in ("raw", "scaled")]
-        table.add_row(_FEATURES[str(feature)], *cells)
+        table.add_row(FEATURES[str(feature)], *cells)
     return table
 
 

@@ -6,25 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from mriad.data.preparing.cache import Rows
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE, thumbnail
 
 INTENSITIES = 255.0 * THUMBNAIL_SIZE
 """Divides a Euclidean distance between uint8 thumbnails into a root mean squared difference of intensity in [0, 1]."""
 
 
-def thumbnails_of(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Shrink slices the way the cache shrinks whole scans.
+def thumbnails_of(images: Rows, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Shrink prepared scans the way the cache shrinks originals: a volume by its middle slice.
 
     Args:
-        images: (N, S, S) uint8 slices; may be mapped from disk.
-        rows: (n,) the slices to shrink.
+        images: (N, *spatial) uint8; may be mapped from disk.
+        rows: (n,) the scans to shrink.
 
     Returns:
         (n, 16, 16) uint8.
     """
     small = np.zeros((len(rows), THUMBNAIL_SIZE, THUMBNAIL_SIZE), dtype=np.uint8)
     for index, row in enumerate(rows):
-        small[index] = thumbnail(images[row])
+        image = images[row]
+        small[index] = thumbnail(image if image.ndim == 2 else image[len(image) // 2])
     return small
 
 

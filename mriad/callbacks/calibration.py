@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from mriad.callbacks.scan_scores import ScanScores
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.errors import MriadError, unknown
 from mriad.metrics.lesions import healthy_level
 from mriad.metrics.pixel import best_dice_threshold, upper_quantile
@@ -68,7 +68,7 @@ class ThresholdCalibration(ScanScores):
         calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold, lesion_level=level)
         detector.record["calibration"] = calibration.as_record()
 
-    def _best_dice(self, cache: SliceCache) -> float | None:
+    def _best_dice(self, cache: ScanCache) -> float | None:
         """The pixel threshold that suits the masks of val; None where no mask holds a lesion."""
         masked = cache.has_mask(self.rows)
         masks = cache.masks_of(self.rows[masked])

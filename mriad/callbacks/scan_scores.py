@@ -29,15 +29,17 @@ class ScanScores(Callback):
     Attributes:
         rows: (n,) catalog rows, ascending.
         scores: (n,) float64 anomaly scores.
-        maps: (n, S, S) float32 anomaly maps.
+        maps: (n, *spatial) float32 anomaly maps.
+        slice_scores: (n, D) float32 scores of the axial slices of volumes; None for pictures.
     """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     maps: NDArray[np.float32]
+    slice_scores: NDArray[np.float32] | None
 
     def __init__(self) -> None:
-        self._said: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self._said: list[tuple[NDArray[Any], ...]] = []
         self._maps: BufferedRandom | None = None
         self._map_shape: tuple[int, ...] = ()
 
@@ -78,14 +80,15 @@ class ScanScores(Callback):
         maps = outputs["map"].numpy()
         maps.tofile(self._maps)
         self._map_shape = maps.shape[1:]
-        self._said.append((outputs["row"].numpy(), outputs["score"].numpy()))
+        self._said.append(tuple(outputs[name].numpy() for name in ("row", "score", "slice_score") if name in outputs))
 
     def _gather(self) -> None:
         parts = [part for part in gather_on_first(self._own()) if part is not None]
         if not is_first():
             return
-        rows, scores, maps = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        rows, scores, *by_slice, maps = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         order = np.argsort(rows)
+        self.slice_scores = by_slice[0][order] if by_slice else None
         self.rows, self.scores = rows[order], scores[order].astype(np.float64)
         self.maps = maps if (np.diff(order) == 1).all() else maps[order]
 
@@ -93,7 +96,7 @@ class ScanScores(Callback):
         """Rows, scores and maps of this process, which forgets them; None where it had no scans."""
         if self._maps is None:
             return None
-        rows, scores = (np.concatenate(column) for column in zip(*self._said, strict=True))
-        maps = np.memmap(self._maps, dtype=np.float32, mode="r", shape=(len(rows), *self._map_shape))
+        said = [np.concatenate(column) for column in zip(*self._said, strict=True)]
+        maps = np.memmap(self._maps, dtype=np.float32, mode="r", shape=(len(said[0]), *self._map_shape))
         self._said, self._maps = [], None
-        return rows, scores, maps
+        return (*said, maps)

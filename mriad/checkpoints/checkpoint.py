@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import torch
 from hydra.utils import instantiate
-from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.checkpoints.trusted import require_local, require_trusted
@@ -170,18 +169,3 @@ def load_weights(detector: Detector, weights: dict[str, Any], path: Path) -> Non
             f"({str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else error}); "
             "use the options it was trained with."
         ) from None
-
-
-def restore_best(trainer: Trainer, detector: Detector, folder: Path) -> Path:
-    """Load the best weights of a training into the detector, where its checkpoints were chosen by a metric.
-
-    Returns:
-        Path of the checkpoint to be: the best one, or ``folder``/best.ckpt if none was chosen.
-    """
-    chosen = trainer.checkpoint_callback
-    # of what a resumed training was told, the name alone counts: its folder is where it goes on
-    name = Path(getattr(chosen, "best_model_path", "")).name or "best.ckpt"
-    best = Path(getattr(chosen, "dirpath", None) or folder) / name
-    if getattr(chosen, "monitor", None) is not None and best.exists():
-        load_weights(detector, torch.load(best, map_location="cpu", weights_only=True)["state_dict"], best)
-    return best

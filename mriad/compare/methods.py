@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mriad.compare.comparison import METRICS
-from mriad.compare.options import differing, short_names, untold
+from mriad.compare.options import differing, not_in_names, short_names
 from mriad.compare.runs import ScoredRun
 
 _BOUNDS = ("_low", "_high")
@@ -53,7 +53,7 @@ def pool(runs: Sequence[ScoredRun]) -> tuple[list[Method], list[str]]:
         seeds[run.seed] = run
     members = [tuple(seeds.values()) for seeds in found.values()]
     options = [seeds[0].options for seeds in members]
-    if also := untold(options):
+    if also := not_in_names(options):
         notes.append(f"The methods also differ in {', '.join(also)}; methods.csv tells how.")
     methods = [Method(name=name, runs=seeds) for name, seeds in zip(short_names(options), members, strict=True)]
     against: dict[str, list[str]] = {}

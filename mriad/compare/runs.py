@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mriad.compare.options import of_evaluation, of_training
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.tracking.registry import run_id_of
-from mriad.tracking.run import PARENT_TAG, Run, perhaps
-from mriad.tracking.store import absolute, connect
+from mriad.tracking.run import METHOD, Run
+from mriad.tracking.store import absolute, connect, database_file
+from mriad.tracking.tags import PARENT_TAG
+from mriad.tracking.tracker import nearest_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-_SQLITE = "sqlite:///"
 _TEST = "test/"
 _MOST = 5000  # runs of a sweep
 
@@ -60,7 +61,7 @@ def read_runs(run_ids: Sequence[str], tracking_uri: str) -> list[ScoredRun]:
         MriadError: if the store is not there, does not know a run, or a run has no scores.
     """
     tracking_uri = absolute(tracking_uri)
-    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).exists():
+    if (file := database_file(tracking_uri)) and not file.exists():
         raise MriadError(
             f"There is no MLflow store {tracking_uri}; name the one that the runs are in with --tracking-uri, "
             "or go to the folder where they were trained."
@@ -76,7 +77,7 @@ def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredR
     stored = _stored(client, run_id)
     if stored is None:
         raise MriadError(
-            f"There is no run '{run_id}' in {tracking_uri}{perhaps(client, run_id)}; look its id up in the "
+            f"There is no run '{run_id}' in {tracking_uri}{nearest_run(client, run_id)}; look its id up in the "
             "MLflow UI, or name the store that it is in with --tracking-uri."
         )
     if stored.data.tags.get("kind") != "sweep":
@@ -89,7 +90,10 @@ def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredR
 
 
 def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredRun:
-    options, seed = _method(client, stored)
+    run = Run(client=client, stored=stored, uri=tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        options, seed = _method(run, Path(folder))
+        scores = _scores(run, stored, Path(folder))
     values = {name: value for name, value in stored.data.metrics.items() if name.startswith(_TEST)}
     return ScoredRun(
         run_id=stored.info.run_id,
@@ -97,7 +101,7 @@ def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredR
         seed=seed,
         options=options,
         metrics={name.removeprefix(_TEST): value for name, value in values.items()},
-        scores=_scores(client, stored, tracking_uri),
+        scores=scores,
         notes=tuple(_notes(stored)),
     )
 
@@ -111,31 +115,24 @@ def _stored(client: MlflowClient, run_id: str) -> StoredRun | None:
         return None
 
 
-def _method(client: MlflowClient, stored: StoredRun) -> tuple[dict[str, str], str]:
-    """Options and seed, for an evaluation those of its training."""
-    params, tags = stored.data.params, stored.data.tags
-    if tags.get("kind") != "evaluation":
-        return of_training(params, tags), params.get("seed", stored.info.run_id)
-    source_id = tags.get("source_run", "")
-    source = _stored(client, source_id) if source_id else None
-    if source is None:  # tested from a checkpoint alone: nothing says which seed or options it was trained with
-        return {**of_training(params, tags), "training": source_id or stored.info.run_id}, source_id
-    training = of_training(source.data.params, source.data.tags)
-    return of_evaluation(training, params), source.data.params.get("seed", source_id)
+def _method(run: Run, folder: Path) -> tuple[dict[str, str], str]:
+    """Options and seed; those of a run that says nothing of them are its own, so that it is pooled with no other."""
+    try:
+        method = json.loads(run.download(METHOD, folder).read_text())
+    except MriadError:
+        return {"model": run.params.get("model", "unnamed"), "run": run.run_id}, run.run_id
+    return method["options"], str(method["seed"])
 
 
-def _scores(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> pd.DataFrame:
-    info, tags = stored.info, stored.data.tags
-    run = Run(client=client, stored=stored, uri=tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return pd.read_parquet(run.download("scores.parquet", Path(folder)))
-        except MriadError:
-            pass
-    why = f" ({tags['failure'].rstrip('.')})" if "failure" in tags else ""
+def _scores(run: Run, stored: StoredRun, folder: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(run.download("scores.parquet", folder))
+    except MriadError:
+        pass
+    why = f" ({run.tags['failure'].rstrip('.')})" if "failure" in run.tags else ""
     raise MriadError(
-        f"Run '{info.run_id}' is {info.status}{why} and has no scores.parquet, for it has not been tested; leave it "
-        f"out, or finish it with {typed('train')} resume=<id>."
+        f"Run '{run.run_id}' is {stored.info.status}{why} and has no scores.parquet, for it has not been tested; leave "
+        f"it out, or finish it with {typed('train')} resume=<id>."
     )
 
 

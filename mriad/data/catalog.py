@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from mriad.data.reading.suffixes import partner_of, volume_suffix
 from mriad.data.roles.identity import SAME
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)
@@ -23,21 +24,41 @@ UNNAMED = "anomaly"
 """Class of an anomalous scan of which no other is known."""
 
 COLUMNS = {
-    "path": "file of the scan, relative to the catalog's root or absolute, with forward slashes",
+    "path": "file of the scan or folder of its DICOM series, relative to the catalog's root or absolute, with forward "
+    "slashes",
     "label": "0 healthy, 1 anomalous",
     "class": "'healthy', or the kind of anomaly",
     "mask": "file of the lesion mask, like path, or 'file.json#name' for outlines, '' for none; empty if healthy",
+    "brain_mask": "file of the brain mask, like path, '' for none",
     "patient": "patient id, '' where unknown",
+    "session": "examination of the patient, '' where there is but one or none is known",
     "plane": "axial, coronal, sagittal, or ''",
     "contrast": "T1, T1c, T2, FLAIR, ..., or ''",
     "spacing": "millimetres per pixel: one number, or 'row x column' as in '0.5 x 0.6'; '' where unknown",
+    "series": "which part of the path is the scan, where it holds several: a DICOM series, a colour channel; else ''",
     "pool": "'labelled' where a random split may put a scan into nothing but the labelled pool, else ''",
 }
 
-SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
-
-_KNOWN_BY_COPIES = {"mask": "", "class": UNNAMED, "plane": "", "contrast": "", "spacing": ""}
+_KNOWN_BY_COPIES = {
+    "mask": "",
+    "brain_mask": "",
+    "class": UNNAMED,
+    "session": "",
+    "plane": "",
+    "contrast": "",
+    "spacing": "",
+}
 """What copies of a file may know better, and the value that says nothing."""
+
+_PARTNERS = {
+    ".hdr": (".img", ".img.gz"),
+    ".hdr.gz": (".img.gz",),
+    ".img": (".hdr",),
+    ".img.gz": (".hdr", ".hdr.gz"),
+    ".mhd": (".raw", ".zraw"),
+    ".nhdr": (".raw", ".raw.gz"),
+}
+"""Where the other half of a volume in two files lies."""
 
 LEGAL = {"plane": ("", "axial", "coronal", "sagittal"), "pool": ("", "labelled")}
 
@@ -63,8 +84,8 @@ class Catalog:
 
         Raises:
             MriadError: if there is no scan, or one has no path, a path that another one has, a label other
-                than 0 and 1, a class that contradicts its label, a mask that another one has or that is a scan itself,
-                a spacing that is none, or an unknown plane or pool.
+                than 0 and 1, a class that contradicts its label, a mask that is a scan itself, a brain mask, or that of
+                another patient or session, a spacing that is none, or an unknown plane or pool.
         """
         records = list(records)
         for path in (str(record.get("path", "")) for record in records):
@@ -80,16 +101,18 @@ class Catalog:
         for column in COLUMNS.keys() - {"label"}:
             values = table[column] if column in table else pd.Series("", table.index)
             table[column] = values.fillna("").astype(str)
-        for column in ("path", "mask"):
+        for column in ("path", "mask", "brain_mask"):
             table[column] = table[column].str.replace("\\", "/")
-        table["patient"] = table["patient"].str.strip()
+        for column in ("patient", "session"):
+            table[column] = table[column].str.strip()
         natural_class = labels.map({0: HEALTHY, 1: UNNAMED})
         table["class"] = table["class"].where(table["class"] != "", natural_class)
 
         def place(file: str) -> str:
             return os.path.normpath(root / file)
 
-        masks = table["mask"][table["mask"] != ""].map(place)
+        masks, brains = (table[name][table[name] != ""].map(place) for name in ("mask", "brain_mask"))
+        places = table["path"].map(place)
         faults = {
             "has no path; name its file": table["path"] == "",
             "stands twice; list each scan once": table["path"].duplicated(),
@@ -97,7 +120,10 @@ class Catalog:
             "is healthy by its label or by its class but not by both; mend one of the two": (
                 (labels == 0) != (table["class"] == HEALTHY)
             ),
-            "stands as a mask too; give that scan a mask of its own": table["path"].map(place).isin(masks),
+            "stands as a mask too; give that scan a mask of its own": places.isin(masks) | places.isin(brains),
+            "has one file as its lesion mask and as its brain mask; mend one of the two": (
+                (table["mask"] != "") & (table["mask"] == table["brain_mask"])
+            ),
         }
         no_spacing = (table["spacing"] != "") & table["spacing"].map(spacing_of).isna()
         faults["has a spacing that is none; use millimetres per pixel, as in 0.5 or 0.5 x 0.6"] = no_spacing
@@ -107,13 +133,7 @@ class Catalog:
         for fault, rows in faults.items():
             for row, path in table["path"][rows][:1].items():
                 raise MriadError(f"{path or f'Scan number {row}'} in {root} {fault}.")
-        if (shared := masks.duplicated(keep=False)).any():
-            first = masks[shared].index[0]
-            one, other = table["path"][masks.index[masks == masks[first]][:2]]
-            raise MriadError(
-                f"{one} and {other} in {root} have one mask, {table['mask'][first]}; a mask serves one scan: give each "
-                "its own, or a copy where both are meant."
-            )
+        _refuse_masks_of_others(table, masks, root)
         table = table.assign(label=labels.astype(int))[list(COLUMNS)]
         return cls(root=Path(root), table=table.sort_values("path", ignore_index=True))
 
@@ -125,7 +145,7 @@ class Catalog:
         return [self.root / path for path in self.table["path"]]
 
     def with_content(self) -> Catalog:
-        """The same catalog with a column ``content``: a hash of each file's bytes, '' if unreadable."""
+        """The same catalog with a column ``content``: a hash of each scan's bytes, '' if unreadable."""
         return replace(self, table=self.table.assign(content=[content_hash(file) for file in self.files()]))
 
     def with_persons(self) -> Catalog:
@@ -200,23 +220,51 @@ class Catalog:
         return content_hash(self.root / mask) or mask  # outlines are part of a file
 
 
-def spacing_of(text: str) -> tuple[float, float] | None:
-    """Millimetres per pixel, (row, column), that the column ``spacing`` states; None if it states none."""
-    found = SPACING.fullmatch(text.strip())
-    if found is None:
-        return None
-    row = float(found["row"])
-    column = float(found["column"] or row)
-    return (row, column) if row > 0 and column > 0 else None
+def content_hash(path: Path) -> str:
+    """Hash of a scan's bytes as 32 hex digits; '' if it cannot be read.
 
-
-def content_hash(file: Path) -> str:
-    """Hash of a file's bytes as 32 hex digits; '' if the file cannot be read."""
+    That of a folder, or of a file whose pixels lie in another one, is made of the hashes of all of its files, sorted by
+    themselves: names do not matter.
+    """
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        if path.is_dir():
+            parts = [file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")]
+        else:
+            parts = [path, *_beside(path)]
+        hashes = sorted(map(_hash_of_file, parts))
     except OSError:
         return ""
+    if len(hashes) < 2 and not path.is_dir():
+        return hashes[0]
+    return hashlib.blake2b("".join(hashes).encode(), digest_size=16).hexdigest() if hashes else ""
+
+
+def _beside(file: Path) -> list[Path]:
+    """The other files of a scan that is kept in several: voxels apart from their header."""
+    partners = (partner_of(file, suffix) for suffix in _PARTNERS.get(volume_suffix(file), ()))
+    return [partner for partner in partners if partner is not None]
+
+
+def _hash_of_file(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _refuse_masks_of_others(table: pd.DataFrame, masks: pd.Series, root: Path) -> None:
+    """See that a mask serves one scan, or several of one patient in one session, which lie in one space."""
+    examination = table.loc[masks.index, "patient"] + "\0" + table.loc[masks.index, "session"]
+    unknown = table.loc[masks.index, "patient"] == ""
+    examination = examination.where(~unknown, table.loc[masks.index, "path"])
+    shared = examination.groupby(masks).transform("nunique") > 1
+    if not shared.any():
+        return
+    first = masks[shared].index[0]
+    of_first = examination[masks == masks[first]].drop_duplicates()
+    one, other = table["path"][of_first.index[:2]]
+    raise MriadError(
+        f"{one} and {other} in {root} have one mask, {table['mask'][first]}; a mask serves one scan, or "
+        "several of one patient and session: give each its own, or a copy where both are meant."
+    )
 
 
 def _joined_patients(table: pd.DataFrame) -> pd.Series:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from lightning import LightningDataModule
 from numpy.typing import NDArray
@@ -16,31 +16,30 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mriad.data.catalog import Catalog
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.lesions import doubtful
-from mriad.data.preparing.preprocess import Preprocess
-from mriad.data.roles.grouping import REASONS, Patients, groups, recognised
-from mriad.data.roles.identity import marks, one_id_each
-from mriad.data.roles.leakage import leaks, told
-from mriad.data.roles.recorded import RecordedSplit
-from mriad.data.roles.shortage import why_none_is_left
-from mriad.data.roles.splits import GroupedSplit, Split, check
-from mriad.data.training.augment import Augment
+from mriad.data.preparing.prepared import Preparation
+from mriad.data.roles.grouping import groups
+from mriad.data.roles.splits import Split
+from mriad.data.scans import ScansInRoles
 from mriad.data.training.batches import (
     AnomalySource,
     Batch,
     DeviceTrainDataset,
-    SliceDataset,
+    ScanDataset,
     TrainDataset,
-    as_slices,
+    as_scans,
     loader,
     mixed,
 )
+from mriad.data.training.samples import Samples, SliceChoice
 from mriad.errors import MriadError
+from mriad.geometry.planes import require_planes
+
+if TYPE_CHECKING:
+    from mriad.data.training.augment import Augment  # brings albumentations, for which most trainings need not wait
 
 log = logging.getLogger(__name__)
-
-_SEEN = ["content", "patient", "phash", "phash_head"]
 
 
 class Layout(Protocol):
@@ -51,7 +50,7 @@ class Layout(Protocol):
         ...
 
 
-class MRIDataModule(LightningDataModule):
+class MRIDataModule(ScansInRoles, LightningDataModule):
     """Serves the scans of one layout in their roles.
 
     Args:
@@ -59,6 +58,7 @@ class MRIDataModule(LightningDataModule):
         layout: makes the catalog of a folder.
         root: the folder.
         download: fetch the data set if the folder is not there.
+        contrast: which scans the layout takes; the options read it, this module does not.
         image_size: side of a slice in pixels.
         preprocess: makes slices of scans, of that size.
         split: draws the roles.
@@ -79,7 +79,13 @@ class MRIDataModule(LightningDataModule):
         batch_size: scans per batch.
         num_workers: loader processes of train; None for none. What is served as it is, is only read from the cache.
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
-            anomalies and masks are made on the CPU and exclude it, as loader processes do.
+            anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
+        planes: planes of the slices in which a detector of two dimensions learns from volumes.
+        slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
+        spacing, contrast: of volumes; the options read them, this module does not.
+
+    Attributes:
+        spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
 
     After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are
     set.
@@ -93,7 +99,7 @@ class MRIDataModule(LightningDataModule):
         root: str | Path | None = None,
         download: bool = False,
         image_size: int,
-        preprocess: Preprocess,
+        preprocess: Preparation,
         split: Split,
         cache_dir: str | Path,
         augment: Augment | None = None,
@@ -108,6 +114,10 @@ class MRIDataModule(LightningDataModule):
         batch_size: int = 32,
         num_workers: int | None = None,
         on_device: bool | None = None,
+        planes: Sequence[str] = ("axial",),
+        slices: Mapping[str, Any] | None = None,
+        spacing: float | None = None,
+        contrast: str | None = None,
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
@@ -144,12 +154,12 @@ class MRIDataModule(LightningDataModule):
         self._max_broken = max_broken
         self._max_lesion = max_lesion
         self._num_workers = num_workers or 0
-        self._on_device = bool(on_device)
+        self._on_device = bool(on_device) and len(preprocess.spatial) == 2
+        self.planes = require_planes(planes)
+        self._slices = SliceChoice(**dict(slices or {}))
+        self.spatial_dims = 2
         self._ready = False
         self.root: Path
-        self.table: pd.DataFrame
-        self.split_table: pd.DataFrame
-        self.cache: SliceCache
 
     def prepare_data(self) -> None:
         """Build the cache where it is missing."""
@@ -172,7 +182,7 @@ class MRIDataModule(LightningDataModule):
                 "sort the files anew, or set data.drop_identical=false."
             )
         self.root = catalog.root
-        self.cache = SliceCache.open(catalog, self.preprocess, folder=self.cache_dir)
+        self.cache = ScanCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = np.flatnonzero(self._readable(catalog))
         self.cache = self.cache.without_masks(self._doubtful_masks(catalog))
@@ -181,22 +191,8 @@ class MRIDataModule(LightningDataModule):
         split = self.split(scans)
         self.split_table = split.assign(row=readable[split["row"]])
         self._groups = scans["group"].set_axis(readable)
-        if not self.split.published:
-            self._check()
-        if leaking := told(self.leaks(), patients=(self.table["patient"] != "").any()):
-            log.warning("%s; %s.", leaking, self._remedy())
+        self._check()
         self._ready = True
-
-    def _check(self) -> None:
-        """Hold the rules against all that is known, be it of scans that cannot be read or have no role."""
-        rows, group = self.split_table["row"], self.split_table["group"]
-        if getattr(self.split, "group", None) == "auto":  # found by mriad, perhaps among fewer scans
-            self._groups.loc[rows] = group.to_numpy()
-        known = self.table.join(self.cache.facts[["phash", "phash_head"]])
-        known["group"] = self._groups.reindex(known.index).fillna("unreadable:" + known["path"])
-        if isinstance(self.split, RecordedSplit):  # what came later says nothing of how it was trained
-            known = known.loc[rows.unique()].drop(columns="diseased")
-        check(self.split_table, known, remedy=self._way_out(), **self._nearness())
 
     def _readable(self, catalog: Catalog) -> NDArray[np.bool_]:
         errors = self.cache.facts["error"]
@@ -213,11 +209,6 @@ class MRIDataModule(LightningDataModule):
     def _doubtful_masks(self, catalog: Catalog) -> NDArray[np.int64]:
         limits = {"most": self._max_lesion, "tolerated": self._max_broken}
         return doubtful(catalog.table, self.cache.facts, root=catalog.root, **limits)
-
-    def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
-        """Catalog rows of a role, ascending; only those of one label if given."""
-        rows = np.sort(self.split_table["row"][self.split_table["role"] == role].to_numpy(dtype=np.int64))
-        return rows if label is None else rows[self.table["label"].to_numpy()[rows] == label]
 
     def labelled_rows(self) -> NDArray[np.int64]:
         """Catalog rows of the labelled pool that train with their masks, ``labelled_train`` of them.
@@ -244,105 +235,22 @@ class MRIDataModule(LightningDataModule):
         order = self.table["content"].to_numpy()[pool].argsort(kind="stable")
         return pool[order[: self._labelled_train]]
 
-    def scans(self, role: str) -> pd.DataFrame:
-        """The scans of a role: catalog columns, ``group`` and ``role``, indexed by catalog row."""
-        part = self.split_table[self.split_table["role"] == role].set_index("row").sort_index()
-        return self.table.loc[part.index].assign(group=part["group"], role=role)
-
-    def split_as_csv(self) -> pd.DataFrame:
-        """The split as a table: path, role, group, label, class, content."""
-        scans = self.table.loc[self.split_table["row"], ["path", "label", "class", "content"]].reset_index(drop=True)
-        split = pd.concat([scans, self.split_table[["group", "role"]]], axis=1)
-        columns = ["path", "role", "group", "label", "class", "content"]
-        return split[columns].sort_values(["role", "path"], ignore_index=True)
-
-    def roles(self, key: str) -> pd.DataFrame:
-        """The split as ``RecordedSplit`` knows it, without a word of what patients and files are called.
-
-        Args:
-            key: what contents and paths are marked with, see ``mriad.data.roles.identity.marks``.
-
-        Returns:
-            One row per scan and role, in an order that says nothing: ``content`` and ``path`` (marks), ``role``, and
-            ``group``, a number.
-        """
-        split = self.split_as_csv()[["content", "path", "role", "group"]]
-        for kind in ("content", "path"):
-            split[kind] = marks(split[kind], kind=kind, key=key)
-        split = split.sort_values(["path", "role"], ignore_index=True)
-        return split.assign(group=pd.factorize(split["group"])[0])
-
-    def leaks(self) -> pd.DataFrame:
-        """How many scans of a role have near duplicates or their patient in another.
-
-        The split's ``bits``, ``view`` and ``mirrored`` say what a near duplicate is; their defaults where it has none.
-        """
-        rows = self.split_table["row"].to_numpy()
-        return leaks(self._with_hashes(rows).assign(role=self.split_table["role"].to_numpy()), **self._nearness())
-
-    def seen(self, key: str | None = None) -> pd.DataFrame:
-        """The scans that a detector learns from, in train, the labelled pool and val, as ``recognise`` knows them.
-
-        Args:
-            key: what contents and patients are marked with, see ``roles.identity.marks``; None for plain ones.
-
-        Returns:
-            One row per scan and id of its patient: ``content``, ``patient``, ``phash`` and ``phash_head``, all text.
-        """
-        rows = np.unique(self.split_table["row"][self.split_table["role"] != "test"])
-        seen = self._marked(rows, key)
-        return seen.sort_values("content" if key else "path", kind="stable", ignore_index=True)[_SEEN]
-
-    def recognise(self, seen: pd.DataFrame, *, key: str | None = None, patients: Patients = "same") -> pd.Series:
-        """By what each scan with a role is known from scans that a detector has seen; '' for those that are new.
-
-        Both data sets are grouped together, see ``mriad.data.roles.grouping.recognised``, by the options of this split.
-
-        Args:
-            seen: what ``seen`` returned, for these data or others; ``patient`` may be missing.
-            key: what it was given.
-            patients: whether an id in both data sets is that of one patient ('same'), or means nothing ('unrelated').
-
-        Returns:
-            'content', 'patient', 'near duplicate' or '', by catalog row.
-        """
-        readable = np.flatnonzero(self.cache.facts["error"] == "")
-        scans = self._marked(readable, key)
-        reasons = pd.Series(recognised(scans, seen, patients=patients, **self._nearness()), index=scans.index)
-        surest = reasons.map(REASONS.index).groupby(level=0).max()
-        return surest.loc[np.unique(self.split_table["row"])].map(dict(enumerate(REASONS)))
-
-    def drop_seen(self, seen: pd.DataFrame, *, key: str | None = None, patients: Patients = "same") -> dict[str, int]:
-        """Drop every test scan that is recognised as seen, or whose group holds one that is, see ``recognise``.
-
-        Returns:
-            The number of test scans that were dropped, by the reason.
-        """
-        reason = self.split_table["row"].map(self.recognise(seen, key=key, patients=patients))
-        dropped = (self.split_table["role"] == "test") & (reason != "")
-        self.split_table = self.split_table[~dropped].reset_index(drop=True)
-        return reason[dropped].value_counts().to_dict()
-
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
         return self.slices(rows)["image"]
 
     def slices(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """The given rows as ``Detector.scan`` takes them, all at once."""
-        return as_slices(self.cache.images[rows], self.cache.pixel_area(rows))
+        return as_scans(self.cache.images[rows], self.cache.pixel_area(rows))
 
     def require(self, role: str, *, label: int | None = None) -> None:
         """Raise a MriadError if a role holds no scan (of ``label``), or train lacks labelled scans it shall have."""
         if len(self.rows(role, label)) == 0:
             kind = {None: "", 0: "healthy ", 1: "anomalous "}[label]
             counts = ", ".join(f"{n} {name}" for name, n in self.table["class"].value_counts().items())
-            why = ""
-            if isinstance(self.split, GroupedSplit):
-                scans = self._with_hashes(self._groups.index.to_numpy())
-                why = why_none_is_left(scans, label, group=self.split.group, **self._nearness())
             raise MriadError(
                 f"No {kind}scan is left for {role} in data set '{self.name}' ({counts}): "
-                f"{why or f'add {kind}scans or change data.split'}."
+                f"{self._why_none_is_left(label) or f'add {kind}scans or change data.split'}."
             )
         if role == "train":
             self.labelled_rows()
@@ -362,8 +270,10 @@ class MRIDataModule(LightningDataModule):
         return self._train().examples(count)
 
     def fit_dataloader(self) -> DataLoader[Batch]:
-        """Healthy train scans as they are: not shuffled, not augmented, none left out."""
-        return self.whole("train")
+        """What a detector learns from of healthy train scans, as it is: not shuffled, not augmented, none left out."""
+        if self.spatial_dims == len(self.preprocess.spatial):
+            return self.whole("train")
+        return self._loader(TrainDataset(samples=self._samples(self.rows("train")), labels=self._labels()))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Healthy and anomalous scans that thresholds are fitted on; of several processes each has its share."""
@@ -377,57 +287,34 @@ class MRIDataModule(LightningDataModule):
         """The scans of a role as they are: all of them in every process, each once."""
         return self._loader(self._as_they_are(role))
 
-    def _with_hashes(self, rows: NDArray[np.int64]) -> pd.DataFrame:
-        return self.table.loc[rows].join(self.cache.facts[["phash", "phash_head"]])
-
-    def _marked(self, rows: NDArray[np.int64], key: str | None) -> pd.DataFrame:
-        """The scans of some rows with their hashes, marked, one row for each id of a patient."""
-        scans = one_id_each(self._with_hashes(rows))
-        return scans.assign(**{kind: marks(scans[kind], kind=kind, key=key) for kind in ("content", "patient")})
-
-    def _nearness(self) -> dict[str, Any]:
-        options = ("bits", "view", "mirrored")
-        return {option: getattr(self.split, option) for option in options if hasattr(self.split, option)}
-
-    def _remedy(self) -> str:
-        group = getattr(self.split, "group", None)
-        if group is None:
-            return "split=grouped keeps them together"
-        return "a chain was cut there" if group == "auto" else "data.split.group=auto keeps them together"
-
-    def _way_out(self) -> str:
-        """What to do about a split that leaks."""
-        if isinstance(self.split, RecordedSplit):
-            return "more is known of the scans now than when they were given their roles; train anew"
-        if not hasattr(self.split, "published") or self._remedy() == "a chain was cut there":
-            return "keep them together"
-        return (
-            f"{self._remedy()}, or run it with data.split.published=true, as published protocols are: tagged, with a "
-            "warning and without intervals"
-        )
-
     def _labels(self) -> NDArray[np.int64]:
         return self.table["label"].to_numpy(dtype=np.int64)
 
     def _train(self) -> TrainDataset:
+        healthy, labelled = self.rows("train"), self.labelled_rows()
+        samples = self._samples(healthy)
+        first = len(samples)  # of the labelled ones
+        samples = samples.followed_by(self._samples(labelled, lesions_only=True))
+        everyone = np.arange(len(samples))
+        order = mixed(everyone[:first], everyone[first:], share=self._labelled_share, least=self._epoch_scans)
         return TrainDataset(
-            slices=self.cache,
-            labels=self._labels(),
-            rows=self._epoch(),
-            augment=self._augment,
-            anomalies=self._anomalies,
+            samples=samples, labels=self._labels(), order=order, augment=self._augment, anomalies=self._anomalies
         )
+
+    def _samples(self, rows: NDArray[np.int64], *, lesions_only: bool = False) -> Samples:
+        """What the detector learns from of some rows."""
+        planes = self.planes if self.spatial_dims < len(self.preprocess.spatial) else None
+        options = {} if planes is None else self._slices.options(self.preprocess)
+        return Samples(cache=self.cache, rows=rows, planes=planes, lesions_only=lesions_only, **options)
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
+        rows = mixed(self.rows("train"), np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
         return DeviceTrainDataset(
-            slices=self.cache, labels=self._labels(), rows=self._epoch(), device=device, augment=self._augment
+            slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
         )
 
-    def _epoch(self) -> NDArray[np.int64]:
-        return mixed(self.rows("train"), self.labelled_rows(), share=self._labelled_share, least=self._epoch_scans)
-
-    def _as_they_are(self, role: str) -> SliceDataset:
-        return SliceDataset(slices=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
+    def _as_they_are(self, role: str) -> ScanDataset:
+        return ScanDataset(scans=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
 
     def _device(self) -> torch.device | None:
         """Where slices are kept; None if they are not."""
@@ -449,6 +336,7 @@ class MRIDataModule(LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(self, dataset: SliceDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
+    def _loader(self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
         workers = self._num_workers if isinstance(dataset, TrainDataset) else 0
-        return loader(dataset, batch_size=self.batch_size, num_workers=workers, **options)
+        whole = isinstance(dataset, ScanDataset) and len(self.preprocess.spatial) == 3  # a volume is a batch of slices
+        return loader(dataset, batch_size=1 if whole else self.batch_size, num_workers=workers, **options)

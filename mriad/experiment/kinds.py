@@ -33,7 +33,7 @@ def require_kinds(cfg: DictConfig) -> None:
                 continue
             if not _says_itself(taken[name]) and not _fits(node[name], taken[name]):
                 option = f"{prefix}.{name}"
-                raise MriadError(f"{option}={_shown(node[name])} is of the wrong kind; give {_told(taken[name])}.")
+                raise MriadError(f"{option}={_shown(node[name])} is of the wrong kind; give {_in_words(taken[name])}.")
 
 
 def _constructors(node: Any, prefix: str) -> Iterator[tuple[str, DictConfig]]:
@@ -114,11 +114,11 @@ def _is_list(home: type) -> bool:
     return issubclass(home, Sequence) or home in _LISTS
 
 
-def _told(kind: Any) -> str:
+def _in_words(kind: Any) -> str:
     """A kind in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        words = list(dict.fromkeys(_told(one) for one in inner))
+        words = list(dict.fromkeys(_in_words(one) for one in inner))
         return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
     if origin is Literal:
         return " or ".join(map(str, inner))
@@ -129,10 +129,10 @@ def _told(kind: Any) -> str:
         return "a path"
     if isinstance(home, type) and issubclass(home, Mapping):
         return "a mapping" + (
-            f" to {_told(inner[1]).removeprefix('a ')}s" if len(inner) == 2 and inner[1] in (int, float) else ""
+            f" to {_in_words(inner[1]).removeprefix('a ')}s" if len(inner) == 2 and inner[1] in (int, float) else ""
         )
     if isinstance(home, type) and _is_list(home):
-        elements = [_told(one).removeprefix("a ") for one in inner if one is not ...]
+        elements = [_in_words(one).removeprefix("a ") for one in inner if one is not ...]
         return f"a list of {elements[0]}s" if elements and elements[0].endswith("number") else "a list"
     return f"an object ({getattr(home, '__name__', home)})"
 

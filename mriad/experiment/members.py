@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.checkpoints.checkpoint import Checkpoint, load_weights
+from mriad.checkpoints.named import of_run
 from mriad.data.datamodule import MRIDataModule
+from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
-from mriad.experiment.resume import Start
 from mriad.models import Detector, Ensemble
 from mriad.tracking.registry import run_id_of
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 _OTHER_ROLES = (
     "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is "
@@ -34,8 +35,8 @@ class Members:
         checkpoints: the checkpoint of each.
     """
 
-    names: list[str]
-    checkpoints: list[Checkpoint]
+    names: list[str] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
 
     @classmethod
     def find(cls, cfg: DictConfig, tracker: Tracker, folder: Path) -> Members:
@@ -62,34 +63,41 @@ class Members:
     def __iter__(self) -> Iterator[tuple[str, Checkpoint]]:
         return zip(self.names, self.checkpoints, strict=True)
 
-    def join(self, start: Start) -> Start:
-        """Where to start with them: their options in the config, their roles for the scans.
+    def roles(self) -> RecordedSplit | None:
+        """The roles that all of them know; None where there is none of them."""
+        return self.checkpoints[0].roles() if self.checkpoints else None
+
+    def join(self, config: DictConfig, choices: dict[str, str | None]) -> dict[str, str | None]:
+        """Put their options into the config of an ensemble.
+
+        Args:
+            config: its options, which are changed.
+            choices: the option file of each config group.
+
+        Returns:
+            The choices with theirs.
 
         Raises:
             MriadError: if the command asks for other scans, other roles or another preparation than theirs.
         """
         if not self.checkpoints:
-            return start
+            return choices
         for override in HydraConfig.get().overrides.task:
             if override.lstrip("+~").startswith(("split=", "data.split")):
                 raise MriadError(f"{override} cannot be set here: in an ensemble scans keep the roles of its members.")
             if override.lstrip("+~").startswith(("anomalies=", "data.anomalies", "data.labelled_train")):
                 raise MriadError(f"{override} cannot be set here: an ensemble's members are trained; drop it.")
         for name, member in self:
-            _require_same_data(name, member, start)
+            _require_same_data(name, member, config, choices)
         first = self.checkpoints[0]
-        with open_dict(start.config):
-            start.config.model.runs = self.names  # an alias may point at another run later
-            start.config.model.members = [member.config.model for member in self.checkpoints]
-            start.config.data.split = first.config.data.split
-            start.config.data.labelled_train = max(member.labelled_train for member in self.checkpoints)
+        with open_dict(config):
+            config.model.runs = self.names  # an alias may point at another run later
+            config.model.members = [member.config.model for member in self.checkpoints]
+            config.data.split = first.config.data.split
+            config.data.labelled_train = max(member.labelled_train for member in self.checkpoints)
         # a comparison pools ensembles of the same models, not those of the same runs
         models = " + ".join(sorted(str(member.choices["model"]) for member in self.checkpoints))
-        return replace(
-            start,
-            choices=start.choices | {"split": first.choices["split"], "members": models},
-            split=first.roles(),
-        )
+        return choices | {"split": first.choices["split"], "members": models}
 
     def load_into(self, detector: Detector) -> None:
         """Give the members of an ensemble what they have learned."""
@@ -120,7 +128,7 @@ def _checkpoint(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
     path = Path(name).expanduser()
     if path.suffix == ".ckpt" or path.exists():
         return Checkpoint.load(path)
-    return Checkpoint.load(tracker.find(name).download("checkpoint/best.ckpt", folder))
+    return of_run(tracker.find(name), folder)
 
 
 def _may_share_roles(one: Checkpoint, other: Checkpoint) -> bool:
@@ -135,11 +143,11 @@ def _roles(split: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(split["content"], split["role"], strict=True))
 
 
-def _require_same_data(name: str, member: Checkpoint, start: Start) -> None:
+def _require_same_data(name: str, member: Checkpoint, config: DictConfig, choices: Mapping[str, str | None]) -> None:
     data = member.choices["data"]
-    if start.choices["data"] != data:
-        raise MriadError(f"{name} was trained on data={data}, not on data={start.choices['data']}; set data={data}.")
-    wanted, found = _preparation(member.config), _preparation(start.config)
+    if choices["data"] != data:
+        raise MriadError(f"{name} was trained on data={data}, not on data={choices['data']}; set data={data}.")
+    wanted, found = _preparation(member.config), _preparation(config)
     for option in [option for option in wanted if wanted[option] != found.get(option)][:1]:
         raise MriadError(
             f"{name} was trained with {option}={wanted[option]}, and here it is {found.get(option)}; "

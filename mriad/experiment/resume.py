@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -11,10 +11,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.data.roles.splits import Split
 from mriad.errors import MriadError
-from mriad.tracking.run import OUTPUT_TAG, PARENT_TAG, SLURM_TAG, Tracker
+from mriad.experiment.training import Training
 from mriad.tracking.sweep import parent_run, slurm_job
+from mriad.tracking.tags import OUTPUT_TAG, PARENT_TAG, SLURM_TAG
+from mriad.tracking.tracker import Tracker
 
 _FIXED = ("data", "split", "augment", "anomalies", "score", "model", "experiment")
 _FIXED_VALUES = ("data.", "model.network.")
@@ -22,28 +23,7 @@ _OF_MACHINE = ("compile", "data.on_device", "data.num_workers")  # what this com
 _FREE_VALUES = ("data.root", "data.cache_dir", "data.batch_size", *_OF_MACHINE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where a training starts.
-
-    Args:
-        config: the config to train with, interpolations unresolved only where it is new.
-        choices: the option file of each config group.
-        run_id: MLflow run to go on with; None for a new one.
-        checkpoint: checkpoint to go on from; None for new weights.
-        split: the roles that the scans have had; None to draw them.
-        earlier: what was read of ``checkpoint``.
-    """
-
-    config: DictConfig
-    choices: dict[str, str | None]
-    run_id: str | None = None
-    checkpoint: Path | None = None
-    split: Split | None = None
-    earlier: Checkpoint | None = None
-
-
-def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
+def starting_point(cfg: DictConfig, *, tracker: Tracker, folder: Path) -> Training:
     """A new training, or with ``resume=`` the stored one: its own config, with this command's changes on top.
 
     A job of a sweep that its cluster has requeued goes on in the run that it has opened before.
@@ -53,7 +33,8 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
     """
     choices = {k: v for k, v in HydraConfig.get().runtime.choices.items() if not k.startswith("hydra")}
     if cfg.resume is None:
-        return _where_it_stopped(Start(config=cfg, choices=choices, run_id=requeued_run(tracker)), tracker)
+        new = Training(config=cfg, choices=choices, folder=folder, tracker=tracker, run_id=requeued_run(tracker))
+        return _where_it_stopped(new)
     path = _last_checkpoint(str(cfg.resume), tracker)
     stored = Checkpoint.load(path)
     if not stored.resumable:
@@ -77,8 +58,8 @@ def starting_point(cfg: DictConfig, tracker: Tracker) -> Start:
             tracker.find(run_id)
         except MriadError:  # the checkpoint has travelled away from its store
             run_id = None
-    return Start(
-        config=config, choices=stored.choices, run_id=run_id, checkpoint=path, split=stored.roles(), earlier=stored
+    return Training(
+        config=config, choices=stored.choices, folder=folder, tracker=tracker, run_id=run_id, earlier=stored
     )
 
 
@@ -91,15 +72,14 @@ def requeued_run(tracker: Tracker) -> str | None:
     return found[0].info.run_id if found else None
 
 
-def _where_it_stopped(start: Start, tracker: Tracker) -> Start:
-    """The same start, from the last checkpoint of its run if that has come far enough to have one."""
-    if start.run_id is None:
-        return start
-    folder = tracker.client.get_run(start.run_id).data.tags[OUTPUT_TAG]
+def _where_it_stopped(training: Training) -> Training:
+    """The same training, from the last checkpoint of its run if that has come far enough to have one."""
+    if training.run_id is None:
+        return training
+    folder = training.tracker.client.get_run(training.run_id).data.tags[OUTPUT_TAG]
     if not (path := Path(folder) / "last.ckpt").exists():  # stopped before its first step, or fitted in one pass
-        return start
-    earlier = Checkpoint.load(path)
-    return replace(start, checkpoint=path, split=earlier.roles(), earlier=earlier)
+        return training
+    return replace(training, earlier=Checkpoint.load(path))
 
 
 def _last_checkpoint(resume: str, tracker: Tracker) -> Path:

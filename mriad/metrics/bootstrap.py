@@ -187,6 +187,23 @@ def count_interval(draws: Draws, n_groups: int) -> Interval | None:
     return float(low), float(high)
 
 
+def value_interval(draws: Draws, n_groups: int) -> Interval | None:
+    """95 % percentile interval of a number that may take any value.
+
+    Args:
+        draws: (R,) the number in each resample, NaN where it has none.
+        n_groups: the number of groups that it rests on.
+
+    Returns:
+        None where there is nothing to resample.
+    """
+    told = draws[~np.isnan(draws)]
+    if n_groups < 2 or told.size == 0:
+        return None
+    low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 @dataclass(frozen=True)
 class _Sorted:
     """Scans of one label by rising score."""

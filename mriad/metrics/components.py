@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+import cc3d
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mriad.metrics.scans import Scans, are_volumes, parts, sampled
 
 LEAST_COVERED = 10  # % of a lesion that its components cover: alpha of MSSEG
 LEAST_INSIDE = 30  # % of a component that lies in lesions: 100 - beta of MSSEG
 LEVELS = 50
 STRICTEST, LAXEST = 1e-5, 0.2  # share of all pixels that a level calls
-SCANS_AT_ONCE = 64  # their labels take 4 MB at 128 x 128 pixels
+SAMPLE = 2**23  # of the voxels of volumes at most so many set the levels
 
 Maps = NDArray[np.float32]
 Masks = NDArray[np.bool_]
@@ -24,10 +27,11 @@ Counts = NDArray[np.int64]
 class ComponentCounts:
     """Lesions and components of each of N scans at each of L levels.
 
-    A lesion is a connected component of the mask, a component one of ``map > level`` (2D, 8-connected). As in the MSSEG
-    challenge (Commowick et al., Scientific Reports 8:13650, 2018), a lesion is hit where components cover at least
-    ``LEAST_COVERED`` % of it, in one piece or several, of which each has at least ``LEAST_INSIDE`` % of its pixels in
-    lesions. (MSSEG spares the smallest pieces this second condition, by a parameter gamma; here it holds for each.)
+    A lesion is a connected component of the mask, a component one of ``map > level``: 8-connected in pictures,
+    26-connected in volumes, whose pixels are voxels. As in the MSSEG challenge (Commowick et al., Scientific Reports
+    8:13650, 2018), a lesion is hit where components cover at least ``LEAST_COVERED`` % of it, in one piece or several,
+    of which each has at least ``LEAST_INSIDE`` % of its pixels in lesions. (MSSEG spares the smallest pieces this
+    second condition, by a parameter gamma; here it holds for each.)
 
     The second condition is what keeps a component as large as the brain, which covers every lesion, from hitting any
     where lesions make up less than three tenths of it. A least intersection over union has to be high to do that,
@@ -42,27 +46,34 @@ class ComponentCounts:
     lesions: Counts  # (N,)
 
     @classmethod
-    def of(cls, maps: Maps, masks: Masks, levels: NDArray[np.floating]) -> Self:
-        """Count (N, H, W) float32 maps and boolean masks, which may be empty, at (L,) levels."""
+    def of(cls, maps: Scans, masks: Scans | None, levels: NDArray[np.floating]) -> Self:
+        """Count (N, *spatial) maps, taken as float32, and boolean masks, which may be empty, at (L,) levels."""
         hits, false = (np.zeros((len(maps), len(levels)), dtype=np.int64) for _ in range(2))
         lesions = np.zeros(len(maps), dtype=np.int64)
-        for start in range(0, len(maps), SCANS_AT_ONCE):
-            part = slice(start, start + SCANS_AT_ONCE)
-            lesion = _Components.of(masks[part])
+        for part in parts(maps):
+            values = np.asarray(maps[part], dtype=np.float32)
+            mask = np.zeros(values.shape, dtype=bool) if masks is None else np.asarray(masks[part], dtype=bool)
+            lesion = _Components.of(mask)
             lesions[part] = lesion.per_scan()
             for column, level in enumerate(levels.tolist()):  # a Python float is compared in the map's float32
-                components = _Components.of(maps[part] > level)
+                components = _Components.of(values > level)
                 hits[part, column], false[part, column] = _match(lesion, components)
         return cls(hits, false, lesions)
 
 
-def sweep_levels(maps: Maps) -> Maps:
-    """Levels at which to count components of (N, H, W) maps, falling from the maximum, above which nothing lies.
+def sweep_levels(maps: Scans) -> Maps:
+    """Levels at which to count components of (N, *spatial) maps, falling from the maximum, above which nothing lies.
 
     The distinct values where these are at most ``LEVELS``; else, beside the maximum, the quantiles above which lie
-    ``STRICTEST`` to ``LAXEST`` of all pixels, each share a fifth larger than the one before.
+    ``STRICTEST`` to ``LAXEST`` of all pixels, each share a fifth larger than the one before. Where volumes have more
+    than ``SAMPLE`` voxels, values and quantiles are those of a sample.
     """
-    ordered = np.sort(maps, axis=None)
+    if are_volumes(maps):
+        ordered = np.sort(sampled(maps, SAMPLE))
+        highest = np.float32(max(values.max() for values in maps))
+        ordered = np.append(ordered, highest) if highest > ordered[-1] else ordered
+    else:
+        ordered = np.sort(np.asarray(maps), axis=None)
     first = np.append(True, ordered[1:] != ordered[:-1])
     if np.count_nonzero(first) <= LEVELS:
         return ordered[first][::-1]
@@ -70,25 +81,33 @@ def sweep_levels(maps: Maps) -> Maps:
     return np.unique(ordered[-1 - np.append(0, above)])[::-1]
 
 
+def connected(pixels: Masks) -> NDArray[np.integer]:
+    """Number the components of an (H, W) picture, 8-connected, or a (D, H, W) volume, 26-connected, from 1."""
+    if pixels.ndim == 2:
+        return np.asarray(cv2.connectedComponents(pixels.view(np.uint8), connectivity=8)[1])
+    return np.asarray(cc3d.connected_components(pixels, connectivity=26, binary_image=True))
+
+
 @dataclass(frozen=True)
 class _Components:
     """The K components of a stack of N scans, numbered from 1; number 0 is what belongs to none."""
 
-    labels: NDArray[np.int32]  # (N, H + 1, W) number of the component; a line of 0 keeps a scan from the next
+    labels: NDArray[np.integer]  # (N, H + 1, W) or (N, D + 1, H, W) number; a line or slice of 0 parts the scans
     inside: Counts  # places of the pixels of all components in the flat stack
     areas: Counts  # (K + 1,) pixels, 0 for number 0
     scan: Counts  # (K + 1,) row of the scan
 
     @classmethod
     def of(cls, pixels: Masks) -> Self:
-        apart = np.pad(pixels, ((0, 0), (0, 1), (0, 0)))
-        count, numbers = cv2.connectedComponents(apart.view(np.uint8).reshape(-1, apart.shape[2]), connectivity=8)
-        labels = np.asarray(numbers, dtype=np.int32).reshape(apart.shape)
+        spatial = pixels.ndim - 1
+        apart = np.pad(pixels, ((0, 0), (0, 1), *[(0, 0)] * (spatial - 1)))
+        labels = connected(apart.reshape(-1, *apart.shape[2:])).reshape(apart.shape)
         inside = np.flatnonzero(apart)  # of booleans, which takes a quarter of the time of bytes
         component = labels.ravel()[inside]
-        scan = np.zeros(count, dtype=np.int64)
+        areas = np.bincount(component, minlength=1)
+        scan = np.zeros(len(areas), dtype=np.int64)
         scan[component] = inside // apart[0].size
-        return cls(labels, inside, np.bincount(component, minlength=count), scan)
+        return cls(labels, inside, areas, scan)
 
     def per_scan(self, chosen: NDArray[np.bool_] | None = None) -> Counts:
         """(N,) number of the chosen components, of all if None; ``chosen`` is (K + 1,)."""

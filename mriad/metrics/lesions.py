@@ -8,7 +8,7 @@ what a hit is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriad.metrics.bootstrap import Draws, GroupBootstrap, Interval, Weights, count_interval, interval, ratio, totals
-from mriad.metrics.components import SCANS_AT_ONCE, ComponentCounts, Maps, Masks, sweep_levels
+from mriad.metrics.components import ComponentCounts, sweep_levels
+from mriad.metrics.scans import Rows, Scans, Stack, are_volumes, parts
 
 FALSE_PER_SCAN = 1
 LESION_BY_SIZE = (
@@ -26,29 +27,31 @@ LESION_BY_SIZE = (
     "lesion_recall",
     "false_components",
 )
-LEVEL_SCANS = 512  # from the maps of so many scans the levels are drawn at which all are counted
-
-Rows = NDArray[np.int64]
+LEVEL_SCANS = 512  # from the maps of so many pictures the levels are drawn at which all are counted
 
 
-def healthy_level(maps: Maps, *, scans: Rows) -> float:
+def healthy_level(maps: Scans, *, scans: Rows) -> float:
     """The level of a map that leaves healthy scans few enough components, all of which are false.
 
     From the highest value downwards it is the last level before they have on average more than ``FALSE_PER_SCAN`` of
     them. It is no lower one at which these have grown together to a few again.
 
     Args:
-        maps: (N, H, W) finite float32 anomaly maps, higher = stranger; they may be mapped from a file.
+        maps: (N, *spatial) finite float32 anomaly maps, higher = stranger; they may be mapped from a file.
         scans: (n,) which of them, at least one.
     """
+    healthy = Stack.of(maps, scans)
     some = scans[np.linspace(0, len(scans) - 1, min(len(scans), LEVEL_SCANS)).astype(np.int64)]
-    highest = max(maps[part].max() for part in _parts(scans))
-    levels = sweep_levels(maps[some])
+    highest = max(healthy[part].max() for part in parts(healthy))
+    levels = sweep_levels(healthy if are_volumes(maps) else maps[some])
     levels = np.append(highest, levels[levels < highest])
     counts = np.zeros(len(levels), dtype=np.int64)
-    for part in _parts(scans):
-        values = maps[part]
-        counts += ComponentCounts.of(values, np.zeros(values.shape, dtype=bool), levels).false.sum(axis=0)
+    for part in parts(healthy):
+        counts += ComponentCounts.of(healthy[part], None, levels).false.sum(axis=0)
+        enough = counts <= FALSE_PER_SCAN * len(scans)
+        if not enough.all():  # none lower than the first with too many can be the last before
+            upto = int(np.argmin(enough)) + 1
+            levels, counts = levels[:upto], counts[:upto]
     too_many = np.append(counts > FALSE_PER_SCAN * len(scans), True)
     return float(levels[np.argmax(too_many) - 1])  # nothing lies above the highest value
 
@@ -68,35 +71,35 @@ class LesionCounts:
     @classmethod
     def of(
         cls,
-        maps: Maps,
-        masks: Masks,
+        maps: Scans,
+        masks: Scans,
         *,
         threshold: float,
         level: float | None = None,
         missed: Rows | None = None,
-        healthy_maps: Maps | None = None,
+        healthy_maps: Scans | None = None,
     ) -> Self:
         """Count maps that ``pixel_metrics`` takes.
 
         Args:
-            maps: (N, H, W) finite anomaly maps, taken as float32, higher = stranger, on one scale.
-            masks: (N, H, W) true where the lesion is; a scan has a pixel there or a lesion that is missed.
+            maps: (N, *spatial) finite anomaly maps, taken as float32, higher = stranger, on one scale.
+            masks: (N, *spatial) true where the lesion is; a scan has a pixel there or a lesion that is missed.
             threshold: a pixel is called anomalous where its map value is greater.
             level: the same for lesions, chosen on val, see ``healthy_level``; None where none was.
             missed: (N,) lesions of each scan that no map can point at, because they lie outside the crop; None for
                 none.
-            healthy_maps: (M, H, W) anomaly maps of healthy scans, or None.
+            healthy_maps: (M, *spatial) anomaly maps of healthy scans, or None.
         """
-        maps = np.asarray(maps, dtype=np.float32)
+        if not are_volumes(maps):
+            maps = np.asarray(maps, dtype=np.float32)
         calibrated = np.nan if level is None else level
         levels = np.append(sweep_levels(maps).astype(np.float64), [calibrated, threshold])
-        diseased = ComponentCounts.of(maps, np.asarray(masks, dtype=bool), levels)
+        diseased = ComponentCounts.of(maps, masks, levels)
         if missed is not None:
             diseased = replace(diseased, lesions=diseased.lesions + missed)
         healthy = None
         if healthy_maps is not None and len(healthy_maps):
-            empty = np.zeros(healthy_maps.shape, dtype=bool)
-            healthy = ComponentCounts.of(np.asarray(healthy_maps, dtype=np.float32), empty, levels)
+            healthy = ComponentCounts.of(healthy_maps, None, levels)
         return cls(diseased, healthy, level is not None)
 
     def measure(
@@ -213,10 +216,6 @@ def lesion_intervals(
         if told is not None:
             found[name] = told
     return found
-
-
-def _parts(scans: Rows) -> Iterator[Rows]:
-    return (scans[start : start + SCANS_AT_ONCE] for start in range(0, len(scans), SCANS_AT_ONCE))
 
 
 def _operating_level(hits: Draws, false: Draws, scans: Draws) -> NDArray[np.int64]:

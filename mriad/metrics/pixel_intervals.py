@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriad.metrics.bootstrap import Draws, GroupBootstrap, Interval, Weights, interval, totals
-from mriad.metrics.pixel import ScanCounts, region_shares
+from mriad.metrics.pixel import ScanCounts, called_pixels
 from mriad.metrics.pixel_curves import Background, Lesion, aupro, auroc, average_precision, best_dice
+from mriad.metrics.pixel_levels import lesion_values, region_shares
+from mriad.metrics.scans import Scans
 
 BINS = 1000
 RESAMPLES_AT_ONCE = 250  # a curve of 1,000 levels takes 2 MB for so many
@@ -25,12 +27,12 @@ Masks = NDArray[np.bool_]
 
 def pixel_intervals(
     metrics: dict[str, float],
-    maps: Maps,
-    masks: Masks,
+    maps: Scans,
+    masks: Scans,
     *,
     threshold: float,
     bootstrap: GroupBootstrap,
-    healthy_maps: Maps | None = None,
+    healthy_maps: Scans | None = None,
     healthy_bootstrap: GroupBootstrap | None = None,
 ) -> dict[str, Interval]:
     """Give each metric of ``pixel_metrics`` its interval.
@@ -41,11 +43,11 @@ def pixel_intervals(
 
     Args:
         metrics: what ``pixel_metrics`` made of the same maps, masks and threshold.
-        maps: (N, H, W) anomaly maps.
-        masks: (N, H, W) true where the lesion is, at least one pixel a scan.
+        maps: (N, *spatial) anomaly maps.
+        masks: (N, *spatial) true where the lesion is, at least one pixel a scan.
         threshold: a pixel is called anomalous where its map value is greater.
         bootstrap: resamples of these N scans.
-        healthy_maps: (M, H, W) anomaly maps of healthy scans, or None.
+        healthy_maps: (M, *spatial) anomaly maps of healthy scans, or None.
         healthy_bootstrap: the same resamples of these M scans.
     """
     if not metrics:
@@ -79,18 +81,18 @@ class _Counts:
     called: NDArray[np.int64] | None  # (M,) pixels called anomalous
 
     @classmethod
-    def of(cls, maps: Maps, masks: Masks, healthy_maps: Maps | None, *, threshold: float) -> Self:
-        maps, masks = np.asarray(maps, dtype=np.float32), np.asarray(masks, dtype=bool)
-        edges = _edges(maps[masks])
+    def of(cls, maps: Scans, masks: Scans, healthy_maps: Scans | None, *, threshold: float) -> Self:
+        edges = _edges(lesion_values(maps, masks))
         lesion, shares, background = (np.empty((len(maps), len(edges) + 1), np.float32) for _ in range(3))
-        for row, (values, mask) in enumerate(zip(maps, masks, strict=True)):
+        for row, scan in enumerate(zip(maps, masks, strict=True)):
+            values, mask = scan[0].astype(np.float32, copy=False), scan[1].astype(bool, copy=False)
             lesion[row] = _histogram(values[mask], edges)
             shares[row] = _histogram(values[mask], edges, region_shares(mask))
             background[row] = _histogram(values[~mask], edges)
         healthy = called = None
         if healthy_maps is not None and len(healthy_maps):
-            healthy = np.stack([_histogram(values.astype(np.float32), edges) for values in healthy_maps])
-            called = np.array([np.count_nonzero(values > float(threshold)) for values in healthy_maps])
+            healthy = np.stack([_histogram(values.astype(np.float32, copy=False), edges) for values in healthy_maps])
+            called = called_pixels(healthy_maps, threshold=threshold)
         return cls(lesion, shares, background, ScanCounts.of(maps, masks, threshold=threshold), healthy, called)
 
     def measure(self, weights: Weights, healthy_weights: Weights | None = None) -> dict[str, Draws]:

@@ -6,11 +6,10 @@ from mriad.models.detector import Detector, FittedDetector, ReconstructionDetect
 from mriad.models.ensemble import Ensemble
 from mriad.models.features import FeatureAutoencoder, PatchCore
 from mriad.models.intensity import Intensity
-from mriad.models.medianomaly import MedIAnomalyVAE
 from mriad.models.nearest import Nearest
 from mriad.models.pca import PCA
 from mriad.models.synthetic_anomaly import SyntheticAnomaly
-from mriad.models.vae import VAE, CompactVAE, ResidualVAE
+from mriad.models.vae import VAE, CompactVAE
 
 __all__ = [
     "PCA",
@@ -23,11 +22,9 @@ __all__ = [
     "FeatureAutoencoder",
     "FittedDetector",
     "Intensity",
-    "MedIAnomalyVAE",
     "Nearest",
     "PatchCore",
     "ReconstructionDetector",
-    "ResidualVAE",
     "SyntheticAnomaly",
     "TrainedDetector",
 ]

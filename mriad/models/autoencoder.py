@@ -14,13 +14,14 @@ class Autoencoder(TrainedDetector, ReconstructionDetector):
     """Reconstructs through a bottleneck; mean squared error.
 
     Args:
-        network: maps (B, 1, H, W) in [0, 1] to the same shape and range.
+        network: maps (B, 1, *spatial) in [0, 1] to the same shape and range.
         **detector: see ``Detector``.
     """
 
     def __init__(self, *, network: nn.Module, **detector: Any) -> None:
         super().__init__(**detector)
         self.network = network
+        self.spatial_dims = getattr(network, "spatial_dims", 2)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The network's output for x."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mriad.errors import MriadError
 from mriad.models.detector import ReconstructionDetector, TrainedDetector
+from mriad.models.networks import resized
 
 
 class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
@@ -59,6 +59,6 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
 
     def _noise(self, x: Tensor) -> Tensor:
         knots = torch.randn(len(x), 1, self._resolution, self._resolution, device=x.device) * self._sigma
-        noise = F.interpolate(knots, size=x.shape[-2:], mode="bilinear")
+        noise = resized(knots, x)
         shift = [int(torch.randint(side, ())) for side in x.shape[-2:]]
         return noise.roll(shift, dims=(-2, -1))

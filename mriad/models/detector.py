@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, TypedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 import torch
 from lightning import LightningModule
@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from mriad.errors import MriadError
+from mriad.geometry.planes import require_planes
 from mriad.ranks import gather
 from mriad.scoring import Score
+from mriad.scoring.assemble import assembled, slices_of
 
 OptimizerFactory = Callable[[Iterator[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
@@ -24,61 +26,80 @@ CHECKPOINT_KEY = "mriad"
 
 
 class Scanned(TypedDict):
-    """What a validation or test step yields: row (B,), score (B,), map (B, H, W) float32, all on the CPU."""
+    """What a validation or test step yields, all on the CPU.
+
+    row (B,), score (B,), map (B, *spatial) float32; of volumes slice_score (B, D), the score of each axial slice, NaN
+    where nothing of it counts.
+    """
 
     row: Tensor
     score: Tensor
     map: Tensor
+    slice_score: NotRequired[Tensor]
 
 
 class Detector(LightningModule, ABC):
     """Gives each pixel of a scan a number: the higher, the stranger, on one fixed scale for all scans.
 
     A detector is a ``TrainedDetector`` or a ``FittedDetector``, and a ``ReconstructionDetector`` besides if its map is
-    a residual.
+    a residual. One of two spatial dimensions looks at a volume slice by slice, plane by plane, and its maps are put
+    together to one (``mriad.scoring.assemble``).
 
     Args:
         score: makes an anomaly score of an anomaly map.
+        planes: 'axial', 'coronal', 'sagittal': the planes in which a volume is looked at, where it is slice by slice.
 
     Attributes:
+        spatial_dims: of what ``anomaly_map`` takes: 2 for slices, 3 for volumes.
         learns_masks: whether it learns where anomalies are; if not, it must see healthy scans only.
         record: plain values that every checkpoint of this detector carries: config, calibration, run id.
     """
 
     learns_masks: ClassVar[bool] = False
+    spatial_dims: int = 2
 
-    def __init__(self, *, score: Score) -> None:
+    def __init__(self, *, score: Score, planes: Sequence[str] = ("axial",)) -> None:
         super().__init__()
         self.score = score
+        self.planes = require_planes(planes)
         self.record: dict[str, Any] = {}
         self._val_scores: list[tuple[Tensor, Tensor]] = []
 
     @abstractmethod
     def anomaly_map(self, x: Tensor) -> Tensor:
-        """Strangeness of each pixel; (B, 1, H, W) in [0, 1] to (B, 1, H, W), before post-processing."""
+        """Strangeness of each pixel; (B, 1, *spatial) in [0, 1] to the same shape, before post-processing."""
 
     def image_score(self, x: Tensor, anomaly_map: Tensor, mask: Tensor) -> Tensor:
-        """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count; all (B, 1, H, W)."""
-        return self.score.pool(anomaly_map, mask)
-
-    def scan(self, slices: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Post-processed anomaly maps (B, 1, H, W) and anomaly scores (B,) of a batch, both float32.
+        """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count.
 
         Args:
-            slices: what the scans were prepared to: 'image' (B, 1, H, W) in [0, 1] and 'pixel_area' (B,) mm2 that a
-                pixel of it covers, NaN where unknown.
+            x, anomaly_map, mask: (B, 1, *spatial) of pictures or of volumes.
         """
-        x = slices["image"].float()
+        return self.score.pool(anomaly_map, mask)
+
+    def scan(self, scans: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Post-processed anomaly maps (B, 1, *spatial) and anomaly scores (B,) of a batch, both float32.
+
+        Args:
+            scans: what the scans were prepared to: 'image' (B, 1, *spatial) in [0, 1] and 'pixel_area' (B,) mm2 that
+                a pixel of a picture covers, or mm3 that a voxel of a volume fills, NaN where unknown.
+        """
+        anomaly_map, score, _ = self._scan(scans)
+        return anomaly_map, score
+
+    def _scan(self, scans: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps and scores of ``scan``, and the pixels that count."""
+        x = scans["image"].float()
         mask = self.score.mask(x)
-        anomaly_map = self.masked_map(x, mask, slices["pixel_area"])
-        return anomaly_map, self.image_score(x, anomaly_map, mask).float()
+        anomaly_map = self.masked_map(x, mask, scans["pixel_area"])
+        return anomaly_map, self.image_score(x, anomaly_map, mask).float(), mask
 
     def masked_map(self, x: Tensor, mask: Tensor, pixel_area: Tensor) -> Tensor:
         """Post-processed anomaly maps of a batch, as ``scan`` gives them, inside a mask that is known already.
 
         Args:
-            x: (B, 1, H, W) float32 in [0, 1].
-            mask: (B, 1, H, W) what ``score.mask`` gives for x, which takes its time to find.
+            x: (B, 1, *spatial) float32 in [0, 1].
+            mask: (B, 1, *spatial) what ``score.mask`` gives for x, which takes its time to find.
             pixel_area: (B,) see ``scan``.
         """
         return self.score.postprocess(self._map(x, pixel_area).float(), mask, pixel_area)
@@ -103,15 +124,17 @@ class Detector(LightningModule, ABC):
             self.score.atlas.fit(self.maps(healthy))
 
     def maps(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Post-processed anomaly maps (B, 1, H, W) and the pixels that count, likewise and boolean, by batch."""
+        """Post-processed anomaly maps (B, 1, *spatial) and the pixels that count, likewise and boolean, by batch."""
         for batch in batches:
             x = batch["image"].float()
             mask = self.score.mask(x)
             yield self.masked_map(x, mask, batch["pixel_area"]), mask
 
     def _map(self, x: Tensor, pixel_area: Tensor) -> Tensor:
-        """``anomaly_map``, for a detector that has a use for the size of a pixel."""
-        return self.anomaly_map(x)
+        """The anomaly map of whole scans, put together where the detector looks at them slice by slice."""
+        if x.ndim == 2 + self.spatial_dims:
+            return self.anomaly_map(x)
+        return assembled(lambda slices: self.anomaly_map(slices).float(), x, planes=self.planes)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
@@ -129,8 +152,14 @@ class Detector(LightningModule, ABC):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
-        anomaly_map, score = self.scan(batch)
-        return Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
+        anomaly_map, score, mask = self._scan(batch)
+        scanned = Scanned(row=batch["row"].cpu(), score=score.cpu(), map=anomaly_map.squeeze(1).cpu())
+        if anomaly_map.ndim == 5:
+            maps, masks = (part.transpose(1, 2).flatten(0, 1) for part in (anomaly_map, mask))
+            counts = masks.flatten(1).any(dim=1)
+            by_slice = self.score.pool(maps, masks).float().where(counts, torch.nan)
+            scanned["slice_score"] = by_slice.view(len(score), -1).cpu()
+        return scanned
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put ``record`` into the checkpoint."""
@@ -155,7 +184,7 @@ class TrainedDetector(Detector):
 
     @abstractmethod
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Scalar losses of a batch of healthy scans (B, 1, H, W); the one named 'loss' is minimised."""
+        """Scalar losses of a batch of healthy samples (B, 1, *spatial); the one named 'loss' is minimised."""
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scalar losses of a train batch; a detector that learns masks overrides it."""
@@ -187,10 +216,14 @@ class TrainedDetector(Detector):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch; the losses see its healthy scans only."""
         healthy = batch["image"][batch["label"] == 0]
-        if len(healthy):
-            losses = self.losses(healthy)
-            self._val_losses.append((len(healthy), {name: value.detach().cpu() for name, value in losses.items()}))
+        for samples in self._samples(healthy) if len(healthy) else ():
+            losses = self.losses(samples)
+            self._val_losses.append((len(samples), {name: value.detach().cpu() for name, value in losses.items()}))
         return super().validation_step(batch, batch_idx)
+
+    def _samples(self, x: Tensor) -> Iterable[Tensor]:
+        """Batches of what the detector learns from, of whole scans (B, 1, *spatial)."""
+        return [x] if x.ndim == 2 + self.spatial_dims else slices_of(x, planes=self.planes)
 
     def on_validation_epoch_end(self) -> None:
         """Log the losses as means over all healthy scans, and ``val/auroc``."""
@@ -255,8 +288,14 @@ class ReconstructionDetector(Detector):
 
     @abstractmethod
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What the scan would look like if it were healthy; (B, 1, H, W) in [0, 1] to the same."""
+        """What x would look like if it were healthy; (B, 1, *spatial) in [0, 1] to the same."""
+
+    def reconstructions(self, x: Tensor) -> Tensor:
+        """Reconstructions of whole scans (B, 1, *spatial), put together where they are made slice by slice."""
+        if x.ndim == 2 + self.spatial_dims:
+            return self.reconstruct(x)
+        return assembled(self.reconstruct, x, planes=self.planes)
 
     def anomaly_map(self, x: Tensor) -> Tensor:
-        """Residual between x and its reconstruction, (B, 1, H, W)."""
+        """Residual between x and its reconstruction, likewise."""
         return self.score.residual(x, self.reconstruct(x).float())

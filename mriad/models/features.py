@@ -14,7 +14,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mriad.errors import MriadError
 from mriad.models.detector import FittedDetector, TrainedDetector
-from mriad.models.networks import require_widths
+from mriad.models.networks import require_widths, resized
 from mriad.scoring.residuals import gaussian_blur
 
 
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Feature maps (B, sum of channels, H', W') of scans (B, 1, H, W) in [0, 1], all in the size of the first."""
         maps = self.network((x - self.mean) / self.std)
-        return torch.cat([_resize(features, maps[0]) for features in maps], dim=1)
+        return torch.cat([resized(features, maps[0]) for features in maps], dim=1)
 
 
 class PatchCore(FittedDetector):
@@ -138,7 +138,7 @@ class PatchCore(FittedDetector):
         patches = self._patches(x)
         # one scan at a time: the distances of all patches to all that are kept take room
         nearest = [torch.cdist(scan.flatten(1).T, self.memory).amin(dim=1) for scan in patches]
-        maps = _resize(torch.stack(nearest).view(-1, 1, *patches.shape[-2:]), x)
+        maps = resized(torch.stack(nearest).view(-1, 1, *patches.shape[-2:]), x)
         return gaussian_blur(maps, self._blur) if self._blur else maps
 
     def _patches(self, x: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class FeatureAutoencoder(TrainedDetector):
 
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Structural dissimilarity of the feature maps, (B, 1, H, W) in [0, 2]."""
-        return _resize(self._dissimilarity(x), x)
+        return resized(self._dissimilarity(x), x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Mean structural dissimilarity."""
@@ -190,7 +190,7 @@ class FeatureAutoencoder(TrainedDetector):
             sizes.append(hidden)
             hidden = down(hidden)
         for up, size in zip(self.up, sizes[::-1], strict=True):
-            hidden = up(_resize(hidden, size))
+            hidden = up(resized(hidden, size))
         return self.last(hidden)
 
     def _dissimilarity(self, x: Tensor) -> Tensor:
@@ -259,10 +259,6 @@ def _create(name: str, layers: tuple[int, ...], *, pretrained: bool) -> Any:
 
 def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _resize(maps: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from mriad.errors import MriadError
 from mriad.models.detector import FittedDetector, ReconstructionDetector
+from mriad.models.networks import resized
+from mriad.scoring.assemble import slices_of
 
 
 class Nearest(FittedDetector, ReconstructionDetector):
@@ -47,15 +49,18 @@ class Nearest(FittedDetector, ReconstructionDetector):
     def reconstruct(self, x: Tensor) -> Tensor:
         """The nearest train thumbnail, enlarged to the size of x; the first of several at the same distance."""
         nearest = self.thumbnails[self._distances(x).argmin(dim=1)]
-        return _resize(nearest.view(-1, 1, self._side, self._side), x)
+        return resized(nearest.view(-1, 1, self._side, self._side), x)
 
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Residual between the thumbnail of x and the nearest one, both enlarged, (B, 1, H, W)."""
-        return self.score.residual(_resize(self._small(x), x), self.reconstruct(x))
+        return self.score.residual(resized(self._small(x), x), self.reconstruct(x))
 
     def image_score(self, x: Tensor, anomaly_map: Tensor, mask: Tensor) -> Tensor:
-        """Euclidean distance to the nearest train thumbnail, (B,), in [0, side of a thumbnail]."""
-        return self._distances(x).amin(dim=1)
+        """Euclidean distance to the nearest train thumbnail, (B,), in [0, side of a thumbnail]; of volumes the mean."""
+        if x.ndim == 4:
+            return self._distances(x).amin(dim=1)
+        slices = [torch.cat(list(slices_of(volume[None], planes=self.planes))) for volume in x]
+        return torch.stack([self._distances(part).amin(dim=1).mean() for part in slices])
 
     def _distances(self, x: Tensor) -> Tensor:
         """Distances (B, n) to all train thumbnails."""
@@ -64,7 +69,3 @@ class Nearest(FittedDetector, ReconstructionDetector):
 
     def _small(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x, self._side)
-
-
-def _resize(thumbnails: Tensor, x: Tensor) -> Tensor:
-    return F.interpolate(thumbnails, size=x.shape[-2:], mode="bilinear", align_corners=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mriad.errors import MriadError
 
@@ -46,7 +47,7 @@ class AutoencoderNetwork(nn.Module):
             nn.ConvTranspose2d(32, 1, 3, stride=2, padding=1, output_padding=1),
             nn.Sigmoid(),
         )
-        lay_out(self, channels_last)
+        set_memory_format(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct x, (B, 1, S, S) in [0, 1]."""
@@ -89,9 +90,9 @@ class VAENetwork(nn.Module):
         self.to_logvar = nn.Linear(flat, latent_dim)
         up: list[nn.Module] = [nn.Linear(latent_dim, flat), nn.Unflatten(1, (widths[-1], side, side))]
         for before, after in zip(widths[::-1][:-1], widths[::-1][1:], strict=True):
-            up += [_up(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
-        self.decoder = nn.Sequential(*up, _up(widths[0], 1, bias=True), nn.Sigmoid())
-        lay_out(self, channels_last)
+            up += [doubling(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        self.decoder = nn.Sequential(*up, doubling(widths[0], 1, bias=True), nn.Sigmoid())
+        set_memory_format(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent code, each (B, latent_dim); logvar within [-10, 10]."""
@@ -103,88 +104,7 @@ class VAENetwork(nn.Module):
         return self.decoder(z)
 
 
-class ResidualBlock(nn.Module):
-    """conv-BN-LeakyReLU-conv-BN (3x3, no bias) added to its input, then LeakyReLU.
-
-    Args:
-        channels: channels of input and output.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
-        return nn.functional.leaky_relu(x + self.body(x), 0.2)
-
-
-class ResidualVAENetwork(nn.Module):
-    """The published residual VAE: 130,647,937 parameters at 224 px.
-
-    Args:
-        image_size: side of the input in pixels, a multiple of 32; 224 in the original.
-        latent_dim: size of the latent code.
-        hidden_dim: width of the dense layer on either side of it.
-        dropout: dropout before the latent code.
-    """
-
-    def __init__(
-        self, *, image_size: int = 224, latent_dim: int = 2048, hidden_dim: int = 4096, dropout: float = 0.1
-    ) -> None:
-        super().__init__()
-        require_multiple("model=vae_residual", image_size, 32)
-        self.latent_dim = latent_dim
-        side = image_size // 32
-        flat = 256 * side * side
-        self.encoder = nn.Sequential(
-            *_down_block(1, 32),
-            *_down_block(32, 64),
-            ResidualBlock(64),
-            *_down_block(64, 128),
-            ResidualBlock(128),
-            *_down_block(128, 256),
-            *_down_block(256, 256),
-            nn.Flatten(),
-            nn.Linear(flat, hidden_dim),
-            nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
-        )
-        self.to_mu = nn.Linear(hidden_dim, latent_dim)
-        self.to_logvar = nn.Linear(hidden_dim, latent_dim)
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, hidden_dim),
-            nn.LeakyReLU(0.2),
-            nn.Linear(hidden_dim, flat),
-            nn.LeakyReLU(0.2),
-            nn.Unflatten(1, (256, side, side)),
-            *_up_block(256, 256),
-            *_up_block(256, 128),
-            ResidualBlock(128),
-            *_up_block(128, 64),
-            ResidualBlock(64),
-            *_up_block(64, 32),
-            _up(32, 1, bias=True),
-            nn.Sigmoid(),
-        )
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the latent code, each (B, latent_dim); logvar within [-10, 10]."""
-        features = self.encoder(x)
-        return self.to_mu(features), self.to_logvar(features).clamp(-10, 10)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Image (B, 1, S, S) in [0, 1] of a latent code (B, latent_dim)."""
-        return self.decoder(z)
-
-
-def lay_out(network: nn.Module, channels_last: bool) -> None:
+def set_memory_format(network: nn.Module, channels_last: bool) -> None:
     """Keep the weights of convolutions channels-last, and with them what flows through, or as they are."""
     if channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -213,18 +133,26 @@ def require_widths(option: str, widths: Sequence[int]) -> None:
         )
 
 
+def resized(maps: Tensor, like: Tensor) -> Tensor:
+    """Maps (B, C, h, w), bilinearly resized to height and width of other ones (..., H, W)."""
+    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
 def reparameterise(mu: Tensor, logvar: Tensor) -> Tensor:
     """Sample z ~ N(mu, exp(logvar)); Kingma and Welling 2014. All (B, latent_dim)."""
     return mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
 
 
-def _up(before: int, after: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+def doubling(before: int, after: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """A transposed convolution that doubles the side."""
     return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1, bias=bias)
 
 
-def _down_block(before: int, after: int) -> list[nn.Module]:
+def down_block(before: int, after: int) -> list[nn.Module]:
+    """Layers that halve the side."""
     return [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
 
 
-def _up_block(before: int, after: int) -> list[nn.Module]:
-    return [_up(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+def up_block(before: int, after: int) -> list[nn.Module]:
+    """Layers that double the side."""
+    return [doubling(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]

@@ -1,4 +1,4 @@
-"""Variational autoencoders: the compact one and the published residual one."""
+"""Variational autoencoders: what they share, and the compact one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from mriad.models.detector import ReconstructionDetector, TrainedDetector
 from mriad.models.networks import reparameterise
-from mriad.scoring.residuals import ssim_map
 
 
 class EncoderDecoder(Protocol):
@@ -44,6 +43,7 @@ class VAE(TrainedDetector, ReconstructionDetector):
     def __init__(self, *, network: EncoderDecoder, beta: float, warmup_epochs: int = 0, **detector: Any) -> None:
         super().__init__(**detector)
         self.network = network
+        self.spatial_dims = getattr(network, "spatial_dims", 2)
         self.beta = beta
         self.warmup_epochs = warmup_epochs
 
@@ -102,33 +102,6 @@ class CompactVAE(VAE):
     def kl(self, mu: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
         """KL divergence summed over the code, divided by the pixels of a scan, averaged over the batch."""
         return kl_terms(mu, logvar).sum(dim=1).mean() / x[0].numel()
-
-
-class ResidualVAE(VAE):
-    """The published loss: foreground cross-entropy plus structural dissimilarity plus beta times the mean KL.
-
-    Args:
-        ssim_weight: weight of 1 - SSIM (11x11 uniform window).
-        foreground_level: pixels of x brighter than this enter the cross-entropy.
-        **vae: see ``VAE``.
-    """
-
-    def __init__(self, *, ssim_weight: float = 5.0, foreground_level: float = 0.05, **vae: Any) -> None:
-        super().__init__(**vae)
-        self.ssim_weight = ssim_weight
-        self.foreground_level = foreground_level
-
-    def reconstruction_loss(self, x: Tensor, reconstruction: Tensor) -> Tensor:
-        """Binary cross-entropy averaged over the foreground, plus ``ssim_weight`` x (1 - SSIM)."""
-        with torch.autocast(x.device.type, enabled=False):  # cross-entropy of probabilities needs float32
-            entropy = F.binary_cross_entropy(reconstruction.clamp(0, 1), x, reduction="none")
-            mask = x > self.foreground_level
-            foreground = (entropy * mask).sum() / mask.sum().clamp(min=1)
-            return foreground + self.ssim_weight * (1 - ssim_map(x, reconstruction).mean())
-
-    def kl(self, mu: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
-        """KL divergence averaged over code and batch."""
-        return kl_terms(mu, logvar).mean()
 
 
 def kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:

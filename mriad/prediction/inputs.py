@@ -12,11 +12,11 @@ from pathlib import Path
 
 from omegaconf import ListConfig
 
-from mriad.data.catalog import spacing_of
 from mriad.data.layouts.files import image_files
 from mriad.data.layouts.manifest import listed_scans
 from mriad.data.reading.decode import IMAGE_SUFFIXES
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.reading.levels import Levels
-from mriad.data.training.batches import as_slices
+from mriad.data.training.batches import as_scans
 from mriad.errors import MriadError
 from mriad.geometry import ScanGeometry
 
@@ -86,7 +86,7 @@ class Predictor:
         """Predict a batch of scans."""
         areas = np.array([scan.geometry.pixel_area for scan in scans], dtype=np.float32)
         images = torch.from_numpy(np.stack([scan.image for scan in scans])).to(self._detector.device)
-        maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_slices(images, areas)))
+        maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_scans(images, areas)))
         decisions = self.calibration.decide(scores)
         return [
             Prediction(score=float(score), decision=int(decision), slice_map=anomaly_map[0], geometry=scan.geometry)

@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel
 
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.data.catalog import spacing_of
 from mriad.data.reading.arrays import scans_of
 from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.prediction.predictor import Predictor, Prepared
 
 _BATCH = 32

@@ -22,7 +22,6 @@ _REQUIREMENTS = (
     "scikit-learn",
     "pandas",
     "pillow",
-    "imagehash",
     "opencv-python-headless",
 )
 

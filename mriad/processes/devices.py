@@ -20,11 +20,11 @@ from hydra.core.singleton import Singleton
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, reason
 from mriad.interrupts import OF_CLUSTERS
-from mriad.processes.team import WORK, Order, Task, Team
+from mriad.processes.outcome import Task
+from mriad.processes.team import WORK, Order, Team
 from mriad.ranks import is_first, set_rank
-from mriad.tracking.run import reason
 
 log = logging.getLogger(__name__)
 
@@ -101,16 +101,16 @@ def run_on_devices(count: int, task: Task, cfg: DictConfig) -> float | None:
             failed = team.wait()
         except KeyboardInterrupt:
             team.interrupt()
-            answer = team.answer(0)
-            if answer is None:
+            outcome = team.outcome()
+            if outcome is None:
                 _close_run(cfg, team.run_id(), "KILLED", "interrupted")
-            raise KeyboardInterrupt(answer.failure if answer and answer.failure else "") from None
+            raise KeyboardInterrupt(outcome.failure if outcome and outcome.failure else "") from None
         finally:
             team.end()
         if failed is None:
-            answer = team.answer(0)
-            assert answer is not None
-            return answer.value
+            outcome = team.outcome()
+            assert outcome is not None
+            return outcome.value
         failure = team.failure(failed)
         _close_run(cfg, team.run_id(), "FAILED", failure)
         raise MriadError(failure)

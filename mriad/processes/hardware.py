@@ -20,7 +20,7 @@ _MOST_WORKERS = 8
 _COMPILED = ("forward", "encode", "decode")  # what detectors call of their networks
 
 
-def settle(cfg: DictConfig) -> None:
+def choose_open_options(cfg: DictConfig) -> None:
     """Choose what the options of a training leave open.
 
     - ``trainer.precision=auto``: bf16-mixed where the device is faster in it, else 32-true. Where the gradients of a

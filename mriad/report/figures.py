@@ -9,8 +9,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mriad import plots
+from mriad.geometry.planes import views_through
 from mriad.models import VAE, Detector, ReconstructionDetector
 from mriad.report.result import Result
 
@@ -51,7 +53,7 @@ def training_figures(
     if isinstance(detector, VAE):
         with torch.inference_mode():
             figures["latent_interpolation"] = plots.latent_interpolation(_interpolation(result, detector))
-            figures["prior_samples"] = plots.prior_samples(detector.prior_samples(24).squeeze(1).cpu().numpy())
+            figures["prior_samples"] = plots.prior_samples(_pictures(detector.prior_samples(24).squeeze(1), detector))
     return figures
 
 
@@ -83,29 +85,35 @@ def spread_over_scores(result: Result, count: int) -> dict[str, NDArray[np.int64
 
 def gallery_rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
     """The pictures of the scans in these rows of the table."""
-    images = result.images[picks]
-    reconstructions: list[NDArray[np.float32] | None] = [None] * len(picks)
-    if isinstance(detector, ReconstructionDetector):
-        with torch.inference_mode():
-            x = torch.from_numpy(images).unsqueeze(1).to(detector.device)
-            reconstructions = list(detector.reconstruct(x).float().squeeze(1).cpu().numpy())
-    scans = result.table.loc[picks]
-    return [
-        plots.GalleryRow(
-            image=image,
-            reconstruction=reconstruction,
-            anomaly_map=result.maps[pick],
-            mask=result.masks[pick],
-            title=f"{scan['class']}, score {scan['score']:.3g}",
-        )
-        for pick, image, reconstruction, (_, scan) in zip(picks, images, reconstructions, scans.iterrows(), strict=True)
-    ]
+    rows = []
+    for pick, (_, scan) in zip(picks, result.table.loc[picks].iterrows(), strict=True):
+        shown = {"image": result.images[pick], "anomaly_map": result.maps[pick], "mask": result.masks[pick]}
+        if isinstance(detector, ReconstructionDetector):
+            with torch.inference_mode():
+                x = torch.from_numpy(shown["image"])[None, None].to(detector.device)
+                shown["reconstruction"] = detector.reconstructions(x)[0, 0].float().cpu().numpy()
+        if shown["image"].ndim == 3:
+            there = {name: values for name, values in shown.items() if values is not None}
+            views = views_through(list(there.values()), shown["anomaly_map"])
+            shown |= dict(zip(there, views, strict=True))
+        title = f"{scan['class']}, score {scan['score']:.3g}"
+        rows.append(plots.GalleryRow(title=title, **{"reconstruction": None} | shown))
+    return rows
 
 
 def _interpolation(result: Result, detector: VAE, *, walks: int = 3, steps: int = 9) -> NDArray[np.float32]:
     """(walks, steps, S, S): from one test scan to the next through the latent space."""
     ends = np.linspace(0, len(result.images) - 1, 2 * walks).round().astype(int)
-    codes = detector.encode(torch.from_numpy(result.images[ends]).unsqueeze(1).to(detector.device))
+    images = np.stack([result.images[end] for end in ends])
+    if images.ndim == 2 + detector.spatial_dims:  # slices of volumes
+        images = images[:, images.shape[1] // 2]
+    codes = detector.encode(torch.from_numpy(images).unsqueeze(1).to(detector.device))
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None]
     rows = [detector.decode(torch.lerp(a, b, weights)) for a, b in zip(codes[::2], codes[1::2], strict=True)]
-    return torch.stack(rows).squeeze(2).float().cpu().numpy()
+    return _pictures(torch.stack(rows).squeeze(2), detector)
+
+
+def _pictures(decoded: Tensor, detector: VAE) -> NDArray[np.float32]:
+    """(..., S, S) of images (..., *spatial): of volumes their middle slices."""
+    middle = decoded.select(-3, decoded.shape[-3] // 2) if detector.spatial_dims == 3 else decoded
+    return middle.float().cpu().numpy()

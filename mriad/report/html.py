@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from platform import python_version
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 
 from mriad import plots
 from mriad.models import Detector
 from mriad.plots import style
 from mriad.report import names, pictures, tables, verdict
-from mriad.report.figures import decision_figures
 from mriad.report.result import Result
 from mriad.report.verdict import AuditFindings
 
@@ -38,6 +38,7 @@ def report_html(
     result: Result,
     detector: Detector,
     *,
+    figures: Mapping[str, Figure],
     audit: AuditFindings | None,
     split: pd.DataFrame,
     history: pd.DataFrame,
@@ -54,6 +55,7 @@ def report_html(
     Args:
         result: a measured test.
         detector: made its maps; draws the reconstructions.
+        figures: of the decisions, see ``figures.decision_figures``; others are not shown.
         audit: of the data, None if there was none.
         split: a row per scan: path, role, group, label, class.
         history: of the training by epoch, see ``plots.loss_curves``; drawn if it holds a train loss.
@@ -77,7 +79,7 @@ def report_html(
         left_out=result.mask_counts.sentence(),
         p_value=names.p_value,
         features=_features(result, audit),
-        figures=_figures(result),
+        figures=_figures(result, figures),
         classes=tables.class_table(result),
         labels=tables.label_table(result),
         sizes=tables.size_table(result),
@@ -119,7 +121,7 @@ def _features(result: Result, audit: AuditFindings | None) -> list[tables.Measur
     return sorted(rows, key=lambda row: -row.value)
 
 
-def _figures(result: Result) -> dict[str, tuple[str, str]]:
+def _figures(result: Result, figures: Mapping[str, Figure]) -> dict[str, tuple[str, str]]:
     """Picture and description of each figure of the decisions, by its name."""
     (negatives, false_alarms), (missed, found) = result.confusion.tolist()
     told = {
@@ -129,7 +131,7 @@ def _figures(result: Result) -> dict[str, tuple[str, str]]:
         "confusion_matrix": f"Confusion matrix: {negatives} true negatives, {false_alarms} false positives, "
         f"{missed} false negatives, {found} true positives",
     }
-    return {name: (pictures.svg(figure), told[name]) for name, figure in decision_figures(result).items()}
+    return {name: (pictures.svg(figures[name]), what) for name, what in told.items() if name in figures}
 
 
 def _loss(history: pd.DataFrame) -> str | None:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+
+class ScanMasks(Sequence[Any]):
+    """Lesion mask (*spatial) of each of n scans, None where there is none, read when it is asked for.
+
+    Args:
+        cache: has ``has_mask`` and ``masks_of``.
+        rows: (n,) catalog rows.
+    """
+
+    def __init__(self, cache: Any, rows: NDArray[np.int64]) -> None:
+        self.used: NDArray[np.bool_] = cache.has_mask(rows)
+        self._cache, self._rows = cache, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, scan: Any) -> Any:
+        return self._cache.masks_of(self._rows[[scan]])[0] if self.used[scan] else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.metrics.bootstrap import GroupBootstrap, Interval
+from mriad.metrics.lesion_volume import lesion_volume_intervals, lesion_volume_metrics
 from mriad.metrics.lesions import LesionCounts, lesion_intervals, lesion_metrics
 from mriad.metrics.pixel import pixel_metrics
 from mriad.metrics.pixel_intervals import pixel_intervals
+from mriad.metrics.scans import Scans, Stack
 from mriad.metrics.sizes import SizeThird, intervals_by_size, metrics_by_size, size_thirds
 
 
@@ -27,38 +29,43 @@ class PixelFindings:
 
 def measure_pixels(
     table: pd.DataFrame,
-    maps: NDArray[np.float32],
+    maps: Scans,
     masks: Sequence[NDArray[np.bool_] | None],
     *,
     threshold: float,
     bootstrap: GroupBootstrap,
     level: float | None = None,
     outside: NDArray[np.int64] | None = None,
+    voxel_volume: NDArray[np.floating] | None = None,
 ) -> PixelFindings:
     """Measure the scans that have a lesion in their mask, beside the healthy ones; nothing where no scan has one.
 
     Args:
-        table: n scans with ``label`` and ``decision``.
-        maps: (n, S, S) their anomaly maps.
-        masks: lesion mask (S, S) of each scan, None where there is none.
+        table: n scans with ``label`` and ``decision``, and of volumes in mm ``lesion_ml`` and ``called_ml``.
+        maps: (n, *spatial) their anomaly maps, which may be mapped from a file.
+        masks: lesion mask (*spatial) of each scan, None where there is none; volumes are asked for one at a time.
         threshold: a pixel is called anomalous where its map value is greater.
         bootstrap: resamples of these n scans.
         level: a component above it is called a lesion; None where none was chosen on val.
         outside: (n,) lesions of each scan that the crop has cut away, which count as missed; None for none.
+        voxel_volume: (n,) volume of a voxel in mm3; None where it is not known, and for pictures.
     """
     missed = np.zeros(len(table), dtype=np.int64) if outside is None else outside
     seen = np.array([mask is not None and bool(mask.any()) for mask in masks], dtype=bool)
+    every = Stack(values=masks, rows=np.arange(len(table)), spatial=tuple(maps.shape[1:]), dtype=bool)
     healthy = table["label"].to_numpy() == 0
     diseased = np.flatnonzero(seen | (missed > 0))
     if not len(diseased):
         return PixelFindings()
-    beside, resamples = maps[healthy], bootstrap.of(healthy)
-    pixels = _measure_seen(table, maps, masks, np.flatnonzero(seen), threshold, bootstrap, beside, resamples)
+    beside, resamples = Stack.of(maps, np.flatnonzero(healthy)), bootstrap.of(healthy)
+    pixels = _measure_seen(
+        table, maps, every, np.flatnonzero(seen), threshold, bootstrap, beside, resamples, voxel_volume
+    )
     place = np.cumsum(seen | (missed > 0)) - 1  # of a row of the table among the diseased
     thirds = {third.name: place[third.rows] for third in pixels.thirds}
     counts = LesionCounts.of(
-        maps[diseased],
-        _stacked(masks, diseased, maps.shape[1:]),
+        Stack.of(maps, diseased),
+        Stack.of(every, diseased),
         threshold=threshold,
         level=level,
         missed=missed[diseased],
@@ -74,18 +81,19 @@ def measure_pixels(
 
 def _measure_seen(
     table: pd.DataFrame,
-    maps: NDArray[np.float32],
-    masks: Sequence[NDArray[np.bool_] | None],
+    maps: Scans,
+    masks: Stack,
     rows: NDArray[np.int64],
     threshold: float,
     bootstrap: GroupBootstrap,
-    healthy_maps: NDArray[np.float32],
+    healthy_maps: Scans,
     healthy_bootstrap: GroupBootstrap,
+    voxel_volume: NDArray[np.floating] | None,
 ) -> PixelFindings:
     """What is measured by pixels, of the rows that have a pixel of a lesion."""
     if not len(rows):
         return PixelFindings()
-    diseased = maps[rows], _stacked(masks, rows, maps.shape[1:])
+    diseased = Stack.of(maps, rows), Stack.of(masks, rows)
     resamples = bootstrap.of(rows)
     pixels = pixel_metrics(*diseased, threshold=threshold, healthy_maps=healthy_maps)
     bounds = pixel_intervals(
@@ -96,18 +104,18 @@ def _measure_seen(
         healthy_maps=healthy_maps,
         healthy_bootstrap=healthy_bootstrap,
     )
-    thirds = size_thirds(diseased[1])
+    thirds = size_thirds(diseased[1], voxel_volume=None if voxel_volume is None else voxel_volume[rows])
     by_third = thirds, *diseased, table["decision"].to_numpy()[rows]
-    return PixelFindings(
+    found = PixelFindings(
         metrics=pixels | metrics_by_size(*by_third, threshold=threshold),
         intervals=bounds | intervals_by_size(*by_third, threshold=threshold, bootstrap=resamples),
         thirds=[replace(third, rows=rows[third.rows]) for third in thirds],
     )
-
-
-def _stacked(
-    masks: Sequence[NDArray[np.bool_] | None], rows: NDArray[np.int64], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """(n, S, S) masks of some rows, empty where a scan has none."""
-    nothing = np.zeros(shape, dtype=bool)
-    return np.stack([nothing if (mask := masks[row]) is None else mask for row in rows])
+    if voxel_volume is None:
+        return found
+    volumes = table["lesion_ml"].to_numpy()[rows], table["called_ml"].to_numpy()[rows]
+    return replace(
+        found,
+        metrics=found.metrics | lesion_volume_metrics(*volumes),
+        intervals=found.intervals | lesion_volume_intervals(*volumes, bootstrap=resamples),
+    )

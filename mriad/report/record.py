@@ -40,10 +40,12 @@ def record_result(
     run.log_metrics(_operating_point(result.calibration) | _once(result.flat_metrics()))
     run.log_table(result.table, "scores.parquet")
     run.log_table(result.report.rename_axis("label").reset_index(), "class_report.csv")
-    run.log_figures(result_figures(result, detector))
+    figures = result_figures(result, detector)
+    run.log_figures(figures)
     page = report_html(
         result,
         detector,
+        figures=figures,
         audit=audit,
         split=split,
         history=_losses(run),

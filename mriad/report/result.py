@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,17 @@ from mriad.data.datamodule import MRIDataModule
 from mriad.metrics.bootstrap import GroupBootstrap, Interval
 from mriad.metrics.image import class_report, confusion, image_metrics, metrics_by_class
 from mriad.metrics.intervals import image_intervals, intervals_by_class, report_intervals
+from mriad.metrics.patients import patient_table
+from mriad.metrics.pixel import called_pixels
+from mriad.metrics.scans import Scans, Stack, are_volumes
 from mriad.metrics.sizes import SizeThird
-from mriad.report.masks import MaskCounts
+from mriad.metrics.slices import Slices, slice_intervals, slice_metrics
+from mriad.report.masks import MaskCounts, ScanMasks
 from mriad.report.pixels import measure_pixels
 from mriad.thresholds import Calibration
 
 Number = TypeVar("Number")
+_TAKEN = ("healthy", "anomalous", "slice", "patient")  # what metrics are under, beside classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +36,12 @@ class Result:
         data: name of the data set.
         published: whether the split repeats a published, flawed protocol; its numbers have no intervals.
         calibration: the threshold that decided.
-        table: scores table, one row per test scan: path, group, class, label, role, score, threshold, decision.
-        images: (n, S, S) float32 slices in [0, 1], aligned with the table.
-        maps: (n, S, S) float32 anomaly maps.
-        masks: lesion mask (S, S) of each scan, None where there is none.
+        table: scores table, one row per test scan: path, group, class, label, role, score, threshold, decision; of
+            volumes also patient, lesion_ml, the true volume of all lesions (NaN where no mask tells it), and called_ml,
+            the volume in which the map is above the pixel threshold.
+        images: (n, *spatial) float32 scans in [0, 1], aligned with the table and read when they are asked for.
+        maps: (n, *spatial) float32 anomaly maps.
+        masks: lesion mask (*spatial) of each scan, None where there is none, read when it is asked for.
         metrics: numbers by their name without 'test/'.
         by_class: the same for each class of anomaly, and its support.
         report: precision, recall, F1 and support of healthy and anomalous.
@@ -47,15 +54,18 @@ class Result:
         labelled_train: number of anomalous scans that trained with their masks.
         scaled_on_val: whether the healthy val scans that the threshold was fitted on also shaped what maps are compared
             with.
+        patients: scores table of the patients of volumes, see ``patient_table``; None where none has several scans.
+        slice_scores: (n, D) score of each axial slice of volumes, NaN where it has none; None where none was given.
+        voxel_volume: (n,) volume of a voxel of each volume in mm3; None for pictures.
     """
 
     data: str
     published: bool
     calibration: Calibration
     table: pd.DataFrame
-    images: NDArray[np.float32]
+    images: Scans
     maps: NDArray[np.float32]
-    masks: list[NDArray[np.bool_] | None]
+    masks: Sequence[NDArray[np.bool_] | None]
     metrics: dict[str, float]
     by_class: dict[str, dict[str, float]]
     report: pd.DataFrame
@@ -65,6 +75,9 @@ class Result:
     mask_counts: MaskCounts = field(default_factory=MaskCounts)
     labelled_train: int = 0
     scaled_on_val: bool = False
+    patients: pd.DataFrame | None = None
+    slice_scores: NDArray[np.floating] | None = None
+    voxel_volume: NDArray[np.floating] | None = None
 
     @classmethod
     def measure(
@@ -77,17 +90,21 @@ class Result:
         calibration: Calibration,
         labelled_train: int = 0,
         scaled_on_val: bool = False,
+        slice_scores: NDArray[np.floating] | None = None,
+        voxel_volume: NDArray[np.floating] | None = None,
     ) -> Result:
         """Decide and measure.
 
         Args:
             table: scores of the test scans: path, group, class, label, role, score.
             rows: (n,) their catalog rows.
-            maps: (n, S, S) their anomaly maps.
-            datamodule: where their images and masks are.
+            maps: (n, *spatial) their anomaly maps, which may be mapped from a file.
+            datamodule: where their patients, images and masks are.
             calibration: fitted on val.
             labelled_train: number of anomalous scans that trained with their masks.
             scaled_on_val: whether healthy val scans also shaped what maps are compared with.
+            slice_scores: (n, D) score of each axial slice of volumes, NaN where it has none, as beyond the head.
+            voxel_volume: (n,) volume of a voxel of each volume in mm3.
         """
         table = table.assign(
             threshold=calibration.threshold, decision=calibration.decide(table["score"].to_numpy(dtype=float))
@@ -99,11 +116,12 @@ class Result:
             intervals |= _under(label, found)
         for anomaly, found in intervals_by_class(table, bootstrap).items():
             intervals |= _under(class_names(by_class)[anomaly], found)
-        has_mask = datamodule.cache.has_mask(rows)
-        masks: list[NDArray[np.bool_] | None] = [None] * len(rows)
-        if has_mask.any():
-            for index, lesion in zip(np.flatnonzero(has_mask), datamodule.cache.masks_of(rows[has_mask]), strict=True):
-                masks[index] = lesion
+        masks = ScanMasks(datamodule.cache, rows)
+        if volumes := are_volumes(maps):
+            table = table.assign(
+                patient=datamodule.table["patient"].to_numpy()[rows],
+                **_volumes(table, maps, masks, voxel_volume, calibration.pixel_threshold),
+            )
         facts = datamodule.cache.facts.iloc[rows]
         pixels = measure_pixels(
             table,
@@ -112,22 +130,37 @@ class Result:
             threshold=calibration.pixel_threshold,
             bootstrap=bootstrap,
             level=calibration.lesion_level,
-            outside=np.where(has_mask, facts["lesions_outside"], 0).astype(np.int64),
+            outside=np.where(masks.used, facts["lesions_outside"], 0).astype(np.int64),
+            voxel_volume=voxel_volume if volumes else None,
         )
         anomalous = table["label"].to_numpy() == 1
         reference = datamodule.table["mask"].to_numpy()[rows]
-        mask_counts = MaskCounts.of(reference[anomalous], has_mask[anomalous], facts[anomalous])
+        mask_counts = MaskCounts.of(reference[anomalous], masks.used[anomalous], facts[anomalous])
         metrics = image_metrics(table) | pixels.metrics | mask_counts.numbers()
         intervals |= pixels.intervals
+        if slice_scores is not None:
+            slices = Slices.of(slice_scores, masks, anomalous=anomalous)
+            metrics |= _under("slice", slice_metrics(slices))
+            intervals |= _under("slice", slice_intervals(slices, bootstrap))
+        patients = patient_table(table) if volumes else None
+        if patients is not None:
+            metrics |= _under("patient", image_metrics(patients))
+            intervals |= _under("patient", image_intervals(patients, bootstrap.of(patients["row"])))
         if published := datamodule.split.published:  # what was trained or calibrated on is no sample of new scans
             intervals = {}
-            metrics.pop("accuracy_p_value", None)
+            for name in ("accuracy_p_value", "patient/accuracy_p_value"):
+                metrics.pop(name, None)
         return cls(
             data=str(datamodule.name),
             published=published,
             calibration=calibration,
             table=table,
-            images=datamodule.images(rows).squeeze(1).numpy(),
+            images=Stack(
+                values=_Images(datamodule, rows),
+                rows=np.arange(len(rows)),
+                spatial=tuple(maps.shape[1:]),
+                dtype=np.float32,
+            ),
             maps=maps,
             masks=masks,
             metrics=metrics,
@@ -139,6 +172,9 @@ class Result:
             mask_counts=mask_counts,
             labelled_train=labelled_train,
             scaled_on_val=scaled_on_val,
+            patients=patients,
+            slice_scores=slice_scores,
+            voxel_volume=voxel_volume if volumes else None,
         )
 
     def flat_metrics(self) -> dict[str, float]:
@@ -167,10 +203,35 @@ def class_names(classes: Iterable[str]) -> dict[str, str]:
     plain: dict[str, str] = {}
     for anomaly in classes:
         name = re.sub(r"[^\w.-]+", "_", anomaly)
-        while name in {"healthy", "anomalous", *plain.values()}:  # a class may be called 'anomalous'
+        while name in {*_TAKEN, *plain.values()}:  # a class may be called 'anomalous'
             name += "_"
         plain[anomaly] = name
     return plain
+
+
+class _Images(Sequence[Any]):
+    """Images of scans, read when they are asked for."""
+
+    def __init__(self, datamodule: MRIDataModule, rows: NDArray[np.int64]) -> None:
+        self._datamodule, self._rows = datamodule, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, scan: Any) -> Any:
+        return self._datamodule.images(self._rows[[scan]])[0, 0].numpy()
+
+
+def _volumes(
+    table: pd.DataFrame, maps: Scans, masks: ScanMasks, voxel_volume: NDArray[np.floating] | None, threshold: float
+) -> dict[str, NDArray[np.float64]]:
+    """The columns ``lesion_ml`` and ``called_ml``; none where the volume of a voxel is not known."""
+    if voxel_volume is None:
+        return {}
+    known = [np.nan if mask is None else float(np.count_nonzero(mask)) for mask in masks]
+    lesion = np.where(table["label"] == 0, 0.0, known)
+    ml = np.asarray(voxel_volume, dtype=np.float64) / 1000
+    return {"lesion_ml": lesion * ml, "called_ml": called_pixels(maps, threshold=threshold) * ml}
 
 
 def _under(prefix: str, numbers: Mapping[str, Number]) -> dict[str, Number]:

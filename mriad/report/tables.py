@@ -8,10 +8,11 @@ from numbers import Real
 
 import pandas as pd
 
+from mriad.data.roles import ROLES
+from mriad.metrics.sizes import SizeThird
 from mriad.report.names import BY_SIZE, LABELS
 from mriad.report.result import Result, class_names
 
-ROLES = ("train", "labelled", "val", "test")
 MAX_ROWS = 30
 _ARROWS = {"+": "↑", "-": "↓"}
 
@@ -76,7 +77,7 @@ def size_table(result: Result) -> Table:
     thirds = result.thirds
     counts = [
         ["scans", *(f"{len(third.rows):,}" for third in thirds)],
-        ["lesion area, pixels", *(f"{third.least:,} to {third.most:,}" for third in thirds)],
+        [_size_head(thirds), *(" to ".join(third.span) for third in thirds)],
     ]
     numbers = [
         [label, *(_measured(result, f"{name}_{third.name}") for third in thirds)]
@@ -149,6 +150,11 @@ def _with_intervals(
     return Table(
         columns=[head, *(LABELS.get(name, name) for name in names)], rows=rows, numeric=[False] + [True] * len(names)
     )
+
+
+def _size_head(thirds: Sequence[SizeThird]) -> str:
+    unit = thirds[0].unit if thirds else "pixels"
+    return f"lesion {'area' if unit == 'pixels' else 'volume'}, {unit}"
 
 
 def _measured(result: Result, name: str) -> str:

@@ -109,12 +109,12 @@ def _classes(result: Result) -> Table:
 
 def _sizes(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("Lesions", "scans", "pixels", "recall", "lesions hit", "pixel AP", "chance", "Dice"):
+    for column in ("Lesions", "scans", result.thirds[0].unit, "recall", "lesions hit", "pixel AP", "chance", "Dice"):
         table.add_column(column, justify="left" if column == "Lesions" else "right")
     for third in result.thirds:
         names = ("recall", "lesion_sensitivity", "pixel_ap", "lesion_share", "dice")
         shown = (f"{name}_{third.name}" for name in names)
-        area = f"{third.least:,}-{third.most:,}"
+        area = "-".join(third.span)
         numbers = (f"{result.metrics[name]:.3f}" if name in result.metrics else "-" for name in shown)
         table.add_row(third.name, str(len(third.rows)), area, *numbers)
     return table

@@ -32,8 +32,8 @@ class HealthyAtlas(nn.Module):
     promises of them, as 'conformal' does, is not kept to the letter.
 
     Attributes:
-        mean: (H, W) mean of the healthy maps; (0, 0) until it is fitted or loaded.
-        spread: (H, W) standard deviation of the healthy maps, likewise.
+        mean: (*spatial) mean of the healthy maps; (0, 0) until it is fitted or loaded.
+        spread: (*spatial) standard deviation of the healthy maps, likewise.
     """
 
     mean: Tensor
@@ -62,7 +62,7 @@ class HealthyAtlas(nn.Module):
         """Learn mean and spread.
 
         Args:
-            healthy: batches of maps (B, 1, H, W) and of the pixels that count, likewise and boolean.
+            healthy: batches of maps (B, 1, *spatial) and of the pixels that count, likewise and boolean.
 
         Raises:
             MriadError: if there is no map, or one is not finite.
@@ -77,7 +77,7 @@ class HealthyAtlas(nn.Module):
         if not sums.isfinite().all():
             raise MriadError("score.atlas=true cannot be fitted: healthy val maps are not finite; train again.")
         shown = gaussian_blur(sums, _SMOOTHING * sums.shape[-2])
-        shown = torch.where(shown[0] >= _FEWEST, shown, sums.sum(dim=(1, 2, 3), keepdim=True))
+        shown = torch.where(shown[0] >= _FEWEST, shown, sums.sum(dim=tuple(range(1, sums.ndim)), keepdim=True))
         mean = shown[1] / shown[0]
         variance = (shown[2] / shown[0] - mean.square()).clamp(min=0)
         typical = ((variance * sums[0]).sum() / sums[0].sum()).clamp(min=1e-12)
@@ -86,7 +86,7 @@ class HealthyAtlas(nn.Module):
             self.mean, self.spread = (part[0].clone().to(self.mean) for part in (mean, spread))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps (B, 1, H, W) in standard deviations, below 0 where calmer than healthy ones; as they are if unfitted."""
+        """Maps (B, 1, *spatial) in standard deviations, below 0 where calmer than healthy; unfitted as they are."""
         return (maps - self.mean) / self.spread if self.is_fitted else maps
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:

@@ -11,14 +11,14 @@ Pooling = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def mean(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """Mean over the pixels of ``mask``; (B, 1, H, W) to (B,), 0 where the mask is empty."""
+    """Mean over the pixels of ``mask``; (B, 1, *spatial) to (B,), 0 where the mask is empty."""
     inside = mask.flatten(1)
     total = (anomaly_map.flatten(1) * inside).sum(dim=1)
     return total / inside.sum(dim=1).clamp(min=1)
 
 
 def top_fraction(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """Mean over the strangest ``fraction`` of the pixels of ``mask``, at least one; (B, 1, H, W) to (B,)."""
+    """Mean over the strangest ``fraction`` of the pixels of ``mask``, at least one; (B, 1, *spatial) to (B,)."""
     count = (mask.flatten(1).sum(dim=1) * fraction).ceil().long().clamp(min=1)
     values = torch.where(mask, anomaly_map, -torch.inf).flatten(1).topk(int(count.max()), dim=1).values
     ranks = torch.arange(values.shape[1], device=values.device)
@@ -27,7 +27,7 @@ def top_fraction(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
 
 
 def maximum(anomaly_map: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """Largest value inside ``mask``; (B, 1, H, W) to (B,), 0 where the mask is empty."""
+    """Largest value inside ``mask``; (B, 1, *spatial) to (B,), 0 where the mask is empty."""
     values = torch.where(mask, anomaly_map, -torch.inf).flatten(1).amax(dim=1)
     return torch.where(values.isneginf(), 0.0, values)
 

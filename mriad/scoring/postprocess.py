@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mriad.errors import MriadError
+from mriad.scoring.masks import dilate
 from mriad.scoring.residuals import gaussian_blur
 
 
@@ -21,12 +23,12 @@ class Step(Protocol):
         """Change each map by itself.
 
         Args:
-            maps: (B, 1, H, W) float, 0 outside the masks.
-            masks: (B, 1, H, W) boolean, the pixels that count.
-            pixel_area: (B,) mm2 that a pixel covers, NaN where unknown.
+            maps: (B, 1, *spatial) float, 0 outside the masks.
+            masks: (B, 1, *spatial) boolean, the pixels that count.
+            pixel_area: (B,) mm2 that a pixel covers, or mm3 that a voxel fills, NaN where unknown.
 
         Returns:
-            (B, 1, H, W); what it holds outside the masks is dropped.
+            (B, 1, *spatial); what it holds outside the masks is dropped.
         """
         ...
 
@@ -52,6 +54,9 @@ class Median:
         return torch.cat([self._filter(one) for one in maps.split(1)])
 
     def _filter(self, maps: Tensor) -> Tensor:
+        if maps.ndim == 5:
+            volume = ndimage.median_filter(maps[0, 0].cpu().numpy(), size=self._size, mode="nearest")
+            return torch.from_numpy(volume).to(maps.device)[None, None]
         height, width = maps.shape[-2:]
         padded = F.pad(maps, [self._size // 2] * 4, mode="replicate")
         offsets = range(self._size)
@@ -94,19 +99,17 @@ class Opening:
 
     def __call__(self, maps: Tensor, masks: Tensor, pixel_area: Tensor) -> Tensor:
         """Open each map."""
-        return self._dilate(-self._dilate(-maps))
-
-    def _dilate(self, maps: Tensor) -> Tensor:
-        return F.max_pool2d(maps, kernel_size=self._size, stride=1, padding=self._size // 2)
+        return dilate(-dilate(-maps, self._size), self._size)
 
 
 class SmallestComponent:
     """Connected regions above a threshold that are too small for a lesion are brought down to the threshold.
 
-    Pixels that touch at a corner are connected. Regions are kept as they are from ``area`` on.
+    Pixels that touch at a corner are connected. Regions are kept as they are from ``area`` on; those of a volume from
+    the volume of a ball on whose largest cross-section ``area`` lies.
 
     Args:
-        area: area of the smallest region that is kept: in mm2 for a scan whose pixels have a known area, in pixels of
+        area: area of the smallest region that is kept: in mm2 for a scan whose pixels have a known size, in pixels of
             the map for any other.
         threshold: map value above which a pixel belongs to a region.
 
@@ -121,12 +124,14 @@ class SmallestComponent:
 
     def __call__(self, maps: Tensor, masks: Tensor, pixel_area: Tensor) -> Tensor:
         """Lower the small regions of each map."""
-        within_a_map = np.zeros((3, 3, 3), dtype=bool)
+        spatial = maps.ndim - 2
+        within_a_map = np.zeros((3,) * (1 + spatial), dtype=bool)
         within_a_map[1] = True
         regions, _ = ndimage.label((maps > self._threshold).squeeze(1).cpu().numpy(), structure=within_a_map)
         pixels = torch.from_numpy(np.bincount(regions.ravel())[regions]).unsqueeze(1).to(maps.device)
-        area = pixels * pixel_area.nan_to_num(nan=1.0).to(maps).view(-1, 1, 1, 1)
-        small = (maps > self._threshold) & (area < self._area)
+        size = pixels * pixel_area.nan_to_num(nan=1.0).to(maps).view(-1, *[1] * (1 + spatial))
+        least = self._area if spatial == 2 else 4 / 3 * self._area**1.5 / math.pi**0.5  # r from area, 4/3 pi r^3
+        small = (maps > self._threshold) & (size < least)
         return torch.where(small, self._threshold, maps)
 
 

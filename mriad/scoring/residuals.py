@@ -13,43 +13,49 @@ Residual = Callable[[Tensor, Tensor], Tensor]
 
 
 def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """(x - reconstruction)^2; both (B, 1, H, W), result likewise, in [0, 1] for inputs in [0, 1]."""
+    """(x - reconstruction)^2; both (B, 1, *spatial), result likewise, in [0, 1] for inputs in [0, 1]."""
     return (x - reconstruction).square()
 
 
 def absolute_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """|x - reconstruction|; both (B, 1, H, W), result likewise, in [0, 1] for inputs in [0, 1]."""
+    """|x - reconstruction|; both (B, 1, *spatial), result likewise, in [0, 1] for inputs in [0, 1]."""
     return (x - reconstruction).abs()
 
 
 def positive_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """max(x - reconstruction, 0): what is brighter than healthy; all (B, 1, H, W), in [0, 1] for inputs in [0, 1]."""
+    """max(x - reconstruction, 0): what is brighter than healthy; all (B, 1, *spatial), in [0, 1] as inputs are."""
     return (x - reconstruction).clamp(min=0)
 
 
 def negative_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """max(reconstruction - x, 0): what is darker than healthy; all (B, 1, H, W), in [0, 1] for inputs in [0, 1]."""
+    """max(reconstruction - x, 0): what is darker than healthy; all (B, 1, *spatial), in [0, 1] as inputs are."""
     return (reconstruction - x).clamp(min=0)
 
 
 def gradient_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """L1 distance of the two images' gradients, in [0, 2] for inputs in [0, 1]; all (B, 1, H, W).
+    """L1 distance of the two images' gradients, in [0, 1] per axis for inputs in [0, 1]; all (B, 1, *spatial).
 
     Gradients are central differences, per pixel, with the border repeated. A lesion shows by its outline.
     """
-    difference = F.pad(x - reconstruction, [1] * 4, mode="replicate")
-    down = (difference[..., 2:, 1:-1] - difference[..., :-2, 1:-1]) / 2
-    across = (difference[..., 1:-1, 2:] - difference[..., 1:-1, :-2]) / 2
-    return down.abs() + across.abs()
+    axes = range(2, x.ndim)
+    difference = F.pad(x - reconstruction, [1] * 2 * len(axes), mode="replicate")
+    inside = [slice(1, -1) if axis in axes else slice(None) for axis in range(x.ndim)]
+
+    def central(axis: int) -> Tensor:
+        after, before = inside.copy(), inside.copy()
+        after[axis], before[axis] = slice(2, None), slice(None, -2)
+        return (difference[tuple(after)] - difference[tuple(before)]) / 2
+
+    return sum((central(axis).abs() for axis in axes), start=torch.zeros_like(x))
 
 
 def structural_dissimilarity(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """1 - SSIM, in [0, 2]; both (B, 1, H, W) in [0, 1], result likewise. Uniform 11x11 window; Wang et al. 2004."""
+    """1 - SSIM, in [0, 2]; both (B, 1, *spatial) in [0, 1], result likewise. Uniform 11x11 window; Wang et al. 2004."""
     return 1.0 - ssim_map(x, reconstruction)
 
 
 def ssim_map(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """Structural similarity around each pixel, in [-1, 1]; uniform 11x11 window, inputs (B, 1, H, W) in [0, 1]."""
+    """Structural similarity around each pixel, in [-1, 1]; uniform 11x11 window, inputs (B, 1, *spatial) in [0, 1]."""
     with torch.autocast(x.device.type, enabled=False):  # variances in bf16 are noise
         _, full = structural_similarity_index_measure(
             reconstruction,
@@ -72,12 +78,12 @@ def equalize(images: Tensor, x: Tensor, level: float) -> Tensor:
     between levels the share is interpolated. Gonzalez and Woods, Digital Image Processing, section 3.3.
 
     Args:
-        images: (B, 1, H, W) in [0, 1]: x, or its reconstruction.
-        x: scans (B, 1, H, W) in [0, 1].
+        images: (B, 1, *spatial) in [0, 1]: x, or its reconstruction.
+        x: scans (B, 1, *spatial) in [0, 1].
         level: brightness above which a pixel is foreground.
 
     Returns:
-        (B, 1, H, W) in [0, 1]; 0 for a scan without foreground.
+        (B, 1, *spatial) in [0, 1]; 0 for a scan without foreground.
     """
     bins = (x.nan_to_num().clamp(0, 1) * 255).round().long().flatten(1)
     counted = (x > level).flatten(1).to(x)
@@ -89,9 +95,12 @@ def equalize(images: Tensor, x: Tensor, level: float) -> Tensor:
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian filter of standard deviation ``sigma`` pixels, cut at 3 sigma, border repeated; (B, 1, H, W)."""
-    down, across = (_gaussian_weights(side, sigma).to(x) for side in x.shape[-2:])
-    return down @ x @ across.T  # 3 to 25 times as fast on a CPU as convolving one channel
+    """Gaussian filter of standard deviation ``sigma`` pixels, cut at 3 sigma, border repeated; (B, 1, *spatial)."""
+    *deep, down, across = (_gaussian_weights(side, sigma).to(x) for side in x.shape[2:])
+    x = down @ x @ across.T  # 3 to 25 times as fast on a CPU as convolving one channel
+    for weights in deep:
+        x = (weights @ x.flatten(3)).view_as(x)
+    return x
 
 
 def _gaussian_weights(side: int, sigma: float) -> Tensor:

@@ -85,7 +85,7 @@ class Score(nn.Module):
         self.mask_options = (mask, erosion, foreground_level)
 
     def residual(self, x: Tensor, reconstruction: Tensor) -> Tensor:
-        """Difference of a scan and its reconstruction, pixel by pixel; all (B, 1, H, W), inputs in [0, 1]."""
+        """Difference of a scan and its reconstruction, pixel by pixel; all (B, 1, *spatial), inputs in [0, 1]."""
         if self._equalize:
             level = self._foreground_level
             x, reconstruction = equalize(x, x, level), equalize(reconstruction, x, level)
@@ -94,7 +94,7 @@ class Score(nn.Module):
         return self._residual(x, reconstruction)
 
     def mask(self, x: Tensor) -> Tensor:
-        """The pixels of x (B, 1, H, W) that count, likewise, boolean."""
+        """The pixels of x (B, 1, *spatial) that count, likewise, boolean."""
         return erode(self._mask(x, self._foreground_level), self._erosion)
 
     def postprocess(self, anomaly_map: Tensor, mask: Tensor, pixel_area: Tensor) -> Tensor:
@@ -104,12 +104,12 @@ class Score(nn.Module):
         it then gets what a map of 0 is worth where that is least, or the scan's smallest value if that is less still.
 
         Args:
-            anomaly_map: (B, 1, H, W).
-            mask: (B, 1, H, W) boolean, the pixels that count.
-            pixel_area: (B,) mm2 that a pixel covers, NaN where unknown.
+            anomaly_map: (B, 1, *spatial).
+            mask: (B, 1, *spatial) boolean, the pixels that count.
+            pixel_area: (B,) mm2 that a pixel covers, or mm3 that a voxel fills, NaN where unknown.
 
         Returns:
-            (B, 1, H, W); outside the mask 0, or with a fitted atlas no more than anywhere inside.
+            (B, 1, *spatial); outside the mask 0, or with a fitted atlas no more than anywhere inside.
         """
         anomaly_map = anomaly_map * mask
         for step in self._steps:
@@ -117,11 +117,11 @@ class Score(nn.Module):
         if self.atlas is None or not self.atlas.is_fitted:
             return anomaly_map
         deviations = self.atlas(anomaly_map)
-        smallest = torch.where(mask, deviations, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
+        smallest = torch.where(mask, deviations, torch.inf).amin(dim=tuple(range(1, mask.ndim)), keepdim=True)
         return torch.where(mask, deviations, smallest.minimum(self.atlas.floor))
 
     def pool(self, anomaly_map: Tensor, mask: Tensor) -> Tensor:
-        """Anomaly score of each scan, (B,), from its post-processed map and the pixels that count, (B, 1, H, W)."""
+        """Anomaly score of each scan, (B,), from its post-processed map and the pixels that count, (B, 1, *spatial)."""
         return self._pooling(anomaly_map, mask, self._fraction)
 
 

@@ -9,13 +9,13 @@ from threading import Lock
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
-from mriad.errors import MriadError
-from mriad.sweeps.outcome import Outcome
+from mriad.errors import MriadError, reason
+from mriad.processes.outcome import Outcome
 from mriad.sweeps.parent import Parent
 from mriad.tracking.sweep import job_name, job_options, varied_options
 
 Options = Sequence[str]
-_TOLD = 3  # failures that the last sentence of a sweep names
+_NAMED = 3  # failures that the last sentence of a sweep names
 
 
 class Jobs:
@@ -53,7 +53,7 @@ class Jobs:
         new = self._launch([job for _, job in missing], first) if missing else []
         for (name, _), outcome in zip(missing, new, strict=True):
             outcomes[name] = outcome
-            self._settle(name, outcome)
+            self._note_outcome(name, outcome)
         return [outcomes[name] or Outcome() for name in names]
 
     def require_success(self) -> None:
@@ -62,14 +62,14 @@ class Jobs:
             print(f"{skipped} of {len(self._names)} jobs had finished before and were not run again.")
         if not self._failures:
             return
-        told = [f"{self._label(name)} ({_clause(reason)})" for name, reason in self._failures.items()]
-        if len(told) > _TOLD:
-            print("Failed:", *told, sep="\n  ", file=sys.stderr)
-            told = [*told[:_TOLD], f"and {len(told) - _TOLD} more, listed above"]
+        named = [f"{self._label(name)} ({_clause(reason)})" for name, reason in self._failures.items()]
+        if len(named) > _NAMED:
+            print("Failed:", *named, sep="\n  ", file=sys.stderr)
+            named = [*named[:_NAMED], f"and {len(named) - _NAMED} more, listed above"]
         again = ""
         if self._parent:
             again = f" The same command with resume_sweep={self._parent.run.run_id} runs only what is missing."
-        raise MriadError(f"{len(self._failures)} of {self._count} jobs failed: {'; '.join(told)}.{again}")
+        raise MriadError(f"{len(self._failures)} of {self._count} jobs failed: {'; '.join(named)}.{again}")
 
     def _label(self, name: str) -> str:
         """The options in which a job differs from the others."""
@@ -82,11 +82,9 @@ class Jobs:
         except MriadError:
             raise
         except Exception as error:  # a launcher that is not ours gives all its jobs up when one of them dies
-            from mriad.tracking.run import reason
-
             return [Outcome(failure=f"The launcher gave up: {reason(error)}")] * len(jobs)
 
-    def _settle(self, name: str, outcome: Outcome) -> None:
+    def _note_outcome(self, name: str, outcome: Outcome) -> None:
         with self._lock:
             if outcome.failure is not None:
                 self._failures[name] = outcome.failure
@@ -95,7 +93,7 @@ class Jobs:
             if outcome.failure is None:
                 self._parent.remember(name, outcome)
             else:
-                self._parent.settle(name, outcome.failure, label=self._label(name))
+                self._parent.mark_failed(name, outcome.failure, label=self._label(name))
 
 
 def _clause(sentence: str) -> str:

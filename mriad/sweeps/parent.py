@@ -16,13 +16,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.errors import MriadError
-from mriad.sweeps.outcome import Outcome
-from mriad.tracking.sweep import JOB_TAG, PARENT_VARIABLE
+from mriad.processes.outcome import Outcome
+from mriad.tracking.sweep import PARENT_VARIABLE
+from mriad.tracking.tags import JOB_TAG, OUTPUT_TAG, PARENT_TAG, SLURM_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
-    from mriad.tracking.run import Run, Tracker
+    from mriad.tracking.run import Run
+    from mriad.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,6 @@ class Parent:
 
     def children(self) -> list[StoredRun]:
         """The jobs' runs, oldest first."""
-        from mriad.tracking.run import PARENT_TAG
-
         below, found, page = f"tags.`{PARENT_TAG}` = '{self.run.run_id}'", [], None
         while True:
             runs = self.run.client.search_runs(
@@ -60,7 +60,7 @@ class Parent:
             if not page:
                 return found
 
-    def take_up(self, *, keep_failed: bool) -> None:
+    def settle_earlier_attempt(self, *, keep_failed: bool) -> None:
         """Look at what an earlier attempt has left: what finished is kept, the rest no longer counts as a child.
 
         Args:
@@ -69,8 +69,6 @@ class Parent:
         Raises:
             MriadError: if one of them still runs on a cluster.
         """
-        from mriad.tracking.run import PARENT_TAG, SLURM_TAG
-
         for child in self.children():
             self._tracker.send_rest(child.info.run_id, child.data.tags)  # it may have finished while the store was away
         for child in self.children():
@@ -98,7 +96,7 @@ class Parent:
         """Keep how a job has finished, for a search may ask for the same one twice."""
         self._before[name] = outcome
 
-    def settle(self, name: str, failure: str, *, label: str) -> None:
+    def mark_failed(self, name: str, failure: str, *, label: str) -> None:
         """See that a job which failed is marked so, also if it died before it could say so or had a run at all.
 
         Args:
@@ -107,7 +105,7 @@ class Parent:
             label: name of the run of a job that never had one.
         """
         with self.as_far_as_the_store_is_there():
-            self._settle(name, failure, label)
+            self._mark_failed(name, failure, label)
 
     @contextmanager
     def as_far_as_the_store_is_there(self) -> Iterator[None]:
@@ -126,9 +124,7 @@ class Parent:
                 self.run.run_id,
             )
 
-    def _settle(self, name: str, failure: str, label: str) -> None:
-        from mriad.tracking.run import PARENT_TAG
-
+    def _mark_failed(self, name: str, failure: str, label: str) -> None:
         child = next((run for run in reversed(self.children()) if run.data.tags[JOB_TAG] == name), None)
         if child is not None:
             self._end(child, "FAILED", failure)
@@ -168,7 +164,7 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
     if kind is None:
         yield None
         return
-    from mriad.tracking.run import OUTPUT_TAG, Tracker
+    from mriad.tracking.tracker import Tracker
 
     tracker = Tracker(tracking_uri=config.logger.tracking_uri, experiment=config.logger.experiment)
     earlier = OmegaConf.select(config, "resume_sweep")
@@ -180,7 +176,7 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
     tags = {"kind": "sweep", "overrides": shlex.join(overrides), OUTPUT_TAG: str(folder)}
     with tracker.run(name=_name(overrides), tags=tags, resume=earlier and str(earlier)) as run:
         parent = Parent(tracker=tracker, run=run, kind=kind, objective=OmegaConf.select(config, "objective"))
-        parent.take_up(keep_failed=OmegaConf.select(config, "sweep") is not None)
+        parent.settle_earlier_attempt(keep_failed=OmegaConf.select(config, "sweep") is not None)
         os.environ[PARENT_VARIABLE] = run.run_id
         try:
             yield parent
@@ -193,7 +189,7 @@ def parent_of(config: DictConfig) -> Iterator[Parent | None]:
 
             os.environ.pop(PARENT_VARIABLE)
             with parent.as_far_as_the_store_is_there():
-                summarize(parent)
+                summarize(run, parent.children(), parent.objective)
 
 
 def _name(overrides: list[str]) -> str:

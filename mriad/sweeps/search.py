@@ -14,10 +14,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from mriad.errors import MriadError
+from mriad.processes.outcome import Outcome
 from mriad.sweeps import study as studies
 from mriad.sweeps.jobs import Jobs
 from mriad.sweeps.launchers.job import JobLauncher
-from mriad.sweeps.outcome import Outcome
 from mriad.sweeps.parent import Parent
 from mriad.sweeps.space import as_text, space_of
 from mriad.sweeps.summary import lower_is_better
@@ -65,7 +65,7 @@ class Search:
 
     def run(self) -> None:
         """Run trials until there are as many as wanted, those of earlier attempts and of other searches included."""
-        studies.take_up(self._study, self._parent.run.run_id)
+        studies.requeue_open_trials(self._study, self._parent.run.run_id)
         try:
             if self._options.workers == 1:
                 self._work()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from mriad.errors import MriadError
 from mriad.passwords import shown
-from mriad.tracking.store import first_line, lock_file, with_password
+from mriad.tracking.store import SQLITE, database_file, first_line, lock_file, with_password
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from optuna import Study
 
-_SQLITE = "sqlite:///"
 PARENT, INTERRUPTED, FAILURE = "parent", "interrupted", "failure"  # attributes of a trial
 
 
@@ -30,8 +28,8 @@ def storage_of(url: str | None, tracking_uri: str) -> str:
     """
     if url is not None:
         return url
-    if tracking_uri.startswith(_SQLITE):
-        return f"{_SQLITE}{Path(tracking_uri.removeprefix(_SQLITE)).parent / 'optuna.db'}"
+    if file := database_file(tracking_uri):
+        return f"{SQLITE}{file.with_name('optuna.db')}"
     raise MriadError(
         f"A search that logs to {tracking_uri} needs a database for its study; set sweep.storage, "
         "as in sweep.storage=postgresql://user@host/optuna or sweep.storage=sqlite:///optuna.db."
@@ -76,7 +74,7 @@ def open_study(url: str, name: str, *, minimize: bool, seed: int, workers: int) 
     return study
 
 
-def take_up(study: Study, parent: str) -> None:
+def requeue_open_trials(study: Study, parent: str) -> None:
     """Put the trials that an earlier attempt at a search has left running first in line again."""
     from optuna.trial import TrialState
 

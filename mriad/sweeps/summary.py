@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from mriad.tracking import view
-from mriad.tracking.sweep import JOB_TAG, job_options, varied_options
+from mriad.tracking.sweep import job_options, varied_options
+from mriad.tracking.tags import JOB_TAG, PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
-    from mriad.sweeps.parent import Parent
+    from mriad.tracking.run import Run
 
 _METRICS = (
     "val/auroc",
@@ -33,23 +34,28 @@ def lower_is_better(objective: str) -> bool:
     return objective.endswith("loss")
 
 
-def summarize(parent: Parent) -> None:
-    """Write ``sweep.csv``, the best child, the description of the parent run and the view of its children."""
-    children = parent.children()
+def summarize(parent: Run, children: list[StoredRun], objective: str | None) -> None:
+    """Write ``sweep.csv``, the best child, the description of the parent run and the view of its children.
+
+    Args:
+        parent: the parent run.
+        children: the jobs' runs.
+        objective: metric that chooses the best child; None if there is none.
+    """
     if not children:
         return
-    table = table_of(children, parent.objective)
-    parent.run.log_table(table, "sweep.csv")
-    link = f"#/experiments/{parent.run.experiment_id}/runs/"
+    table = table_of(children, objective)
+    parent.log_table(table, "sweep.csv")
+    link = f"#/experiments/{parent.experiment_id}/runs/"
     first, tags = [], {}
-    if (best := _best(table, parent.objective)) is not None:
-        parent.run.log_metrics({f"best/{parent.objective}": best[parent.objective]})
+    if (best := _best(table, objective)) is not None:
+        parent.log_metrics({f"best/{objective}": best[objective]})
         tags["best_run"] = best["run_id"]
-        first.append(f"Best `{parent.objective}`: {best[parent.objective]:.4g}, {_linked(best, link)}.")
-    if metrics := [name for name in (parent.objective, *_METRICS) if name is not None and name in table]:
+        first.append(f"Best `{objective}`: {best[objective]:.4g}, {_linked(best, link)}.")
+    if metrics := [name for name in (objective, *_METRICS) if name is not None and name in table]:
         first.append(f"[Select and compare the jobs]({_save_view(parent, children, metrics)}).")
-    page = "\n\n".join([*([" ".join(first)] if first else []), _page(table, link, ordered=parent.objective in table)])
-    parent.run.set_tags(tags | {"mlflow.note.content": page})
+    page = "\n\n".join([*([" ".join(first)] if first else []), _page(table, link, ordered=objective in table)])
+    parent.set_tags(tags | {"mlflow.note.content": page})
 
 
 def table_of(children: list[StoredRun], objective: str | None) -> pd.DataFrame:
@@ -80,24 +86,21 @@ def table_of(children: list[StoredRun], objective: str | None) -> pd.DataFrame:
     return table.sort_values(by, ascending=ascending, kind="stable", ignore_index=True).drop(columns="_last")
 
 
-def _save_view(parent: Parent, children: list[StoredRun], metrics: list[str]) -> str:
+def _save_view(parent: Run, children: list[StoredRun], metrics: list[str]) -> str:
     """Save the view of a sweep: its jobs alone, with what varies and how they did, best first; returns its link."""
-    from mriad.tracking.run import PARENT_TAG
-
-    run = parent.run
     logged = {name for child in children for name in child.data.params}
     saved = view.view(
-        run.run_id,
-        run.name,
+        parent.run_id,
+        parent.name,
         params=[name for name in varied_options(child.data.tags[JOB_TAG] for child in children) if name in logged],
         metrics=list(dict.fromkeys(metrics)),
-        runs=f"tags.`{PARENT_TAG}` = '{run.run_id}'",
+        runs=f"tags.`{PARENT_TAG}` = '{parent.run_id}'",
         order_by=metrics[0],
         ascending=lower_is_better(metrics[0]),
     )
     for key, value in saved.items():
-        run.client.set_experiment_tag(run.experiment_id, key, value)
-    return view.link(run.experiment_id, run.run_id)
+        parent.client.set_experiment_tag(parent.experiment_id, key, value)
+    return view.link(parent.experiment_id, parent.run_id)
 
 
 def _best(table: pd.DataFrame, objective: str | None) -> pd.Series | None:

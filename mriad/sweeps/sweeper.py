@@ -14,8 +14,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.passwords import conceal_config, shown
+from mriad.sweeps.attempt import Attempt
 from mriad.sweeps.jobs import Jobs
-from mriad.sweeps.outcome import Attempt
 from mriad.sweeps.parent import Parent, parent_of
 from mriad.tracking.sweep import PARENT_VARIABLE
 

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from mriad.audit.audit import Audit
 from mriad.audit.terminal import print_audit
-from mriad.experiment.session import load_data, prepare
+from mriad.experiment.data import load_data
+from mriad.experiment.job import prepare
 from mriad.plots.audit import trivial_features
 from mriad.tables import write_csv
 

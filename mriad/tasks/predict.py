@@ -14,11 +14,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
+from mriad.checkpoints.named import named_checkpoint
 from mriad.data.preparing.preprocess import BlankScanError
 from mriad.data.reading.decode import DecodedImage, decode
 from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
-from mriad.experiment.session import prepare, trained
+from mriad.experiment.job import prepare
 from mriad.prediction.inputs import ScanFile, find_scans
 from mriad.prediction.outputs import MapFolder, PredictionTable
 from mriad.prediction.predictor import Predictor, Prepared
@@ -43,7 +44,7 @@ def predict(cfg: DictConfig) -> None:
     folder = prepare(cfg)
     scans = find_scans(cfg.input)
     output = Path(cfg.output).expanduser()
-    checkpoint, _ = trained(cfg, None, folder)
+    checkpoint, _ = named_checkpoint(cfg, None, folder)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     files = [scan.path for scan in scans]
     maps = MapFolder(output, scans=files, predictor=predictor) if cfg.maps else None

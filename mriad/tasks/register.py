@@ -9,7 +9,7 @@ from rich.console import Console
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.tracking.registry import register as put_into_registry
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 def register(cfg: DictConfig) -> None:

@@ -1,38 +1,21 @@
-"""Train on healthy scans, calibrate on val, test."""
+"""Train on healthy datamodule, calibrate on val, test."""
 
 from __future__ import annotations
 
 from hydra.utils import instantiate
-from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import ProgressBar
+from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
-from mriad.checkpoints.checkpoint import restore_best
-from mriad.checkpoints.whole_files import WholeFiles
-from mriad.errors import MriadError
-from mriad.experiment.members import Members
-from mriad.experiment.provenance import (
-    describe,
-    keep_checkpoint,
-    next_commands,
-    places,
-    record_options,
-    record_scans,
-    tags,
-    this_command,
-    varied_here,
-)
-from mriad.experiment.resume import starting_point
-from mriad.experiment.session import callbacks, connect, last_checkpoint, load_data, opened, prepare, stoppable
-from mriad.models import Detector, FittedDetector
-from mriad.processes.devices import processes_to_start, run_on_devices
-from mriad.processes.hardware import compiled, settle
+from mriad.experiment.commands import next_commands, places, this_command
+from mriad.experiment.data import load_data
+from mriad.experiment.provenance import keep_checkpoint, record_options, record_scans
+from mriad.experiment.settle import settle_training
+from mriad.processes.devices import run_on_devices
 from mriad.report import print_result, record_result, record_training
-from mriad.tasks.testing import calibrate, measure
-from mriad.tracking.epochs import EpochLogger
-from mriad.tracking.sweep import parent_run
+from mriad.trainer.fit import fit
+from mriad.trainer.passes import calibrate, measure
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -48,51 +31,29 @@ def train(cfg: DictConfig) -> float | None:
     Raises:
         MriadError: on bad input.
     """
-    folder = prepare(cfg)
-    tracker = connect(cfg)
-    start = starting_point(cfg, tracker)
-    if processes := processes_to_start(start.config.trainer):
-        return run_on_devices(processes, train, cfg)
-    members = Members.find(start.config, tracker, folder)
-    start = members.join(start)
-    cfg = start.config
-    settle(cfg)
+    training = settle_training(cfg)
+    if training.processes:
+        return run_on_devices(training.processes, train, cfg)
+    cfg = training.config
     seed_everything(cfg.seed, workers=True, verbose=False)
-    labelled_train = cfg.data.get("labelled_train", 0)
-    name = describe(start.choices, cfg.seed, labelled_train, varied_here(tracker))
-    run_tags = tags(start.choices, cfg.data, folder)
-    with opened(tracker, name=name, tags=run_tags, parent=parent_run(), resume=start.run_id) as run:
-        options = record_options(run, cfg, start.choices)
-        detector: Detector = instantiate(cfg.model)
-        members.load_into(detector)
-        detector.record = options
-        if not members.checkpoints:  # each of them was asked when it was trained
-            _require_masks_understood(detector, cfg, start.choices["model"])
-        datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=start.split)
-        members.require_seen(datamodule)
-        options |= record_scans(run, datamodule, start.earlier)
+    with training.open_run() as run:
+        record = record_options(run, cfg, training.choices)
+        detector = training.detector()  # before its scans: a wrong option need not wait for them
+
+        datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=training.split)
+        datamodule.spatial_dims = detector.spatial_dims
+        training.members.require_seen(datamodule)
+        detector.record = record | record_scans(run, datamodule, training.earlier)
         audit = Audit.of(datamodule)
         record_audit(run, audit)
         val = datamodule.scans("val")
         instantiate(cfg.threshold).require(val["label"].to_numpy(), val["group"].to_numpy())
 
-        called = callbacks(cfg)
-        bar = any(isinstance(callback, ProgressBar) for callback in called)  # Lightning would add one of its own
-        logger = EpochLogger(run=run)
-        trainer: Trainer = instantiate(cfg.trainer, callbacks=called, logger=logger, enable_progress_bar=bar)
-        trainer.strategy.checkpoint_io = WholeFiles()
-        if isinstance(detector, FittedDetector):
-            detector.fit_healthy(datamodule.fit_dataloader())
-            checkpoint = folder / "best.ckpt"
-        else:
-            with stoppable(run, last_checkpoint(cfg)), compiled(detector, cfg.compile):
-                trainer.fit(detector, datamodule, ckpt_path=start.checkpoint, weights_only=True)
-            checkpoint = restore_best(trainer, detector, folder)
-
-        seed_everything(cfg.seed, workers=True, verbose=False)  # what was drawn hangs on how long it trained here
+        start = training.earlier.path if training.earlier else None
+        checkpoint, epoch = fit(detector, datamodule, cfg, run=run, folder=training.folder, start=start)
         chosen = calibrate(detector, datamodule, cfg, checkpoint)
-        run.log_metrics(chosen, step=max(trainer.current_epoch - 1, 0))
-        result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train)
+        run.log_metrics(chosen, step=epoch)
+        result = measure(detector, datamodule, cfg.trainer, labelled_train=training.labelled_train)
         if result is None:
             return None
         record_result(
@@ -101,22 +62,10 @@ def train(cfg: DictConfig) -> float | None:
             detector,
             audit=audit,
             split=datamodule.split_as_csv(),
-            config_yaml=OmegaConf.to_yaml(options["config"]),
+            config_yaml=OmegaConf.to_yaml(record["config"]),
             commands=[this_command(), *next_commands(f"run={run.run_id}")],
         )
         record_training(run, result, detector, anomalies=datamodule.anomaly_examples())
-        keep_checkpoint(run, tracker, cfg, detector, checkpoint)
-    print_result(result, places=places(run, name, checkpoint))
+        keep_checkpoint(run, training.tracker, cfg, detector, checkpoint)
+    print_result(result, places=places(run, checkpoint))
     return chosen.get(cfg.objective)
-
-
-def _require_masks_understood(detector: Detector, cfg: DictConfig, model: str | None) -> None:
-    """Raise a MriadError if what trains and what is served to it do not fit: masks for none, or none for masks."""
-    given = [option for option in ("anomalies", "labelled_train") if cfg.data.get(option)]
-    if given and not detector.learns_masks:
-        raise MriadError(
-            f"model={model} learns from healthy scans only and would take the anomalous ones of data.{given[0]} for "
-            "healthy; drop that option, or choose a model that learns from masks, such as model=synthetic_anomaly."
-        )
-    if detector.learns_masks and not given:
-        raise MriadError(f"model={model} learns from masks; set anomalies=all, or data.labelled_train=<scans>.")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mriad.errors import MriadError
 from mriad.invocation import typed
-from mriad.tracking.store import first_line, shown, why_away
+from mriad.passwords import shown
+from mriad.tracking.store import first_line, why_away
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mriad.errors import MriadError
-from mriad.passwords import conceal
+from mriad.passwords import conceal, shown
 from mriad.tracking.spool import Spool
-from mriad.tracking.store import connect, shown, why_away
+from mriad.tracking.store import connect, why_away
 
 
 def resend(folder: Path, *, tracking_uri: str | None = None) -> None:

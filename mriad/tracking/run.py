@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import logging
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +16,13 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
-from hydra.core.hydra_config import HydraConfig
 
-from mriad.errors import MriadError, told
-from mriad.guesses import nearest
+from mriad.errors import MriadError
 from mriad.invocation import in_a_clone, typed
-from mriad.passwords import conceal, hide
+from mriad.passwords import shown
 from mriad.tables import write_csv
-from mriad.tracking.registry import run_id_of
-from mriad.tracking.spool import Sender, Spool
-from mriad.tracking.store import absolute, connect, experiment_id, hurry, shown, why_away, with_password
-from mriad.tracking.sweep import JOB_TAG, slurm_job, this_job
-from mriad.tracking.system import SYSTEM, require_system_metrics, system_metrics
+from mriad.tracking.spool import Sender
+from mriad.tracking.store import database_file, with_password
 from mriad.tracking.writes import Artifact, DataSets, Model, Point, Status, Values
 
 if TYPE_CHECKING:
@@ -38,142 +30,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-log = logging.getLogger(__name__)
-
-OUTPUT_TAG = "output_dir"
-PARENT_TAG = "mlflow.parentRunId"
-SLURM_TAG = "slurm.job"
-_MOST_RUNS = 5000  # that are looked through for one that an unknown id may mean
-_SQLITE = "sqlite:///"
-
-
-class Tracker:
-    """A tracking store and an experiment in it.
-
-    Args:
-        tracking_uri: MLflow tracking URI.
-        experiment: name of the experiment; made if it is not there.
-        log_model: log a pyfunc model with each training run.
-        model_copy: let that model carry its own copy of the checkpoint, so that it can be moved away from its run;
-            False lets it read the run's checkpoint, for big networks.
-        system_metrics: log what the machine does while a run lasts.
-
-    Raises:
-        MriadError: if the store cannot be reached, or nothing is installed to read the machine with.
-    """
-
-    def __init__(
-        self,
-        *,
-        tracking_uri: str,
-        experiment: str = "mriad",
-        log_model: bool = True,
-        model_copy: bool = True,
-        system_metrics: bool = False,
-    ) -> None:
-        if system_metrics:
-            require_system_metrics()
-        self._watch = system_metrics
-        self.tracking_uri = tracking_uri = conceal(absolute(tracking_uri))
-        self.log_model = log_model
-        self.model_copy = model_copy
-        self.client: MlflowClient = connect(tracking_uri)
-        self.experiment_id = experiment_id(self.client, experiment, tracking_uri)
-
-    @contextmanager
-    def run(
-        self, *, name: str, tags: Mapping[str, str], parent: str | None = None, resume: str | None = None
-    ) -> Iterator[Run]:
-        """Open a run, and close it with the status that it earned.
-
-        A run that leaves with an exception is marked FAILED, one that is interrupted KILLED; the tag ``failure``
-        says why in one line. Once it is open, the store may go away: a run with the tag ``output_dir`` keeps in that
-        folder what it could not send (see :mod:`mriad.tracking.spool`).
-
-        Args:
-            name: name of a new run.
-            tags: tags of the run.
-            parent: id of the run that it belongs to.
-            resume: id of a run to go on with instead of a new one.
-
-        Raises:
-            MriadError: if the store goes away before the run is open.
-        """
-        try:
-            run = self._new(name, tags, parent) if resume is None else self._earlier(resume)
-        except Exception as error:
-            if (why := why_away(error)) is None:
-                raise
-            raise self._gone(why) from error
-        hurry()
-        try:
-            with system_metrics(run) if self._watch else nullcontext():
-                yield run
-        except (KeyboardInterrupt, SystemExit):
-            _close_anyway(run, "KILLED", "interrupted")
-            raise
-        except BaseException as error:
-            _close_anyway(run, "FAILED", reason(error))
-            raise
-        run.close("FINISHED")
-
-    def find(self, run_id: str) -> Run:
-        """An existing run.
-
-        Args:
-            run_id: its id, or what its detector is called in the registry (see :mod:`mriad.tracking.registry`).
-
-        Raises:
-            MriadError: if the store does not know it.
-        """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run_id = run_id_of(self.client, run_id, self.tracking_uri)
-            stored = self.client.get_run(run_id)
-        except MlflowException as error:
-            if why := why_away(error):
-                raise self._gone(why) from error
-            raise MriadError(
-                f"There is no run '{run_id}' in {shown(self.tracking_uri)}{perhaps(self.client, run_id)}; look its id "
-                "up in the MLflow UI, or set logger.tracking_uri to the store it is in."
-            ) from None
-        return Run(client=self.client, stored=stored, uri=self.tracking_uri)
-
-    def send_rest(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Send what waits for a run on this machine, if anything does.
-
-        Args:
-            run_id: id of the run.
-            tags: its tags.
-        """
-        if (folder := _folder(tags)) is not None:
-            Spool(folder=folder, uri=self.tracking_uri, run_id=run_id).send(self.client)
-
-    def _gone(self, why: str) -> MriadError:
-        return MriadError(
-            f"The MLflow store {shown(self.tracking_uri)} has gone away ({why}); start again when it is back."
-        )
-
-    def _open(self, stored: StoredRun) -> Run:
-        return Run(client=self.client, stored=stored, uri=self.tracking_uri, folder=_folder(stored.data.tags))
-
-    def _new(self, name: str, tags: Mapping[str, str], parent: str | None) -> Run:
-        links = {PARENT_TAG: parent} if parent else {}
-        if job := this_job():
-            links[JOB_TAG] = job
-        stored = self.client.create_run(self.experiment_id, run_name=name, tags={**_origin(), **tags, **links})
-        return self._open(stored)
-
-    def _earlier(self, run_id: str) -> Run:
-        """A run to go on with, which says again that it runs; first it gets what still waits for it."""
-        self.send_rest(run_id, self.find(run_id).tags)
-        run = self._open(self.client.get_run(run_id))
-        run.history(*run.metrics)  # read while the store is there
-        self.client.update_run(run_id, status="RUNNING")
-        if run.tags.pop("failure", None):  # why it ended before says nothing of how it ends now
-            self.client.delete_tag(run_id, "failure")
-        return run
+METHOD = "method.json"  # the artifact that says what a run's method is
+_SYSTEM = "system/"  # what MLflow knows the machine's metrics by
 
 
 class Run:
@@ -218,13 +76,14 @@ class Run:
         self._sender.send(Values(points=points))
 
     def log_system(self, metrics: Mapping[str, float], step: int) -> None:
-        """Log what the machine does; nothing of it belongs to the model. May be called from another thread."""
+        """Log what the machine does as ``system/...``; it does not belong to the model. May be called in a thread."""
         now = _now()
-        self._sender.send(Values(points=[(name, float(value), now, step) for name, value in metrics.items()]))
+        points = [(f"{_SYSTEM}{name}", float(value), now, step) for name, value in metrics.items()]
+        self._sender.send(Values(points=points))
 
     def next_system_step(self) -> int:
         """Where the system metrics of a resumed run go on; 0 for a new one."""
-        earlier = [name for name in self.metrics if name.startswith(SYSTEM)]
+        earlier = [name for name in self.metrics if name.startswith(_SYSTEM)]
         return 1 + max((step for name in earlier for _, _, _, step in self._stored_points(name)), default=-1)
 
     def log_data_sets(self, sets: Sequence[Mapping[str, str]]) -> None:
@@ -329,11 +188,10 @@ class Run:
         if home is None or home.exists() or len(home.parents) < 3 or home.parents[1].exists():
             return None
         project, now = home.parents[2], None
-        if self.uri.startswith(_SQLITE):  # the folder of artifacts lies beside the database, see ``experiment_id``
-            here = Path(self.uri.removeprefix(_SQLITE)).absolute().parent
-            if here == project:  # the run has logged none
+        if file := database_file(self.uri):  # the folder of artifacts lies beside it, see ``experiment_id``
+            if file.parent == project:  # the run has logged none
                 return None
-            now = here.joinpath(*home.parts[-3:], artifact)
+            now = file.parent.joinpath(*home.parts[-3:], artifact)
         elif project.exists():
             return None
         now = now if now and now.exists() else None
@@ -368,55 +226,6 @@ class Run:
             stored = self.client.get_metric_history(self.run_id, name)
             self._earlier[name] = [(point.key, point.value, point.timestamp, point.step) for point in stored]
         return self._earlier.get(name, [])
-
-
-def _close_anyway(run: Run, status: str, failure: str) -> None:
-    """Close a run as well as it goes; that it cannot be closed must not hide what has ended it."""
-    try:
-        run.close(status, failure)
-    except Exception as error:
-        log.warning("Run %s is not closed in its store: %s", run.run_id, reason(error))
-
-
-def perhaps(client: MlflowClient, run_id: str) -> str:
-    """A clause with the run that an unknown id may mean: one with a similar id, or of that name; else nothing."""
-    from mlflow.exceptions import MlflowException
-
-    if run_id.endswith(".ckpt") or Path(run_id).expanduser().exists():
-        return ", and this is a path: a .ckpt file is given as checkpoint=<path>"
-    try:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        runs = client.search_runs(experiments, max_results=_MOST_RUNS) if experiments else []
-    except MlflowException:
-        return ""
-    ids = {run.info.run_id: run.info.run_id for run in reversed(runs)}
-    names = {run.info.run_name: run.info.run_id for run in reversed(runs) if run.info.run_name}
-    known = names | ids
-    guess = nearest(run_id, known, share=0.8)
-    return f", perhaps {known[guess]} was meant" if guess else ""
-
-
-def reason(error: BaseException) -> str:
-    """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
-    first = hide(str(told(error) or error)).strip().split("\n")[0]
-    return first if told(error) else f"{type(error).__name__}: {first}"
-
-
-def _origin() -> dict[str, str]:
-    """Who started the run, with which command, in which job of a cluster."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may know no name for its user
-        user = "unknown"
-    slurm = {SLURM_TAG: job} if (job := slurm_job()) else {}
-    command = typed(HydraConfig.get().job.name) if HydraConfig.initialized() else Path(sys.argv[0]).name
-    return slurm | {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": command}
-
-
-def _folder(tags: Mapping[str, str]) -> Path | None:
-    """Output folder of a run, where it is on this machine."""
-    folder = Path(tags.get(OUTPUT_TAG, ""))
-    return folder if folder.is_absolute() and folder.is_dir() else None
 
 
 def _now() -> int:

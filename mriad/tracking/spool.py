@@ -18,7 +18,8 @@ from mriad.disk import written_whole
 from mriad.errors import MriadError, no_room
 from mriad.interrupts import held
 from mriad.invocation import typed
-from mriad.tracking.store import answers, first_line, shown, why_away
+from mriad.passwords import shown
+from mriad.tracking.store import answers, first_line, why_away
 from mriad.tracking.writes import Write
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from mriad.tracking.view import results
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 _HTTP = ("http", "https")
 _SCHEMES = (*_HTTP, "sqlite", "postgresql", "mysql", "mssql")
 # what a store that is away makes them say is said once, by the run
@@ -37,9 +37,14 @@ _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOU
 _REQUEUED = 600  # seconds that a job which a cluster has started again waits for its server
 
 
+def database_file(tracking_uri: str) -> Path | None:
+    """Absolute path of the file that a SQLite store is; None for any other store."""
+    return Path(tracking_uri.removeprefix(SQLITE)).absolute() if tracking_uri.startswith(SQLITE) else None
+
+
 def absolute(tracking_uri: str) -> str:
     """The same store, whatever the working directory."""
-    return f"{_SQLITE}{_database(tracking_uri)}" if tracking_uri.startswith(_SQLITE) else tracking_uri
+    return f"{SQLITE}{file}" if (file := database_file(tracking_uri)) else tracking_uri
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -64,8 +69,8 @@ def connect(tracking_uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(level)
     mlflow.set_tracking_uri(address)
     try:
-        if tracking_uri.startswith(_SQLITE):
-            _database(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
+        if file := database_file(tracking_uri):
+            file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
             client = mlflow.MlflowClient(address)
             client.search_experiments(max_results=1)
@@ -91,7 +96,7 @@ def with_password(address: str, option: str = "logger.tracking_uri") -> str:
     return found
 
 
-def hurry() -> None:
+def limit_waiting() -> None:
     """From here on, wait seconds and not minutes for a server that is away, unless the user has said how long."""
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
@@ -147,7 +152,7 @@ def experiment_id(client: MlflowClient, name: str, tracking_uri: str) -> str:
 
     location = None
     if urlparse(tracking_uri).scheme not in _HTTP:
-        home = _database(tracking_uri).parent if tracking_uri.startswith(_SQLITE) else Path.cwd()
+        home = file.parent if (file := database_file(tracking_uri)) else Path.cwd()
         location = (home / "mlartifacts").as_uri()
     with FileLock(lock_file(tracking_uri)):
         if (found := client.get_experiment_by_name(name)) is None:
@@ -182,7 +187,7 @@ def _require_address(tracking_uri: str) -> None:
             "logger.tracking_uri to 'sqlite:///<file>.db', a database (postgresql://user@host/name) or a server "
             "(http://host:5000)."
         )
-    if tracking_uri.startswith(_SQLITE) and _database(tracking_uri).is_dir():
+    if (file := database_file(tracking_uri)) and file.is_dir():
         raise MriadError(
             f"{tracking_uri} is a folder and no database; set logger.tracking_uri to a file in it, as in "
             f"{tracking_uri.rstrip('/')}/mlflow.db."
@@ -219,13 +224,9 @@ def _remedy(tracking_uri: str, error: Exception) -> str:
     return "set logger.tracking_uri to 'sqlite:///<file>.db', a database or a server"
 
 
-def _database(tracking_uri: str) -> Path:
-    return Path(tracking_uri.removeprefix(_SQLITE)).absolute()
-
-
 def lock_file(tracking_uri: str) -> str:
     """File that the processes of this machine lock while they make a database or what is shared in it."""
-    if tracking_uri.startswith(_SQLITE):
-        return f"{_database(tracking_uri)}.lock"
+    if file := database_file(tracking_uri):
+        return f"{file}.lock"
     name = hashlib.blake2b(shown(tracking_uri).encode(), digest_size=8).hexdigest()
     return str(Path(tempfile.gettempdir()) / f"mriad-{os.getuid()}-{name}.lock")

@@ -10,7 +10,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 PARENT_VARIABLE = "MRIAD_PARENT_RUN"
-JOB_TAG = "sweep.job"
 _NOT_OF_JOBS = ("resume_sweep", "hydra")
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SYSTEM = "system/"  # what MLflow knows them by
 _SECONDS = 10.0  # between two looks, unless MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL says otherwise
 
 
@@ -80,6 +79,6 @@ def _read(monitors: list[Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for monitor in monitors:
         monitor.collect_metrics()
-        found |= {f"{SYSTEM}{name}": value for name, value in monitor.aggregate_metrics().items()}
+        found |= monitor.aggregate_metrics()
         monitor.clear_metrics()
     return found

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from mriad.errors import OptionParser, fail
 from mriad.invocation import typed
+from mriad.tracking.store import database_file
 
-_SQLITE = "sqlite:///"
 # MLflow would start eight more processes, for jobs that mriad has none of, and tell its makers that it was started
 _ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -24,7 +23,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db",
+        default=os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
         help="the MLflow store (default: MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)",
     )
     parser.add_argument("--port", type=int, default=5000, help="port of this machine (default: 5000)")
@@ -37,7 +36,7 @@ def main() -> None:
     uri: str = options.tracking_uri
     if uri.startswith(("http://", "https://")):
         fail("The store is an MLflow server, which shows its pages itself; open its address in a browser.")
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
+    if (file := database_file(uri)) and not file.is_file():
         fail(
             f"There is no MLflow store {uri}; name it with --tracking-uri, or go to the folder where the runs were "
             "trained."

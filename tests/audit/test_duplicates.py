@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mriad.audit.duplicates import duplicates_by_role, is_repeated
+from mriad.data.roles.leakage import duplicates_by_role, is_repeated
 
 from .conftest import picture, scans_of
 

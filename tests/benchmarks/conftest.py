@@ -6,7 +6,7 @@ from hydra.utils import instantiate
 
 from benchmarks import heads
 from benchmarks.bench import composed
-from mriad.experiment.session import load_data
+from mriad.experiment.data import load_data
 
 
 class Few:

@@ -98,6 +98,12 @@ def test_a_moved_file_has_not_changed_and_one_that_is_gone_has(repository):
     assert changed_since(commit, "python train.py", repository) == ["mriad/data/roles/splits.py"]
 
 
+def test_what_an_option_file_says_itself_or_leaves_to_its_base_is_the_same(repository):
+    commit = git(repository, "rev-parse", "--short", "HEAD")
+    write(repository, "conf/data/br35h.yaml", "a: 1\nside: 1\n")
+    assert changed_since(commit, "python train.py data=br35h", repository) == []
+
+
 def test_costs_depend_on_everything(repository):
     commit = git(repository, "rev-parse", "--short", "HEAD")
     write(repository, "mriad/models/pca.py", "class PCA:\n    x = 2\n")

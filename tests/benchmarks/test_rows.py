@@ -9,7 +9,7 @@ from benchmarks import rows
 from benchmarks.bench import Bench, composed
 from benchmarks.rows import gpu, growth, metrics
 from mriad.data.roles.grouping import groups
-from mriad.processes.hardware import settle
+from mriad.processes.hardware import choose_open_options
 
 
 def test_every_row_has_its_module_and_every_module_is_a_row():
@@ -48,7 +48,7 @@ def test_made_up_scores_hold_both_labels_in_whole_groups():
 def test_rates_of_a_gpu_are_measured_on_whatever_there_is(tmp_path, model, on_device):
     cfg = composed("train", f"model={model}", "data.image_size=32", "data.batch_size=8", "trainer=cpu", "augment=mild",
                    f"data.on_device={on_device}")  # fmt: skip
-    settle(cfg)
+    choose_open_options(cfg)
     assert gpu.through_lightning(cfg, tmp_path, 16, epochs=2) > 0
     assert gpu.of_the_network(cfg, steps=1) > 0
 

@@ -10,10 +10,11 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import OmegaConf
 
-from mriad.checkpoints.checkpoint import Checkpoint, load_weights, restore_best
+from mriad.checkpoints.checkpoint import Checkpoint, load_weights
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
+from mriad.trainer.fit import restore_best
 
 SCORE = {"_target_": "mriad.scoring.Score", "residual": "l1"}
 CONFIG = {

@@ -186,7 +186,7 @@ def test_words_of_hydra_have_values_of_hydra(words):
 
 
 def test_the_store_and_the_study_that_a_training_had_are_nobodys_business():
-    require_trusted({"logger": {"_target_": "mriad.tracking.run.Tracker", "tracking_uri": "http://here:5000"}})
+    require_trusted({"logger": {"_target_": "mriad.tracking.tracker.Tracker", "tracking_uri": "http://here:5000"}})
     require_trusted({"sweep": {"storage": "postgresql://user@host/optuna"}})
 
 
@@ -258,6 +258,6 @@ def test_every_file_of_torch_is_read_as_weights_only():
         for line in file.read_text().splitlines()
         if re.search(r"\b(torch|jit|joblib|np|numpy)\.load\(|load_from_checkpoint|ckpt_path=|read_pickle", line)
     ]
-    assert {name for name, _ in calls} >= {"checkpoint.py", "train.py"}
+    assert {name for name, _ in calls} >= {"checkpoint.py", "fit.py"}
     safe = r"weights_only=True|np\.load\((?!.*allow_pickle)"
     assert [call for call in calls if not re.search(safe, call[1])] == []

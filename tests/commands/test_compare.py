@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 from .command_line import Outcome, Terminal, TrainedRun
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mriad.tracking.registry import register
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 from .brains import brain, save
 from .command_line import Terminal, TrainedRun

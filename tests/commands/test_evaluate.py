@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mriad.tracking.registry import register
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 from .brains import brain, save, write_scans
 from .command_line import Outcome, Terminal, TrainedRun

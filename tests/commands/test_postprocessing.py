@@ -3,7 +3,7 @@ import torch
 
 from benchmarks.postprocessing import STEPS, main
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.experiment.session import load_data
+from mriad.experiment.data import load_data
 from mriad.metrics.pixel import pixel_metrics
 
 from .command_line import TrainedRun

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from heads import write_volumes
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -27,6 +28,8 @@ from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun
 
 SMALLER = "data.image_size=32 data.epoch_scans=null trainer.max_epochs=1"
 SMALLER_SET = "data.layout.healthy_subjects=24 data.layout.diseased_subjects=10 data.layout.slices_per_subject=2"
+SMALLER_VOLUMES = "data.image_size=32 data.preprocess.depth=32 data.spacing=8 trainer.max_epochs=1"
+SMALLER_HEADS = "data.layout.healthy_subjects=10 data.layout.diseased_subjects=6 data.layout.spacing=4"
 ELSEWHERE = {"make test", "source .venv/bin/activate"}
 STANDS_FOR = {"make train": "python train.py"}
 UI = "make ui"
@@ -163,7 +166,9 @@ class Desk:
         line = line.replace("~/.cache/mriad", str(self.terminal.environment["MRIAD_CACHE_DIR"]))
         assert "/path/to" not in line, f"what does {line} stand for?"
         if line.startswith("python train.py") and not re.search(r" --(help|cfg)", line):
-            if "resume=" in line:
+            if "volumes" in line:
+                line += f" {SMALLER_VOLUMES} {SMALLER_HEADS if 'synthetic' in line else ''}"
+            elif "resume=" in line:
                 line += " trainer.max_epochs=2"
             else:
                 line += f" {SMALLER}" if re.search("data=|experiment=", line) else f" {SMALLER} {SMALLER_SET}"
@@ -207,7 +212,8 @@ def stand_in(root: Path) -> dict[str, Path]:
         around = {"name": "circle", "cx": columns.mean(), "cy": rows.mean(), "r": np.sqrt(mask.sum() / np.pi)}
         outlines[f"y{number}"] = {"filename": f"y{number}.png", "regions": [{"shape_attributes": around}]}
     (root / "br35h" / "Br35H-Mask-RCNN" / "TRAIN" / "annotations_train.json").write_text(json.dumps(outlines))
-    return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h")}
+    write_volumes(root / "volumes", healthy=10, anomalous=6)
+    return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h", "volumes")}
 
 
 def check(done: Done) -> None:

@@ -1,4 +1,4 @@
-from mriad.compare.options import differing, of_evaluation, of_training, short_names, untold
+from mriad.compare.options import differing, not_in_names, short_names
 
 
 def ae(**options):
@@ -7,34 +7,6 @@ def ae(**options):
 
 def vae(**options):
     return ae(**options) | {"model": "vae", "model.beta": options.get("model__beta", "0.005")}
-
-
-def test_seed_and_place_of_a_run_are_no_part_of_its_method():
-    method = {"model": "vae", "model.beta": "0.01", "trainer.max_epochs": "50", "trainer.precision": "32-true"}
-    place = {
-        "seed": "1",
-        "threads": "2",
-        "data.root": "/x",
-        "data.cache_dir": "/y",
-        "data.num_workers": "4",
-        "compile": "True",
-    }
-    place |= {"trainer": "gpu", "trainer.accelerator": "gpu", "trainer.devices": "1", "experiment": "nickparvar_vae"}
-    assert of_training(method | place, {}) == method
-
-
-def test_a_resumed_training_is_what_it_ended_with():
-    tags = {"resumed.trainer.max_epochs": "90", "resumed.threads": "1", "kind": "training"}
-    assert of_training({"model": "ae", "trainer.max_epochs": "50"}, tags) == ae(trainer__max_epochs="90")
-
-
-def test_an_evaluation_is_its_training_under_its_own_threshold():
-    training = ae(data="br35h", threshold="quantile", threshold__q="0.95", score="blurred")
-    other = of_evaluation(training, {"model": "ae", "data": "navoneel", "threshold": "youden"})
-    assert other == ae(data="br35h", threshold="youden", score="blurred")
-    assert of_evaluation(training, {"model": "ae", "data": "br35h", "threshold": "quantile"}) == training
-    own = of_evaluation(training, {"threshold": "quantile", "threshold.q": "0.5"})
-    assert own == training | {"threshold.q": "0.5"}
 
 
 def test_methods_of_different_models_are_named_by_their_models():
@@ -88,9 +60,9 @@ def test_differing_options_leave_out_what_is_equal_and_what_a_model_brings():
 
 def test_differences_between_models_that_names_do_not_tell_are_known():
     methods = [ae(score="mse", trainer__max_epochs="9"), vae(score="l1", trainer__max_epochs="5")]
-    assert untold(methods) == ["score", "trainer.max_epochs"]
-    assert untold([*methods, vae(score="mse", trainer__max_epochs="5")]) == ["trainer.max_epochs"]
-    assert untold([ae(score="mse"), ae(score="l1")]) == []
+    assert not_in_names(methods) == ["score", "trainer.max_epochs"]
+    assert not_in_names([*methods, vae(score="mse", trainer__max_epochs="5")]) == ["trainer.max_epochs"]
+    assert not_in_names([ae(score="mse"), ae(score="l1")]) == []
 
 
 def test_anomalies_come_before_the_data_they_are_kept_with():
@@ -98,12 +70,3 @@ def test_anomalies_come_before_the_data_they_are_kept_with():
     methods = [ae(anomalies="none", data__anomalies="None"), vae(anomalies="all", **kinds)]
     assert differing(methods) == ["model", "anomalies"]
     assert short_names([methods[0], ae(anomalies="all", **kinds)]) == ["ae anomalies=none", "ae anomalies=all"]
-
-
-def test_ensembles_of_the_same_models_are_one_method_whatever_runs_they_are_made_of():
-    first, second, other = (
-        of_training({"model": "ensemble", "members": members, "model.runs": runs, "model.members": runs}, {})
-        for members, runs in (("ae + vae", "[a, b]"), ("ae + vae", "[c, d]"), ("ae + pca", "[a, e]"))
-    )
-    assert first == second
-    assert short_names([first, other]) == ["ensemble members=ae + vae", "ensemble members=ae + pca"]

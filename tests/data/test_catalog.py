@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mriad.data.catalog import COLUMNS, Catalog, content_hash, spacing_of
+from mriad.data.catalog import COLUMNS, Catalog, content_hash
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 
 
 def catalog_of(root: Path, contents: dict[str, bytes], **columns: dict[str, object]) -> Catalog:

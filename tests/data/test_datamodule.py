@@ -23,14 +23,14 @@ from mriad.data.datamodule import MRIDataModule
 from mriad.data.layouts import folder
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.roles.grouping import Grouping
-from mriad.data.roles.published import PublishedNavoneel
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.data.roles.splits import AllTest, GroupedSplit, SplitFromCSV
 from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
+from mriad.published.splits import PublishedNavoneel
 
 CONF = Path(__file__).parents[2] / "conf"
-DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml") if file.stem != "base")
+DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml") if not file.stem.endswith("base"))
 SPLITS = sorted(
     file.stem for file in (CONF / "split").glob("*.yaml") if "\nfile:" not in file.read_text()
 )  # a split that reads a file goes with one data set
@@ -840,9 +840,9 @@ def stand_in(root: Path, data: str) -> Path:
 
 @pytest.mark.parametrize(
     ("data", "split"),
-    [(data, "grouped") for data in DATA]
+    [(data, "grouped") for data in ("synthetic", *FILES)]
     + [("folder", split) for split in SPLITS if split != "grouped"]
-    + [(data, f"published_{data}") for data in DATA if f"published_{data}" in SPLITS],
+    + [(data, f"published_{data}") for data in ("synthetic", *FILES) if f"published_{data}" in SPLITS],
 )
 def test_every_data_set_and_every_split_compose(data, split, tmp_path):
     if data == "synthetic":

@@ -8,7 +8,7 @@ from mriad.errors import MriadError
 from mriad.experiment.kinds import require_kinds
 
 CONF = Path(__file__).parents[2] / "conf"
-UNTOLD = {"seed", "threads"}  # no constructor takes them; mriad.experiment.session looks at them
+UNTOLD = {"seed", "threads"}  # no constructor takes them; mriad.experiment.job looks at them
 WRONG = ([64, 64], "many", float("nan"), {"a": 1}, True)
 
 

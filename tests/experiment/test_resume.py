@@ -2,7 +2,9 @@ import pytest
 
 from mriad.errors import MriadError
 from mriad.experiment import resume
-from mriad.tracking.run import SLURM_TAG, Tracker
+from mriad.experiment.training import Training
+from mriad.tracking.tags import SLURM_TAG
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def test_a_job_outside_of_a_sweep_has_none(tracker, monkeypatch):
 def test_a_run_without_a_last_checkpoint_starts_again_as_the_same_run(tracker, tmp_path):
     with tracker.run(name="fitted in one pass", tags={"output_dir": str(tmp_path)}) as run:
         pass
-    new = resume.Start(config={}, choices={}, run_id=run.run_id)
-    assert resume._where_it_stopped(new, tracker) == new
+    new = Training(config={}, choices={}, folder=tmp_path, tracker=tracker, run_id=run.run_id)
+    assert resume._where_it_stopped(new) == new
 
 
 def test_a_run_whose_folder_was_moved_is_told_so(tracker, tmp_path):

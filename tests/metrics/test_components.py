@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mriad.metrics import components as module
+from mriad.metrics import scans
 from mriad.metrics.components import LEVELS, ComponentCounts, sweep_levels
 
 
@@ -57,7 +57,7 @@ def test_scans_taken_up_in_parts_count_the_same(monkeypatch):
     maps, masks = rng.random((7, 12, 12), dtype=np.float32), rng.random((7, 12, 12)) < 0.2
     levels = np.array([0.9, 0.5])
     at_once = ComponentCounts.of(maps, masks, levels)
-    monkeypatch.setattr(module, "SCANS_AT_ONCE", 3)
+    monkeypatch.setattr(scans, "PIXELS_AT_ONCE", 3 * 144)
     in_parts = ComponentCounts.of(maps, masks, levels)
     for name in ("hits", "false", "lesions"):
         np.testing.assert_array_equal(getattr(in_parts, name), getattr(at_once, name))

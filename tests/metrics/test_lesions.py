@@ -3,6 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from mriad.metrics import lesions as module
+from mriad.metrics import scans as parts
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.components import ComponentCounts, sweep_levels
 from mriad.metrics.lesions import LesionCounts, healthy_level, lesion_intervals, lesion_metrics
@@ -111,7 +112,7 @@ def test_scans_that_never_have_more_than_one_component_set_the_lowest_level():
 
 def test_levels_of_some_scans_are_counted_on_all(monkeypatch):
     monkeypatch.setattr(module, "LEVEL_SCANS", 2)
-    monkeypatch.setattr(module, "SCANS_AT_ONCE", 2)
+    monkeypatch.setattr(parts, "PIXELS_AT_ONCE", 2 * spots(1).size)
     maps = np.stack([spots(9, 2), *[spots(20, 19, 18)] * 3, spots(8, 3)])
     assert healthy_level(maps, scans=np.arange(5)) == 20
 

@@ -347,3 +347,30 @@ def test_a_batch_of_one_ends_in_a_sentence_where_scans_are_normalised_over_it(co
 def test_what_an_optimizer_refuses_is_told_with_its_option(option, made):
     with pytest.raises(MriadError, match=rf"^The options model.{option} cannot be used: "):
         trainer(max_epochs=1).fit(Brightness(**{option: made}), loader(scans([0, 0], [0.5, 0.5])))
+
+
+@torch.inference_mode()
+def test_a_volume_is_looked_at_slice_by_slice_and_scored_as_a_whole():
+    volumes = torch.rand(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    volumes[0, 0, 1] = 0
+    detector = Brightness(score=Score(mask="foreground", pooling="max", foreground_level=0.5))
+    batch = {"image": volumes, "pixel_area": torch.full((2,), 8.0), "row": torch.arange(2)}
+    scanned = detector.test_step(batch, 0)
+    expected = volumes[:, 0] * (volumes[:, 0] > 0.5)
+    assert torch.equal(scanned["map"], expected)
+    assert torch.equal(scanned["score"], expected.flatten(1).amax(dim=1))
+    by_slice = expected.flatten(2).amax(dim=2)
+    by_slice[0, 1] = torch.nan  # nothing of it counts
+    assert torch.equal(scanned["slice_score"].nan_to_num(), by_slice.nan_to_num())
+    assert torch.equal(scanned["slice_score"].isnan(), by_slice.isnan())
+
+
+def test_losses_of_volumes_are_those_of_their_slices():
+    volumes = torch.rand(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    volumes[1, 0, :2] = 0
+    detector = Brightness()
+    batch = {"image": volumes, "label": torch.tensor([0, 0, 1]), "row": torch.arange(3)}
+    detector.validation_step(batch | {"pixel_area": torch.full((3,), 8.0)}, 0)
+    assert [count for count, _ in detector._val_losses] == [6]
+    slices = torch.cat([volumes[0, 0], volumes[1, 0, 2:]])[:, None]
+    assert detector._val_losses[0][1]["loss"] == pytest.approx(float(detector.losses(slices)["loss"]))

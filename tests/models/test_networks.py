@@ -5,11 +5,10 @@ from torch import nn
 from mriad.errors import MriadError
 from mriad.models.networks import (
     AutoencoderNetwork,
-    ResidualBlock,
-    ResidualVAENetwork,
     VAENetwork,
     reparameterise,
 )
+from mriad.published.residual_vae import ResidualBlock, ResidualVAENetwork
 
 
 def conv(before, after, stride=2, bias=True):

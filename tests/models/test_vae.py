@@ -7,8 +7,9 @@ from scipy.ndimage import uniform_filter
 from slices import of_unknown_size
 from torch import nn
 
-from mriad.models import CompactVAE, ResidualVAE
-from mriad.models.networks import ResidualVAENetwork, VAENetwork
+from mriad.models import CompactVAE
+from mriad.models.networks import VAENetwork
+from mriad.published.residual_vae import ResidualVAE, ResidualVAENetwork
 from mriad.scoring import Score
 
 LATENT = 3

@@ -18,10 +18,10 @@ from PIL import Image
 
 from mriad.callbacks import ScanScores
 from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.experiment.data import load_data
 from mriad.experiment.provenance import record_scans
-from mriad.experiment.session import load_data
 from mriad.tasks.predict import predict
-from mriad.tasks.testing import calibrate
+from mriad.trainer.passes import calibrate
 
 CONF = Path(__file__).parents[2] / "conf"
 SPACINGS = ("0.2 x 0.3", "0.3", "0.5", "")  # millimetres per pixel

@@ -20,7 +20,7 @@ from mriad.errors import MriadError
 from mriad.processes import team
 from mriad.processes.devices import announce, processes_to_start, run_on_devices
 from mriad.ranks import is_first, set_rank
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def job(tmp_path, monkeypatch):
     hydra = OmegaConf.structured(HydraConf(job_logging={"version": 1, "root": None}))
     hydra.runtime.output_dir = str(tmp_path)
     instances = dict(Singleton._instances)
-    HydraConfig.instance().set_config(OmegaConf.create({"hydra": hydra}))
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": hydra}))
     yield lambda task, **options: run_on_devices(2, task, OmegaConf.create(options))
     Singleton._instances = instances
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -180,7 +180,7 @@ def test_one_that_is_killed_ends_the_others_and_the_run_says_why(job, tmp_path, 
     monkeypatch.setattr(team, "_PATIENCE", 0.2)
     tracker = Tracker(tracking_uri=tracking_uri)
     run = tracker.client.create_run(tracker.experiment_id)
-    logger = {"_target_": "mriad.tracking.run.Tracker", "tracking_uri": tracking_uri}
+    logger = {"_target_": "mriad.tracking.tracker.Tracker", "tracking_uri": tracking_uri}
     with pytest.raises(MriadError, match=r"^The process of rank 1 was killed by SIGKILL\.$") as error:
         job(loses_rank_1, run_id=run.info.run_id, logger=logger, folder=str(tmp_path))
     run = tracker.client.get_run(run.info.run_id)

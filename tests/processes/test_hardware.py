@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader
 from benchmarks.bench import composed
 from mriad.errors import MriadError
 from mriad.processes import hardware
-from mriad.processes.hardware import compiled, settle, trains_faster_in_bf16
+from mriad.processes.hardware import choose_open_options, compiled, trains_faster_in_bf16
 
 
 def training(**options):
-    """The options of a training that ``settle`` looks at."""
+    """The options of a training that ``choose_open_options`` looks at."""
     data = {"anomalies": None, "labelled_train": 0, "num_workers": None, "on_device": None}
     defaults = {"trainer": {"accelerator": "auto"}, "compile": None, "data": data, "model": {"optimizer": {}}}
     return OmegaConf.merge(defaults, options)
@@ -23,7 +23,7 @@ def training(**options):
 
 def choices(**options):
     cfg = training(**options)
-    settle(cfg)
+    choose_open_options(cfg)
     return cfg.compile, cfg.data.on_device, cfg.data.num_workers
 
 
@@ -31,7 +31,7 @@ def settled(capabilities, monkeypatch, *, fused=True, **options):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     trainer = {"accelerator": "cpu", "precision": "auto", "gradient_clip_val": None} | options
     cfg = training(trainer=trainer, model={"optimizer": {"fused": fused}})
-    settle(cfg)
+    choose_open_options(cfg)
     return cfg.trainer.precision
 
 
@@ -49,7 +49,7 @@ def test_clipped_gradients_of_a_fused_optimizer_stay_in_float32(monkeypatch):
 def test_a_model_without_an_optimizer_has_a_precision_too(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     cfg = training(trainer={"precision": "auto"})
-    settle(cfg)
+    choose_open_options(cfg)
     assert cfg.trainer.precision == "32-true"
 
 
@@ -134,13 +134,13 @@ def test_asking_draws_no_random_number(gpu):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    settle(training(data=augmentation("RandomGamma")))
+    choose_open_options(training(data=augmentation("RandomGamma")))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_what_is_neither_true_nor_false_is_told():
     with pytest.raises(MriadError, match="compile=maybe is neither true nor false"):
-        settle(training(compile="maybe"))
+        choose_open_options(training(compile="maybe"))
 
 
 class Halves(torch.nn.Module):

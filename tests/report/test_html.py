@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mriad.models import Detector, ReconstructionDetector
+from mriad.report.figures import decision_figures
 from mriad.report.html import report_html
 
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [0.9, 0.6]})
@@ -72,7 +73,8 @@ def split_of(result):
 
 def written(result, detector, *, audit=None, history=NO_HISTORY, **changed):
     options = {"config_yaml": CONFIG, "commands": COMMANDS, "run_id": "abc123", "run_name": "vae toy", "commit": "f00"}
-    return report_html(result, detector, audit=audit, split=split_of(result), history=history, **{**options, **changed})
+    told = {"audit": audit, "split": split_of(result), "history": history, "figures": decision_figures(result)}
+    return report_html(result, detector, **{**told, **options, **changed})
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,13 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mriad.metrics.bootstrap import GroupBootstrap
-from mriad.metrics.pixel import pixel_metrics
+from mriad.metrics.lesions import healthy_level
+from mriad.metrics.pixel import best_dice_threshold, pixel_metrics, upper_quantile
 from mriad.report import pixels as module
 from mriad.report.pixels import PixelFindings, measure_pixels
 
@@ -61,3 +65,53 @@ def test_no_lesion_no_findings(scans):
     table, maps, masks = scans
     assert measured(table, maps, [None] * len(masks)) == PixelFindings()
     assert measured(table[3:5], maps[3:5], masks[3:5]) == PixelFindings()
+
+
+def pictures():
+    """150 pictures of 24 x 24, half of them with lesions, of which one has no mask, one an empty one, two lost ones."""
+    rng = np.random.default_rng(3)
+    size, count = 24, 150
+    maps = rng.normal(size=(count, size + 2, size + 2))
+    maps = 3 * np.mean([maps[:, y : y + size, x : x + size] for y in range(3) for x in range(3)], axis=0)
+    label, outside, masks = np.arange(count) % 2, np.zeros(count, dtype=np.int64), [None] * count
+    y, x = np.mgrid[:size, :size]
+    for scan in range(1, count, 2):
+        mask = np.zeros((size, size), dtype=bool)
+        for _ in range(2):
+            row, column = rng.integers(2, size - 2, size=2)
+            mask |= (y - row) ** 2 + (x - column) ** 2 < rng.integers(2, 60)
+        masks[scan] = mask if scan != 5 else np.zeros_like(mask)
+        maps[scan] += mask * rng.normal(1, 0.5)
+    masks[3] = None
+    outside[[5, 7]] = 1
+    table = pd.DataFrame({"label": label, "decision": rng.integers(2, size=count)})
+    return table, np.round(maps, 3).astype(np.float32), masks, outside
+
+
+def numbers(table, maps, masks, outside):
+    """All that is measured of them."""
+    label = table["label"].to_numpy()
+    bootstrap = GroupBootstrap.draw(groups=np.arange(len(label)) // 3, labels=label, resamples=200)
+    found = measure_pixels(table, maps, masks, threshold=0.8, bootstrap=bootstrap, level=1.1, outside=outside)
+    healthy = np.flatnonzero(label == 0)
+    masked = [scan for scan, mask in enumerate(masks) if mask is not None]
+    return {
+        "metrics": found.metrics,
+        "intervals": found.intervals,
+        "thirds": {third.name: [len(third.rows), third.least, third.most] for third in found.thirds},
+        "healthy_level": healthy_level(maps, scans=healthy),
+        "upper_quantile": upper_quantile(maps, 0.995, scans=healthy),
+        "best_dice_threshold": best_dice_threshold(maps[masked], np.stack([masks[scan] for scan in masked])),
+    }
+
+
+def test_the_numbers_of_pictures_are_those_from_before_there_were_volumes():
+    expected = json.loads((Path(__file__).parent / "pictures.json").read_text())
+    found = numbers(*pictures())
+    assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-12, abs=0)
+    assert {name: list(third) for name, third in found["thirds"].items()} == expected["thirds"]
+    for name in ("healthy_level", "upper_quantile", "best_dice_threshold"):
+        assert found[name] == expected[name]
+    assert found["intervals"].keys() == expected["intervals"].keys()
+    for name, bounds in found["intervals"].items():  # sums over scans in float32 differ between processors
+        assert bounds == pytest.approx(expected["intervals"][name], rel=1e-6), name

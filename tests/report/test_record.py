@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
+from mriad import plots
 from mriad.report import record_result
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 COMMIT = "mlflow.source.git.commit"
 
@@ -23,6 +25,21 @@ def recorded(tracker, result, detector, *, audit=None, losses=()):
         commands = [("Train it again", "python train.py model=vae")]
         record_result(run, result, detector, audit=audit, split=split, config_yaml="seed: 7", commands=commands)
     return run
+
+
+def test_each_figure_is_drawn_once_for_the_run_and_its_report(tracking_uri, mixed, vae, monkeypatch):
+    drawn = []
+
+    def draw(name, drawing):
+        monkeypatch.setattr(f"mriad.plots.{name}", lambda *told: drawn.append(name) or drawing(*told))
+
+    names = ["roc_curve", "pr_curve", "score_histogram", "confusion_matrix"]
+    for name in names:
+        draw(name, getattr(plots, name))
+    monkeypatch.setattr("mriad.report.figures.gallery", lambda result, detector: Figure())
+    run = recorded(Tracker(tracking_uri=tracking_uri), mixed, vae)
+    assert drawn == names
+    assert run.download("report.html").read_text().count("data:image/svg+xml") == 4
 
 
 def test_metrics_are_logged_with_the_ends_of_their_intervals(tracker, mixed, vae):

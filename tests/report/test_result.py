@@ -131,7 +131,7 @@ def test_every_number_is_a_plain_float(mixed):
 def test_without_masks_there_are_no_pixel_metrics(measure):
     result = measure(["healthy", "healthy", "glioma"], [0.1, 0.7, 0.9])
     assert {name for name in names(result) if name.count("/") == 1} == {f"test/{name}" for name in IMAGE}
-    assert result.masks == [None] * 3
+    assert list(result.masks) == [None] * 3
 
 
 def test_numbers_by_hand(mixed):

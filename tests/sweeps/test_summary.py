@@ -8,8 +8,8 @@ import requests
 from mriad.errors import MriadError
 from mriad.sweeps.parent import Parent
 from mriad.sweeps.summary import lower_is_better, summarize, table_of
-from mriad.tracking.run import PARENT_TAG, Tracker
-from mriad.tracking.sweep import JOB_TAG
+from mriad.tracking.tags import JOB_TAG, PARENT_TAG
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ def test_the_page_of_a_sweep_leads_to_the_view_of_its_jobs(tracking_uri):
             with tracker.run(name=f"seed {seed}", tags={JOB_TAG: f"seed={seed} x=1"}, parent=run.run_id) as job:
                 job.log_params({"seed": seed})
                 job.log_metrics({"val/loss": 1 / seed})
-        summarize(Parent(tracker=tracker, run=run, kind="training", objective="val/loss"))
+        parent = Parent(tracker=tracker, run=run, kind="training", objective="val/loss")
+        summarize(run, parent.children(), parent.objective)
     page = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert page.startswith("Best `val/loss`: 0.5, [seed 2]") and f"viewStateShareKey={run.run_id})" in page
     assert "| name | seed | val/loss |" in page  # neither status nor failure, which none of them needs
@@ -68,7 +69,8 @@ def test_the_page_of_a_long_sweep_ends_with_a_whole_row_and_says_how_many_there_
         for seed in range(150):
             tags = {JOB_TAG: f"seed={seed}", PARENT_TAG: run.run_id}
             tracker.client.create_run(run.experiment_id, run_name=f"a name of the usual length, seed {seed}", tags=tags)
-        summarize(Parent(tracker=tracker, run=run, kind="training", objective="val/loss"))
+        parent = Parent(tracker=tracker, run=run, kind="training", objective="val/loss")
+        summarize(run, parent.children(), parent.objective)
     page = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
     rows = [line for line in page.splitlines() if "a name of the usual length" in line]
     said = re.search(r"The first (\d+) of 150 jobs", page)
@@ -82,7 +84,7 @@ def test_a_store_that_is_away_does_not_end_a_sweep(caplog):
         raise requests.ConnectionError("refused")
 
     parent.children = away
-    parent.settle("seed=1", "It was killed.", label="seed=1")
+    parent.mark_failed("seed=1", "It was killed.", label="seed=1")
     assert "resume_sweep=p1 puts it right" in caplog.text
     with pytest.raises(ValueError, match="a mistake"), parent.as_far_as_the_store_is_there():
         raise ValueError("a mistake")

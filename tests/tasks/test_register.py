@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from mriad.errors import MriadError
 from mriad.tasks.register import register
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 class Twice(PythonModel):
@@ -21,7 +21,7 @@ def tracker(tracking_uri):
 @pytest.fixture
 def options(tracker):
     """The options of the command, as ``conf/register.yaml`` gives them."""
-    logger = {"_target_": "mriad.tracking.run.Tracker", "tracking_uri": tracker.tracking_uri}
+    logger = {"_target_": "mriad.tracking.tracker.Tracker", "tracking_uri": tracker.tracking_uri}
     return lambda **given: OmegaConf.create({"logger": logger, "run": None, "name": "mriad", "alias": None} | given)
 
 

@@ -9,7 +9,7 @@ import tempfile
 
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  heavy: imported once, before the processes part
 
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 def job(uri, number, ready, nodes):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from mriad.models import Autoencoder
 from mriad.scoring import Score
 from mriad.tracking.epochs import EpochLogger
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 class Scale(nn.Module):

@@ -4,7 +4,7 @@ from mlflow.pyfunc import PythonModel
 
 from mriad.errors import MriadError
 from mriad.tracking.registry import register
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 class Twice(PythonModel):

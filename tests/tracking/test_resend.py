@@ -21,7 +21,7 @@ def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path):
     ("words", "sentence"),
     [
         (["resend", "nowhere"], "Error: There is no folder nowhere; give the output folder of a run, or of a whole"),
-        (["resend"], "Error: The following arguments are required: folder; --help lists the options."),
+        (["resend"], "Error: The following arguments are required: FOLDER; --help lists the options."),
     ],
 )
 def test_the_command_ends_with_a_sentence(words, sentence, tmp_path):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from mriad.errors import MriadError
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from mlflow.pyfunc import PythonModel
 from mriad.errors import MriadError
 from mriad.tracking import spool
 from mriad.tracking.resend import resend
-from mriad.tracking.run import Tracker
 from mriad.tracking.spool import Spool
 from mriad.tracking.store import connect
+from mriad.tracking.tracker import Tracker
 from mriad.tracking.writes import Artifact, Values
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def log_everything(run, saved, folder):
     """What comes after the epochs of a training."""
     run.set_tags({"mlflow.note.content": "two\nlines", "kind": "changed"})
     run.log_data_sets([{"name": "toys", "digest": "a1", "context": "test", "source": "{}", "profile": '{"scans": 3}'}])
-    run.log_system({"system/cpu_utilization_percentage": 50.0}, 0)
+    run.log_system({"cpu_utilization_percentage": 50.0}, 0)
     run.log_metrics({"test/auroc": 0.9})
     run.log_figures({"loss": Figure(figsize=(1, 1))})
     run.log_table(pd.DataFrame({"path": ["a.png"], "score": [0.1]}), "scores.parquet")

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos import databricks_pb2
 
 from mriad.errors import MriadError
-from mriad.tracking.store import absolute, answers, connect, experiment_id, hurry, shown, why_away
+from mriad.tracking.store import absolute, answers, connect, experiment_id, limit_waiting, shown, why_away
 
 
 def sentence(uri):
@@ -199,7 +199,7 @@ def test_a_server_that_is_away_costs_seconds_unless_the_user_is_patient(monkeypa
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "9")  # known to monkeypatch, which puts it back
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
-    hurry()
+    limit_waiting()
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "300"
     assert int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) <= 2
 

@@ -2,8 +2,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-from mriad.tracking.run import Tracker
-from mriad.tracking.sweep import JOB_TAG, PARENT_VARIABLE, job_name, job_options, parent_run, this_job, varied_options
+from mriad.tracking.sweep import PARENT_VARIABLE, job_name, job_options, parent_run, this_job, varied_options
+from mriad.tracking.tags import JOB_TAG
+from mriad.tracking.tracker import Tracker
 
 
 @pytest.fixture

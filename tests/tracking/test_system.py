@@ -4,7 +4,7 @@ import time
 import pytest
 
 from mriad.errors import MriadError
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 
 CPU = "system/cpu_utilization_percentage"
 

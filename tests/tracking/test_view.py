@@ -1,6 +1,6 @@
 import json
 
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 from mriad.tracking.view import RESULTS, link, view
 
 

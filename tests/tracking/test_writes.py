@@ -2,7 +2,7 @@ import mlflow
 import pytest
 from mlflow.pyfunc import PythonModel
 
-from mriad.tracking.run import Tracker
+from mriad.tracking.tracker import Tracker
 from mriad.tracking.writes import Artifact, DataSets, Model, Status, Values
 
 

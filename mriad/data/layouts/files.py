@@ -1,4 +1,4 @@
-"""Finding image files and folders as people have them: any letter case, links, litter in between.
+"""Finding scans and folders as people have them: any letter case, links, litter in between.
 
 What cannot be looked into is told, never passed by: a scan that is not found would be missing from every number.
 """
@@ -7,16 +7,40 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mriad.data.reading.decode import IMAGE_SUFFIXES
+from mriad.data.reading.suffixes import is_dicom, is_volume, volume_suffix
 from mriad.errors import MriadError
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)
 
 _Folder = tuple[int, int]  # device and inode: the same folder under any name
+_Chooser = Callable[[str, list[str]], list[str]]  # of a folder and its files: the paths that are scans
+
+_LOOKED_AT = 50  # files of a folder in which a DICOM file is looked for
+
+
+def data_folder(root: str | Path | None, *, holds: str) -> Path:
+    """The folder that data.root names.
+
+    Args:
+        root: as it was given, ``~`` is the user's home.
+        holds: what it should be pointed at, for who has not.
+
+    Raises:
+        MriadError: if there is no such folder.
+    """
+    if root is None:
+        raise MriadError(f"data.root is not set: point it at {holds}.")
+    folder = Path(root).expanduser().absolute()
+    if folder.is_file():
+        raise MriadError(f"{folder} is a file: point data.root at the folder of your scans.")
+    if not folder.is_dir():
+        raise MriadError(f"There is no folder {folder}: point data.root at your scans.")
+    return folder
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -28,12 +52,25 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         MriadError: if a folder cannot be read.
     """
-    return [Path(file) for file in sorted(_images(str(folder), ()))]
+    return [Path(file) for file in sorted(_found(str(folder), _images, ()))]
+
+
+def volume_files(folder: Path) -> list[Path]:
+    """All files of volumes below a folder, however deep, sorted; DICOM files are left out.
+
+    Links and litter are as in ``image_files``; so is what is raised.
+    """
+    return [Path(path) for path in sorted(_found(str(folder), _volumes, ()))]
+
+
+def volumes(folder: Path) -> list[Path]:
+    """All volumes below a folder, as ``volume_files`` has them, and the folders in which DICOM files lie."""
+    return [Path(path) for path in sorted(_found(str(folder), _volumes_and_series, ()))]
 
 
 def has_images(folder: Path) -> bool:
     """Whether at least one image lies below a folder, however deep."""
-    return any(True for _ in _images(str(folder), ()))
+    return any(True for _ in _found(str(folder), _images, ()))
 
 
 def subfolders(folder: Path, *names: str) -> list[Path]:
@@ -64,24 +101,39 @@ def start_of(root: Path, *names: str) -> Path:
     return root
 
 
-def _images(folder: str, above: tuple[_Folder, ...]) -> Iterator[str]:
-    """Images in a folder that was come to through those ``above``."""
+def _found(folder: str, choose: _Chooser, above: tuple[_Folder, ...]) -> Iterator[str]:
+    """Scans in a folder that was come to through those ``above``."""
     if not os.path.isdir(folder):
         return
     here = _identity(folder)
     if here in above:
         log.warning("%s leads back to a folder that it lies in; it is not followed.", printable(folder))
         return
-    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
-        if _litter(entry.name):
-            continue
-        path, image = os.path.join(folder, entry.name), os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
-        if _is_folder(entry):
-            yield from _images(path, (*above, here))
-        elif image:
-            yield path
-        elif entry.is_symlink() and not os.path.exists(path):
+    entries = [entry for entry in _entries(folder) if not _litter(entry.name)]
+    inner = sorted(os.path.join(folder, entry.name) for entry in entries if _is_folder(entry))
+    files = sorted(os.path.join(folder, entry.name) for entry in entries if not _is_folder(entry))
+    scans = choose(folder, files)
+    yield from scans
+    for path in sorted(set(files) - set(scans)):
+        if os.path.islink(path) and not os.path.exists(path):
             log.warning("%s is a link that leads nowhere; what it stood for is not there.", printable(path))
+    for path in inner:
+        yield from _found(path, choose, (*above, here))
+
+
+def _images(folder: str, files: list[str]) -> list[str]:
+    return [file for file in files if os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES]
+
+
+def _volumes(_: str, files: list[str]) -> list[str]:
+    return [file for file in files if volume_suffix(Path(file)) and is_volume(Path(file))]
+
+
+def _volumes_and_series(folder: str, files: list[str]) -> list[str]:
+    # a DICOM file may have any name or none: the first ones tell what a folder of thousands holds
+    others = [file for file in files if not volume_suffix(Path(file)) and os.path.exists(file)]
+    series = any(is_dicom(Path(file)) for file in others[:_LOOKED_AT])
+    return [*([folder] if series else []), *_volumes(folder, files)]
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mriad.data.catalog import HEALTHY, Catalog
-from mriad.data.layouts.files import image_files, subfolders
+from mriad.data.layouts.files import data_folder, image_files, subfolders
 from mriad.data.layouts.manifest import manifest_file, read_manifest
 from mriad.data.layouts.pairing import is_marked, pair_masks
 from mriad.errors import MriadError
@@ -46,19 +46,38 @@ def folder(
     """
     if manifest is not None:
         return read_manifest(manifest_file(manifest, root=root), root=root)
-    if root is None:
-        raise MriadError(
-            f"data.root is not set: point it at a folder that holds {healthy}/ and a folder for each "
-            "anomaly, or set data.layout.manifest to a CSV file that lists the scans."
-        )
-    start = Path(root).expanduser().absolute()
-    if not start.is_dir():
-        if start.is_file():
-            raise MriadError(f"{start} is a file: point data.root at the folder of your scans.")
-        raise MriadError(f"There is no folder {start}: point data.root at your scans.")
+    start = data_folder(
+        root,
+        holds=f"a folder that holds {healthy}/ and a folder for each anomaly, or set data.layout.manifest to a CSV "
+        "file that lists the scans",
+    )
+    records = in_class_folders(start, image_files(start), healthy=healthy, anomalies=anomalies, masks=masks)
+    return Catalog.from_records(records, root=start)
 
+
+def in_class_folders(
+    start: Path,
+    found: Sequence[Path],
+    *,
+    healthy: str,
+    anomalies: Sequence[str] | None,
+    masks: str,
+    brain_masks: str | None = None,
+) -> list[dict[str, object]]:
+    """One record per scan of ``start/<healthy>/`` and ``start/<anomaly>/`` ..., with its class and masks.
+
+    Args:
+        start: the folder.
+        found: all scans and masks below it.
+        healthy, anomalies, masks: as ``folder`` has them.
+        brain_masks: name of the folder of brain masks, which are called as lesion masks are; None for none.
+
+    Raises:
+        MriadError: if a named folder is missing, no scan is found, or it is not clear which scan a mask belongs to.
+    """
     healthy_names, mask_names = _names(start, healthy), _names(start, masks)
-    anomaly_names = _anomaly_names(start, anomalies, apart=healthy_names + mask_names)
+    brain_names = _names(start, brain_masks) if brain_masks else []
+    anomaly_names = _anomaly_names(start, anomalies, apart=healthy_names + mask_names + brain_names)
     if HEALTHY in anomaly_names:
         raise MriadError(
             f"The folder {start / HEALTHY} would count as an anomaly because data.layout.healthy={healthy}; "
@@ -68,31 +87,34 @@ def folder(
         log.warning("There is no folder %s; every scan of %s counts as anomalous.", healthy, start)
 
     names = healthy_names + anomaly_names
-    images = [PurePosixPath(file.relative_to(start).as_posix()) for file in image_files(start)]
-    scans = [image for image in images if image.parts[0] in names and len(image.parts) > 1 and not is_marked(image)]
-    found = _masks(images, names, mask_names, others=[other.name for other in subfolders(start)])
-    mask_of = pair_masks(scans, found)
+    images = [PurePosixPath(file.relative_to(start).as_posix()) for file in found if file != start]
+    scans = [image for image in images if image.parts[0] in names and not is_marked(image)]
+    others = [other.name for other in subfolders(start)]
+    lesions = _masks(images, names, mask_names, others=others)
+    brains = {image: image.relative_to(image.parts[0]) for image in images if image.parts[0] in brain_names}
+    mask_of, brain_of = pair_masks(scans, lesions), pair_masks(scans, brains)
     records = [
         {
             "path": str(scan),
             "label": int(scan.parts[0] in anomaly_names),
             "class": scan.parts[0] if scan.parts[0] in anomaly_names else HEALTHY,
             "mask": mask_of.get(str(scan), ""),
+            "brain_mask": brain_of.get(str(scan), ""),
         }
         for scan in scans
     ]
     if not records:
         raise MriadError(f"No scans found in {start}: expected images in {healthy}/ and in a folder for each anomaly.")
-    used = set(mask_of.values())
-    if stray := [mask for mask in found if str(mask) not in used]:
+    used = {*mask_of.values(), *brain_of.values()}
+    if stray := [mask for mask in (*lesions, *brains) if str(mask) not in used]:
         log.warning(
             "%d of %d masks in %s belong to no scan, for example %s; a mask is called as its scan is.",
             len(stray),
-            len(found),
+            len(lesions) + len(brains),
             start,
             stray[0],
         )
-    return Catalog.from_records(records, root=start)
+    return records
 
 
 def _masks(

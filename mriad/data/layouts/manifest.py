@@ -6,11 +6,14 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from mriad.data.catalog import COLUMNS, Catalog, spacing_of
+from mriad.data.catalog import COLUMNS, Catalog
 from mriad.data.reading.delimited import read_delimited
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
+from mriad.geometry import spacing_of
 from mriad.guesses import nearest
+
+_FILES = ("path", "mask", "brain_mask")
 
 
 def manifest_file(manifest: str | Path, *, root: str | Path | None) -> Path:
@@ -74,7 +77,7 @@ def listed_scans(
         if len(row) != len(header):
             raise MriadError(f"{where} has {len(row)} entries but the header has {len(header)}; mend it.")
         record = dict(zip(header, row, strict=True))
-        record["path"] = record["path"].replace("\\", "/")
+        record |= {column: record[column].replace("\\", "/") for column in _FILES if column in record}
         if table.divider != "," and "spacing" in record:  # a comma is free for decimals
             record["spacing"] = record["spacing"].replace(",", ".")
         _check_row(record, where, folder=folder, labelled="label" in required)
@@ -93,7 +96,7 @@ def _folder_of(rows: list[tuple[int, list[str]]], header: list[str], file: Path,
         return file.parent
     start = Path(root).expanduser().absolute()
     first = rows[0][1][header.index("path")].replace("\\", "/")
-    return start if first and (start / first).is_file() else file.parent
+    return start if first and (start / first).exists() else file.parent
 
 
 def _check_header(header: list[str], file: Path, required: Sequence[str]) -> None:
@@ -123,7 +126,7 @@ def _check_row(record: dict[str, str], where: str, *, folder: Path, labelled: bo
         raise MriadError(f"{where} has no path; name the file of the scan.")
     if labelled and record["label"] not in {"0", "1"}:
         raise MriadError(f"{where} has the label '{record['label']}'; use 0 (healthy) or 1 (anomalous).")
-    if not (folder / record["path"]).is_file():
+    if not (folder / record["path"]).exists():
         raise MriadError(f"{where} names the scan {folder / record['path']}, which does not exist; mend the path.")
     if (spacing := record.get("spacing", "")) and spacing_of(spacing) is None:
         raise MriadError(f"{where} has the spacing '{spacing}'; use millimetres per pixel, as in 0.5 or 0.5 x 0.6.")
@@ -132,3 +135,5 @@ def _check_row(record: dict[str, str], where: str, *, folder: Path, labelled: bo
         target = folder / (outlined["file"] if outlined else mask)
         if not target.is_file():
             raise MriadError(f"{where} names the mask {target}, which does not exist; mend the path.")
+    if (brain := record.get("brain_mask", "")) and not (folder / brain).is_file():
+        raise MriadError(f"{where} names the brain mask {folder / brain}, which does not exist; mend the path.")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from mriad.data.reading.suffixes import volume_suffix
 from mriad.errors import MriadError
 
 MARK = "_mask"
 
 
 def is_marked(path: PurePosixPath) -> bool:
-    """Whether the name of an image says that it is a mask."""
-    return path.stem.lower().endswith(MARK)
+    """Whether the name of an image or volume says that it is a mask."""
+    return _parts(path)[0].lower().endswith(MARK)
 
 
 def pair_masks(scans: Iterable[PurePosixPath], masks: Mapping[PurePosixPath, PurePosixPath]) -> dict[str, str]:
@@ -37,12 +38,12 @@ def pair_masks(scans: Iterable[PurePosixPath], masks: Mapping[PurePosixPath, Pur
     by_name, by_stem = _Index(), _Index()
     for scan in scans:
         by_name.add(scan, scan)
-        by_stem.add(scan.with_suffix(""), scan)
+        by_stem.add(scan.with_name(_parts(scan)[0]), scan)
     found: dict[str, str] = {}
     for mask, beside in sorted(masks.items()):
-        stem = beside.stem[: -len(MARK)] if is_marked(beside) else beside.stem
-        bare = beside.with_name(stem or beside.stem)
-        meant = by_name[bare.with_name(bare.name + beside.suffix)] or by_name[bare] or by_stem[bare]
+        stem, suffix = _parts(beside)
+        bare = beside.with_name((stem[: -len(MARK)] if is_marked(beside) else stem) or stem)
+        meant = by_name[bare.with_name(bare.name + suffix)] or by_name[bare] or by_stem[bare]
         if len(meant) > 1:
             one, other = meant[:2]
             raise MriadError(
@@ -56,6 +57,12 @@ def pair_masks(scans: Iterable[PurePosixPath], masks: Mapping[PurePosixPath, Pur
             raise MriadError(f"{name} has two masks, {found[name]} and {mask}: keep one, or rename the other's.")
         found[name] = str(mask)
     return found
+
+
+def _parts(path: PurePosixPath) -> tuple[str, str]:
+    """Name up to the ending and the ending, '.nii.gz' as one."""
+    suffix = path.name[len(path.name) - len(volume_suffix(Path(path))) :] or path.suffix
+    return path.name.removesuffix(suffix), suffix
 
 
 class _Index:

@@ -33,7 +33,7 @@ def synthetic(
         MriadError: if ``root`` is None or cannot be written, or a number is out of range.
     """
     # Making the set needs scipy and nilearn, which no other layout should have to wait for.
-    from mriad.data.synthetic import make_synthetic
+    from mriad.data.synthetic.dataset import make_synthetic
 
     if root is None:
         raise MriadError("data.root is not set: name a folder that the synthetic set can be kept in.")

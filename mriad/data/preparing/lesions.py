@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.anatomy import head_mask
 from mriad.data.reading.levels import Levels
 from mriad.errors import MriadError
-from mriad.geometry import ScanGeometry
+from mriad.geometry import ScanGeometry, VolumeGeometry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ class LesionFacts:
     """Facts of the lesion mask of one scan; those of a scan without a mask are the defaults.
 
     Args:
-        lesions: 8-connected components of the mask at the scan's own size.
+        lesions: 8-connected components of the mask at the scan's own size; 26-connected ones of a volume's.
         lesions_outside: those of them that lie wholly outside the crop, which no map can point at.
         lesions_merged: those inside it that the network's size joins to another, and that count with it as one.
         lesion_share: area of all lesions as share of the area of the head; above 1 where they are larger.
@@ -52,6 +54,31 @@ class LesionFacts:
             lesions_merged=inside - components,
             lesion_share=float(mask.sum() / head.sum()),
             lesion_in_head=float(mask[head].sum() / mask.sum()),
+        )
+
+    @classmethod
+    def of_volume(
+        cls, mask: NDArray[np.bool_], geometry: VolumeGeometry, *, image: NDArray[np.uint8], seen: NDArray[np.bool_]
+    ) -> Self:
+        """Facts of a mask on its scan's grid, beside what the network sees of both.
+
+        Args:
+            mask: of the shape of the scan.
+            geometry: the way to the network.
+            image, seen: (D, S, S) scan and mask as the network sees them.
+        """
+        from scipy import ndimage  # a picture does without
+
+        lesions, inside, components = geometry.count_lesions(mask)
+        if not lesions:
+            return cls()
+        head = ndimage.binary_fill_holes(image > 0)
+        return cls(
+            lesions=lesions,
+            lesions_outside=lesions - inside,
+            lesions_merged=inside - components,
+            lesion_share=float(seen.sum() / head.sum()),
+            lesion_in_head=float(seen[head].sum() / max(seen.sum(), 1)),
         )
 
     def as_record(self) -> dict[str, object]:

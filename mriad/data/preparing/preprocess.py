@@ -73,6 +73,11 @@ class Preprocess:
         if not isinstance(self.image_size, int) or self.image_size < 1:
             raise MriadError(f"data.image_size={self.image_size} is no size in pixels; give a positive number.")
 
+    @property
+    def spatial(self) -> tuple[int, int]:
+        """Pixels of what it makes along each axis."""
+        return self.image_size, self.image_size
+
     def __call__(self, levels: Levels) -> tuple[NDArray[np.uint8], ScanGeometry]:
         """Prepare one scan.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from mriad.anatomy import reach
 from mriad.data.reading.levels import Levels, as_pixels
 from mriad.data.reading.picture import Picture, read_picture
+from mriad.errors import MriadError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
+
+CHANNELS = ("red", "green", "blue")
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
 
@@ -39,17 +42,36 @@ class DecodedImage:
         return as_pixels(self.levels)
 
 
-def decode(file: Path) -> DecodedImage:
+def decode(file: Path, *, channel: str = "") -> DecodedImage:
     """Read an image file as grayscale, as ``mriad.data.reading.picture`` sees it.
 
     Palette and colour become luminance, transparency shows black, 16-bit keeps its depth.
 
+    Args:
+        file: the image.
+        channel: one of ``CHANNELS``, where each holds a scan of its own; '' for the luminance of all.
+
     Raises:
         ReadError: if the file cannot be read now.
-        MriadError: if what it holds cannot: no image, damaged, too large, or more than one frame.
+        MriadError: if what it holds cannot: no image, damaged, too large, more than one frame, or no such channel.
     """
     picture = read_picture(file)
+    try:
+        picture = replace(picture, samples=in_channel(picture, channel)) if channel else picture
+    except MriadError as error:
+        raise MriadError(f"{file} {error}") from error
     return DecodedImage(levels=grayscale(picture), format=picture.format, mode=picture.mode)
+
+
+def in_channel(picture: Picture, channel: str) -> NDArray[Any]:
+    """(H, W) samples of one of ``CHANNELS``.
+
+    Raises:
+        MriadError: if there is no such channel, in words that follow the file's name.
+    """
+    if channel not in CHANNELS or picture.samples.ndim != 3:
+        raise MriadError(f"has no channel '{channel}'; mend the series entry of this scan.")
+    return picture.samples[..., CHANNELS.index(channel)]
 
 
 def grayscale(picture: Picture) -> Levels:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from skimage.draw import polygon2mask
 
 from mriad.errors import MriadError, ReadError
 
@@ -79,6 +78,8 @@ def rasterise(shapes: list[Shape], *, size: tuple[int, int]) -> np.ndarray:
     Raises:
         MriadError: if a shape is of another kind or lacks a number.
     """
+    from skimage.draw import polygon2mask  # brings scipy, which most data sets need not wait for
+
     mask = np.zeros(size, dtype=bool)
     y, x = np.ogrid[0.5 : size[0], 0.5 : size[1]]
     for shape in shapes:

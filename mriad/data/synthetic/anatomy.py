@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mriad.data.synthetic.atlas import Atlas
 from mriad.data.synthetic.fields import Axes, Floats, SmoothField, smoothstep
@@ -147,12 +148,14 @@ class Subject:
     def cut(self, frame: Frame, push: Floats | None = None) -> Slice:
         """The tissues on a slice; see ``to_atlas`` for ``push``."""
         place = self.to_atlas(frame.axes, frame.points, push)
-        cortex = smoothstep(place.hull, -26, -4)
-        grey, white = self.atlas.tissue(place.brain + cortex * self.fine.on(frame.axes))
         layers = head_layers(self.head, points=place.head, hull=place.hull, axes=frame.axes)
-        fluid_odds = self.sulcal_width + (0.4 + 0.6 * cortex) * self.sulci.on(frame.axes)[0]
+        held = layers["inside"] > 0  # there is no tissue elsewhere, and looking it up takes time
+        cortex = smoothstep(place.hull[held], -26, -4)
+        grey, white = self.atlas.tissue(place.brain[:, held] + cortex * self.fine.on(frame.axes)[:, held])
+        fluid_odds = self.sulcal_width + (0.4 + 0.6 * cortex) * self.sulci.on(frame.axes)[0][held]
+        shares = _sharpen(grey, white, fluid_odds, self.cortical_width, self.sharpness, layers["inside"][held])
         return Slice(
-            **_sharpen(grey, white, fluid_odds, self.cortical_width, self.sharpness, layers["inside"]),
+            **{tissue: _spread(share, held) for tissue, share in shares.items()},
             **layers,
             hull=place.hull,
             mottling=self.mottling.on(frame.axes)[0],
@@ -186,6 +189,13 @@ def _sharpen(
     )
     shares = inside * odds / odds.sum(0)
     return {"grey": shares[0], "white": shares[1], "csf": shares[2]}
+
+
+def _spread(values: Floats, where: NDArray[np.bool_]) -> Floats:
+    """Values of the grid points that are True in ``where``, 0 at the others."""
+    grid = np.zeros(where.shape, dtype=values.dtype)
+    grid[where] = values
+    return grid
 
 
 def _draw_affine(rng: np.random.Generator) -> Floats:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import time
-import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from mriad.data.catalog import COLUMNS, HEALTHY, Catalog
-from mriad.data.synthetic.atlas import Atlas, load_atlas
-from mriad.data.synthetic.cohort import Scan, diseased_scans, healthy_scans, kind_of
-from mriad.errors import MriadError
-
-log = logging.getLogger(__name__)
+from mriad.data.catalog import Catalog
+from mriad.data.synthetic.atlas import load_atlas
+from mriad.data.synthetic.once import made_once, require_within
+from mriad.data.synthetic.person import write_person
 
 VERSION = 1  # raise it whenever a change of the code changes a pixel: it is part of the folder's name
-MANIFEST = "manifest.csv"
+_FEW = 24  # people that one process has drawn by the time that others have started
 
 _LIMITS = {
     "healthy_subjects": (1, 100_000),
@@ -57,7 +46,8 @@ def make_synthetic(
         slices_per_subject: slices of each person; of a diseased one's a quarter, rounded down, is lesion-free.
         size: pixels along each side of a slice, 128..512.
         seed: draws the people, 0 or more.
-        workers: threads that draw at once; None takes a thread per available core, 8 at most.
+        workers: processes that draw at once; None takes one per available core, 8 at most. A few people are drawn by
+            this process alone.
 
     Returns:
         A catalog whose root is the set's own folder.
@@ -72,114 +62,20 @@ def make_synthetic(
         "size": size,
         "seed": seed,
     }
-    _check({**settings, "workers": 1 if workers is None else workers})
-    folder = Path(root) / (
-        f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}"
+    require_within({**settings, "workers": 1 if workers is None else workers}, _LIMITS)
+    return made_once(
+        Path(root)
+        / f"synthetic-v{VERSION}-h{healthy_subjects}-d{diseased_subjects}-s{slices_per_subject}-px{size}-seed{seed}",
+        lambda: partial(
+            write_person,
+            atlas=load_atlas(),
+            healthy_subjects=healthy_subjects,
+            slices_per_subject=slices_per_subject,
+            size=size,
+            seed=seed,
+        ),
+        people=healthy_subjects + diseased_subjects,
+        workers=workers,
+        few=_FEW,
+        takes="about half a minute",
     )
-    if not folder.exists():
-        try:
-            _make(folder, workers=workers or _available_cores(), **settings)
-        except OSError as error:
-            raise MriadError(
-                f"The synthetic set cannot be written to {folder} ({error}); choose a folder with free space."
-            ) from error
-    return _read(folder)
-
-
-def _check(settings: dict[str, int]) -> None:
-    for name, value in settings.items():
-        low, high = _LIMITS[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise MriadError(f"{name} of the synthetic set is {value!r}; give a whole number from {low} to {high}.")
-
-
-def _read(folder: Path) -> Catalog:
-    try:
-        table = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise MriadError(
-            f"The synthetic set in {folder} has no readable {MANIFEST}; delete the folder to have it made again."
-        ) from error
-    catalog = Catalog.from_records(table.to_dict("records"), root=folder)
-    masks = [folder / mask for mask in catalog.table["mask"] if mask]
-    for lost in (file for file in catalog.files() + masks if not file.is_file()):
-        raise MriadError(f"The synthetic set has lost {lost}; delete {folder} to have it made again.")
-    return catalog
-
-
-def _make(
-    folder: Path,
-    *,
-    healthy_subjects: int,
-    diseased_subjects: int,
-    slices_per_subject: int,
-    size: int,
-    seed: int,
-    workers: int,
-) -> None:
-    from threadpoolctl import threadpool_limits
-
-    log.info("Making the synthetic set in %s (once; about a minute).", folder)
-    start = time.perf_counter()
-    unfinished = folder.parent / f".{folder.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    unfinished.mkdir(parents=True)
-    try:
-        atlas = load_atlas()
-
-        def make_subject(number: int) -> list[dict[str, object]]:
-            diseased = number - healthy_subjects
-            rng = np.random.default_rng([seed, max(diseased, -1) + 1, number])
-            scans = _scans(diseased, rng=rng, atlas=atlas, size=size, slices=slices_per_subject)
-            patient = f"patient-{diseased + 1:04d}" if diseased >= 0 else f"control-{number + 1:04d}"
-            return [_write(unfinished, scan, patient, index) for index, scan in enumerate(scans)]
-
-        # scipy and numpy let go of the interpreter while they compute: threads share the atlas and need no
-        # guard in the caller's script; BLAS threads on top of them would only get in their way
-        with threadpool_limits(limits=1), ThreadPoolExecutor(workers) as pool:
-            records = list(pool.map(make_subject, range(healthy_subjects + diseased_subjects)))
-        rows = pd.DataFrame([record for subject in records for record in subject], columns=list(COLUMNS))
-        rows.to_csv(unfinished / MANIFEST, index=False)
-        try:
-            unfinished.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            log.info("Another process has made %s meanwhile; it is used.", folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    log.info("Made the synthetic set in %.0f s.", time.perf_counter() - start)
-
-
-def _scans(diseased: int, *, rng: np.random.Generator, atlas: Atlas, size: int, slices: int) -> Iterator[Scan]:
-    if diseased < 0:
-        return healthy_scans(rng=rng, atlas=atlas, size=size, slices=slices)
-    return diseased_scans(kind=kind_of(diseased), rng=rng, atlas=atlas, size=size, slices=slices)
-
-
-def _write(folder: Path, scan: Scan, patient: str, index: int) -> dict[str, object]:
-    """Write one slice and its mask; what the manifest says of it."""
-    from PIL import Image
-
-    name = f"{patient}/{index + 1:02d}-{scan.plane}-{scan.contrast}.png"
-    images = {f"scans/{name}": scan.picture.pixels}
-    if scan.kind:
-        images[f"masks/{name}"] = scan.picture.mask.astype(np.uint8) * 255
-    for path, pixels in images.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(folder / path, compress_level=3)
-    return {
-        "path": f"scans/{name}",
-        "label": int(bool(scan.kind)),
-        "class": scan.kind or HEALTHY,
-        "mask": f"masks/{name}" if scan.kind else "",
-        "patient": patient,
-        "plane": scan.plane,
-        "contrast": scan.contrast,
-        "pool": "",
-    }
-
-
-def _available_cores() -> int:
-    from joblib import cpu_count  # takes a while, and the set is made once
-
-    return min(cpu_count(), 8)

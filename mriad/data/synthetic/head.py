@@ -66,7 +66,26 @@ def head_layers(shape: HeadShape, *, points: Floats, hull: Floats, axes: Axes) -
     # a saturation band over face and neck, as it is set against flow and swallowing, leaves them faint
     saturated = 1 - 0.85 * smoothstep(outer, 7, 26)
     soft = saturated * smoothstep(outer, -0.6, 0.6) * smoothstep(skin, 0.7, -0.7)
+    flesh = {name: np.zeros_like(soft) for name in ("fat", "muscle", "fluid")}
+    held = soft > 0
+    fields = soft[held], skin[held], texture[:, held], points[:, held]
+    for name, share in zip(flesh, _flesh(shape, *fields), strict=True):
+        flesh[name][held] = share
+    return {"inside": inside, **flesh, "marrow": marrow}
 
+
+def _flesh(
+    shape: HeadShape, soft: Floats, skin: Floats, texture: Floats, points: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Shares of fat, muscle and fluid (eyes) of what is soft around the skull.
+
+    Args:
+        shape: the subject's layers.
+        soft: (n,) share of soft tissue at n points.
+        skin: (n,) distance to the surface of head and neck in mm.
+        texture: (2, n) fields without unit.
+        points: (3, n), of the atlas in mm.
+    """
     under_skin = smoothstep(skin, -shape.scalp - 3, -shape.scalp)
     fat = np.maximum(
         under_skin * smoothstep(skin, -1.0, -2.2) * (0.85 + 0.15 * np.clip(texture[0], -1, 1)),
@@ -79,7 +98,7 @@ def head_layers(shape: HeadShape, *, points: Floats, hull: Floats, axes: Axes) -
     eye, orbit = eye * soft, orbit * soft
     fat = soft * (1 - air) * fat * (1 - orbit) + 0.9 * orbit * (1 - eye)
     muscle = soft * (1 - air) * muscle * (1 - orbit)
-    return {"inside": inside, "fat": fat, "muscle": muscle, "fluid": eye, "marrow": marrow}
+    return fat, muscle, eye
 
 
 def _between(distance: Floats, start: Floats | float, end: Floats | float) -> Floats:

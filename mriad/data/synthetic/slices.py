@@ -56,7 +56,7 @@ def render(
     """
     points = frame.points
     cut = subject.cut(frame, push=None if lesion is None else lesion.push(points))
-    signal = _signal(cut, sequence, tissues)
+    signal = signal_of(cut, sequence, tissues)
     tissue = (cut.grey + cut.white) > 0.5
     level = float(signal[tissue].mean()) if tissue.any() else sequence.signal(tissues["white"])
     mask = np.zeros(signal.shape, dtype=bool)
@@ -77,7 +77,7 @@ def render(
     return Picture(pixels=pixels, mask=frame.to_image(mask), touched=touched, visibility=visibility)
 
 
-def _signal(cut: Slice, sequence: Sequence, tissues: dict[str, Tissue]) -> Floats:
+def signal_of(cut: Slice, sequence: Sequence, tissues: dict[str, Tissue]) -> Floats:
     """Sum of each tissue's share times its signal (partial volume)."""
     inside = sum(getattr(cut, name) * sequence.signal(tissues[name]) for name in _BRAIN)
     inside = inside * (1 + cut.mottling)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from mriad.anatomy import brain_mask
-from mriad.data.preparing.cache import SliceCache
-from mriad.data.training.augment import Augment
+from mriad.data.preparing.cache import ScanCache
+from mriad.data.training.samples import Samples
 from mriad.errors import MriadError
+
+if TYPE_CHECKING:
+    from mriad.data.training.augment import Augment
 
 _COPIED = 1024  # slices that are copied to a device at a time
 
@@ -40,7 +43,7 @@ class AnomalySource(Protocol):
 class ScanBatch(TypedDict):
     """What a loader yields of scans as they are.
 
-    image (B, 1, S, S) and pixel_area (B,), see ``as_slices``; label (B,) 0 or 1, row (B,) of the catalog.
+    image (B, 1, *spatial) and pixel_area (B,), see ``as_scans``; label (B,) 0 or 1, row (B,) of the catalog.
     """
 
     image: Tensor
@@ -52,8 +55,8 @@ class ScanBatch(TypedDict):
 class TrainBatch(TypedDict):
     """What a loader yields to train on.
 
-    image (B, 1, S, S) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where training has masks,
-    mask (B, 1, S, S) float32 0 or 1.
+    image (B, 1, *spatial) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where training has masks,
+    mask (B, 1, *spatial) float32 0 or 1.
     """
 
     image: Tensor
@@ -65,84 +68,87 @@ class TrainBatch(TypedDict):
 Batch: TypeAlias = ScanBatch | TrainBatch
 
 
-class SliceDataset(Dataset[ScanBatch]):
-    """Slices of the given catalog rows as they are, fetched a batch at a time.
+class ScanDataset(Dataset[ScanBatch]):
+    """The scans of the given catalog rows as they are, fetched a batch at a time.
 
     Args:
-        slices: the prepared slices.
+        scans: the prepared scans.
         labels: (N,) label of every catalog row.
         rows: rows to serve, in this order.
-        device: where all their slices are kept, and served from; None to read them from the cache batch by batch.
+        device: where all of them are kept, and served from; None to read them from the cache batch by batch.
     """
 
     def __init__(
         self,
         *,
-        slices: SliceCache,
+        scans: ScanCache,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         device: torch.device | None = None,
     ) -> None:
-        self._slices, self._labels, self._rows = slices, labels, rows
-        self._pixel_area = slices.pixel_area(rows)
-        self._kept = None if device is None else kept_on(device, slices, rows)
+        self._scans, self._labels, self._rows = scans, labels, rows
+        self._pixel_area = scans.pixel_area(rows)
+        self._kept = None if device is None else kept_on(device, scans, rows)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitems__(self, indices: list[int]) -> ScanBatch:
         rows = self._rows[indices]
-        images = self._slices.images[rows] if self._kept is None else self._kept[indices]
-        slices = as_slices(images, self._pixel_area[indices])
+        images = self._scans.images[rows] if self._kept is None else self._kept[indices]
+        scans = as_scans(images, self._pixel_area[indices])
         return ScanBatch(
-            image=slices["image"],
-            pixel_area=slices["pixel_area"],
+            image=scans["image"],
+            pixel_area=scans["pixel_area"],
             label=torch.from_numpy(self._labels[rows]),
             row=torch.from_numpy(rows),
         )
 
 
 class TrainDataset(Dataset[TrainBatch]):
-    """Slices to train on: augmented, with masks where there is something to mask.
+    """Samples to train on: augmented, with masks where there is something to mask.
 
     Args:
-        slices: the prepared slices.
+        samples: what there is.
         labels: (N,) label of every catalog row.
-        rows: rows to serve, in this order; anomalous ones must have a mask.
-        augment: applied to all slices of a batch and their masks; None for none.
-        anomalies: applied to the healthy slices of a batch and their brains, after ``augment``; None for none.
+        order: (n,) samples to serve, in this order; None for each once. Anomalous ones must have a mask.
+        augment: applied to all samples of a batch and their masks; None for none.
+        anomalies: applied to the healthy samples of a batch and their brains, after ``augment``; None for none.
 
-    Batches have masks where ``anomalies`` are pasted in or some rows are anomalous.
+    Batches have masks where ``anomalies`` are pasted in or some samples are anomalous.
     """
 
     def __init__(
         self,
         *,
-        slices: SliceCache,
+        samples: Samples,
         labels: NDArray[np.int64],
-        rows: NDArray[np.int64],
+        order: NDArray[np.int64] | None = None,
         augment: Augment | None = None,
         anomalies: AnomalySource | None = None,
     ) -> None:
-        self._slices, self._labels, self._rows = slices, labels, rows
+        self._samples, self._labels = samples, labels
+        self._order = np.arange(len(samples)) if order is None else order
         self._augment, self._anomalies = augment, anomalies
-        self._has_masks = anomalies is not None or bool(labels[rows].any())
+        self._has_masks = anomalies is not None or bool(labels[samples.rows[self._order]].any())
         self._brains: dict[int, NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._order)
 
     def __getitems__(self, indices: list[int]) -> TrainBatch:
         if isinstance(indices, _Seeded):
             torch.manual_seed(indices.seed)
-        rows = self._rows[indices]
+        drawn = self._order[indices]
+        rows = self._samples.rows[drawn]
         healthy = self._labels[rows] == 0
-        images = self._slices.images[rows]
+        images = self._samples.images(drawn)
         masks = np.zeros(images.shape, dtype=bool)
-        masks[~healthy] = self._slices.masks_of(rows[~healthy])
+        if not healthy.all():
+            masks[~healthy] = self._samples.masks(drawn[~healthy])
         if self._anomalies is not None:
             for index in np.flatnonzero(healthy):
-                masks[index] = self._brain(rows[index])  # until it is known where anomalies go
+                masks[index] = self._brain(drawn[index])  # until it is known where anomalies go
         if self._augment is not None and self._has_masks:
             images, masks = self._augment(images, masks)
         elif self._augment is not None:
@@ -156,26 +162,26 @@ class TrainDataset(Dataset[TrainBatch]):
         return batch
 
     def examples(self, count: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-        """Every kind of anomaly in the same healthy slices, which come first and as they are.
+        """Every kind of anomaly in the same healthy samples, which come first and as they are.
 
         Args:
-            count: number of slices, spread over the rows; fewer where there are fewer.
+            count: number of samples, spread over all; fewer where there are fewer.
 
         Returns:
             By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S); empty without ``anomalies``.
         """
         if self._anomalies is None:
             return {}
-        rows = np.unique(self._rows[self._labels[self._rows] == 0])
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
-        images, brains = self._slices.images[rows], np.stack([self._brain(row) for row in rows])
+        healthy = np.unique(self._order[self._labels[self._samples.rows[self._order]] == 0])
+        drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
+        images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
-        return {name: (slices.astype(np.float32) / 255, masks) for name, (slices, masks) in kinds.items()}
+        return {name: (slices.astype(np.float32) / np.float32(255), masks) for name, (slices, masks) in kinds.items()}
 
-    def _brain(self, row: int) -> NDArray[np.bool_]:
-        if row not in self._brains:
-            self._brains[row] = brain_mask(self._slices.images[row].astype(np.float32) / 255)
-        return self._brains[row]
+    def _brain(self, sample: int) -> NDArray[np.bool_]:
+        if sample not in self._brains:
+            self._brains[sample] = brain_mask(self._samples.images([sample])[0].astype(np.float32) / 255)
+        return self._brains[sample]
 
 
 class DeviceTrainDataset(Dataset[TrainBatch]):
@@ -190,7 +196,7 @@ class DeviceTrainDataset(Dataset[TrainBatch]):
     def __init__(
         self,
         *,
-        slices: SliceCache,
+        slices: ScanCache,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         device: torch.device,
@@ -213,7 +219,7 @@ class DeviceTrainDataset(Dataset[TrainBatch]):
         )
 
 
-def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -> Tensor:
+def kept_on(device: torch.device, slices: ScanCache, rows: NDArray[np.int64]) -> Tensor:
     """(n, S, S) uint8 slices of rows, on a device.
 
     Raises:
@@ -231,37 +237,38 @@ def kept_on(device: torch.device, slices: SliceCache, rows: NDArray[np.int64]) -
     return kept
 
 
-def as_slices(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> dict[str, Tensor]:
-    """Prepared slices as ``Detector.scan`` takes them: in calibration, test, prediction and the served model.
+def as_scans(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Prepared scans as ``Detector.scan`` takes them: in calibration, test, prediction and the served model.
 
     Args:
-        images: (B, S, S) uint8 slices.
-        pixel_area: (B,) mm2 that a pixel of each covers (``ScanGeometry.pixel_area``), NaN where unknown.
+        images: (B, *spatial) uint8.
+        pixel_area: (B,) mm2 that a pixel of each picture covers, or mm3 that a voxel of each volume fills, NaN where
+            unknown.
 
     Returns:
-        image (B, 1, S, S) float32 in [0, 1] and pixel_area (B,) float32, on the device of the images.
+        image (B, 1, *spatial) float32 in [0, 1] and pixel_area (B,) float32, on the device of the images.
     """
     image = as_tensor(images)
     return {"image": image, "pixel_area": torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device)}
 
 
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:
-    """(B, S, S) uint8 slices as (B, 1, S, S) float32 in [0, 1]."""
+    """(B, *spatial) uint8 as (B, 1, *spatial) float32 in [0, 1]."""
     return torch.as_tensor(images).unsqueeze(1).float().div_(255.0)
 
 
 def mixed(
     healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
 ) -> NDArray[np.int64]:
-    """Rows of an epoch: the healthy ones in turn until they are ``least``, the labelled ones until they are ``share``.
+    """Samples of an epoch: healthy ones in turn until they are ``least``, labelled ones until they are ``share``.
 
-    Each row is there at least once, and at most once more often than another of its kind.
+    Each is there at least once, and at most once more often than another of its kind.
 
     Args:
-        healthy: healthy rows.
-        labelled: anomalous rows with masks; may be none.
-        share: share of all rows that the labelled ones make up.
-        least: number of healthy rows at least; None for each once.
+        healthy: healthy samples.
+        labelled: anomalous samples with masks; may be none.
+        share: share of all samples that the labelled ones make up.
+        least: number of healthy samples at least; None for each once.
     """
     if least is not None and 0 < len(healthy) < least:
         healthy = np.resize(healthy, least)
@@ -272,7 +279,7 @@ def mixed(
 
 
 def loader(
-    dataset: SliceDataset | TrainDataset | DeviceTrainDataset,
+    dataset: ScanDataset | TrainDataset | DeviceTrainDataset,
     *,
     batch_size: int,
     num_workers: int,

@@ -14,7 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from mriad.sweeps.outcome import Outcome
+from mriad.processes.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mriad.interrupts import listen
+from mriad.processes.outcome import Outcome
 from mriad.sweeps.launchers.job import Job
-from mriad.sweeps.outcome import Outcome
 from mriad.tracking.sweep import slurm_job
 
 if TYPE_CHECKING:

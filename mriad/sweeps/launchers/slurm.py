@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mriad.errors import MriadError
+from mriad.processes.outcome import Outcome
 from mriad.sweeps.launchers.job import Job, JobLauncher
 from mriad.sweeps.launchers.requeue import Requeueable
-from mriad.sweeps.outcome import Outcome
 
 if TYPE_CHECKING:
     from submitit import Job as Submitted

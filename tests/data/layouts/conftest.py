@@ -9,6 +9,19 @@ WriteImage = Callable[..., Path]
 
 
 @pytest.fixture
+def lay(tmp_path: Path) -> Callable[..., Path]:
+    """Lay out empty files below a folder, which a catalog does not look into."""
+
+    def write(*names: str) -> Path:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
 def write_image() -> WriteImage:
     """Write a tiny image and its folders: no two alike, unless they share ``seed``, mode and format."""
     count = iter(range(1000, 10**9))

@@ -10,7 +10,7 @@ from mriad.errors import MriadError
 
 @pytest.fixture
 def scans(tmp_path, write_image):
-    for name in ("a.png", "p1/b.png", "masks/b.png", "outlines.json"):
+    for name in ("a.png", "p1/b.png", "masks/b.png", "masks/brain.png", "outlines.json"):
         write_image(tmp_path / name) if name.endswith("png") else (tmp_path / name).write_text("{}")
     return tmp_path
 
@@ -23,9 +23,9 @@ def write(root: Path, text: str, **options: str) -> Path:
 def test_all_columns_are_read(scans):
     file = write(
         scans,
-        "label,path,class,mask,patient,plane,contrast,spacing,pool\n"
-        "0,a.png,,,p0,axial,T1,,\n"
-        "1,p1/b.png,glioma,masks/b.png,p1,sagittal,FLAIR,0.5 x 0.6,labelled\n",
+        "label,path,class,mask,brain_mask,patient,session,plane,contrast,spacing,series,pool\n"
+        "0,a.png,,,,p0,,axial,T1,,,\n"
+        "1,p1/b.png,glioma,masks/b.png,masks/brain.png,p1,week 2,sagittal,FLAIR,0.5 x 0.6,7,labelled\n",
     )
     catalog = read_manifest(file)
     assert catalog.root == scans
@@ -35,10 +35,13 @@ def test_all_columns_are_read(scans):
             "label": 0,
             "class": "healthy",
             "mask": "",
+            "brain_mask": "",
             "patient": "p0",
+            "session": "",
             "plane": "axial",
             "contrast": "T1",
             "spacing": "",
+            "series": "",
             "pool": "",
         },
         {
@@ -46,10 +49,13 @@ def test_all_columns_are_read(scans):
             "label": 1,
             "class": "glioma",
             "mask": "masks/b.png",
+            "brain_mask": "masks/brain.png",
             "patient": "p1",
+            "session": "week 2",
             "plane": "sagittal",
             "contrast": "FLAIR",
             "spacing": "0.5 x 0.6",
+            "series": "7",
             "pool": "labelled",
         },
     ]

@@ -15,7 +15,8 @@ def test_the_set_is_made_below_root_with_the_settings(tmp_path):
 
 def test_a_tilde_is_the_home_of_the_user(monkeypatch):
     asked = []
-    monkeypatch.setattr("mriad.data.synthetic.make_synthetic", lambda root, **settings: asked.append((root, settings)))
+    made = "mriad.data.synthetic.dataset.make_synthetic"
+    monkeypatch.setattr(made, lambda root, **settings: asked.append((root, settings)))
     monkeypatch.setenv("HOME", "/somewhere")
     synthetic(root="~/cache", **SETTINGS)
     [(root, settings)] = asked

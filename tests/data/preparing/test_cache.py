@@ -3,17 +3,19 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-import mriad.data.preparing.cache as cache_module
+import mriad.data.preparing.prepared as prepared_module
 from mriad.anatomy import head_mask
 from mriad.data.catalog import Catalog
-from mriad.data.preparing.cache import SliceCache
+from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.reading.decode import DecodedImage, decode
@@ -60,8 +62,8 @@ def catalog_of(root: Path, *, masks: bool = True) -> Catalog:
     return Catalog.from_records(records, root=root).with_content()
 
 
-def open_cache(root: Path, folder: Path, preprocess: Preprocess = PREPROCESS, *, masks: bool = True) -> SliceCache:
-    return SliceCache.open(catalog_of(root, masks=masks), preprocess, folder=folder)
+def open_cache(root: Path, folder: Path, preprocess: Preprocess = PREPROCESS, *, masks: bool = True) -> ScanCache:
+    return ScanCache.open(catalog_of(root, masks=masks), preprocess, folder=folder)
 
 
 @pytest.fixture
@@ -73,12 +75,12 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(file.name)
         return decode(file)
 
-    monkeypatch.setattr(cache_module, "decode", counting)
+    monkeypatch.setattr(prepared_module, "decode", counting)
     return names
 
 
 def built(folder: Path) -> list[Path]:
-    return [path for path in (folder / "slices").iterdir() if path.is_dir()]
+    return sorted((folder / "slices").glob("*/pack-*"))
 
 
 def test_each_slice_is_what_preprocess_makes_of_its_scan(root, tmp_path):
@@ -153,7 +155,7 @@ def test_a_healthy_scan_may_have_an_empty_mask_and_no_other(root, tmp_path):
     catalog.table.loc[:1, "mask"] = ["masks/empty.png", "masks/2.png"]
     Image.fromarray(np.zeros((60, 48), dtype=np.uint8)).save(root / "masks/empty.png")
     write_mask(root / "masks/2.png")
-    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    cache = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     np.testing.assert_array_equal(cache.has_mask(np.arange(6)), [False, False, False, True, True, False])
     assert [bool(error) for error in cache.facts["error"]] == [False, True, False, False, False, False]
     assert "no/1.png is labelled healthy but its mask masks/2.png is not empty" in cache.facts["error"].iat[1]
@@ -161,9 +163,9 @@ def test_a_healthy_scan_may_have_an_empty_mask_and_no_other(root, tmp_path):
 
 def test_the_same_files_under_the_other_label_do_not_meet_the_old_facts(root, tmp_path):
     catalog = catalog_of(root)
-    assert (SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache").facts["error"] == "").all()
+    assert (ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache").facts["error"] == "").all()
     catalog.table.loc[3, ["label", "class"]] = 0, "healthy"
-    relabelled = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    relabelled = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     assert "labelled healthy" in relabelled.facts["error"].iat[3]
 
 
@@ -224,34 +226,34 @@ def test_a_changed_scan_gets_a_new_cache(root, tmp_path):
 def test_a_changed_mask_gets_a_new_cache(root, tmp_path, name):
     (root / "yes/0.png").rename(root / f"yes/{name}")
     (root / "masks/0.png").rename(root / f"masks/{name}")
-    old = open_cache(root, tmp_path / "cache").masks.sum()
+    old = open_cache(root, tmp_path / "cache").masks[:].sum()
     mask = np.zeros((60, 48), dtype=np.uint8)
     mask[20:45, 15:35] = 255
     Image.fromarray(mask).save(root / f"masks/{name}")
-    assert open_cache(root, tmp_path / "cache").masks.sum() > old + 50
+    assert open_cache(root, tmp_path / "cache").masks[:].sum() > old + 50
 
 
 def test_changed_outlines_get_a_new_cache(root, tmp_path):
-    def with_outline(radius: int) -> SliceCache:
+    def with_outline(radius: int) -> ScanCache:
         region = {"shape_attributes": {"name": "circle", "cx": 24, "cy": 30, "r": radius}}
         outlines = {"0": {"filename": "0.png", "regions": [region]}}
         (root / "outlines.json").write_text(json.dumps(outlines))
         record = {"path": "yes/0.png", "label": 1, "mask": "outlines.json#0.png"}
         catalog = Catalog.from_records([record], root=root).with_content()
-        return SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+        return ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
 
     small, large = with_outline(4), with_outline(12)
-    assert 0 < small.masks.sum() < large.masks.sum()
+    assert 0 < small.masks[:].sum() < large.masks[:].sum()
 
 
 def test_scan_and_mask_of_one_content_do_not_meet_those_of_another_pairing(root, tmp_path):
-    def paired(mask: str) -> SliceCache:
+    def paired(mask: str) -> ScanCache:
         record = {"path": "yes/0.png", "label": 1, "mask": mask}
         catalog = Catalog.from_records([record], root=root).with_content()
-        return SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+        return ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
 
     Image.new("L", (48, 60), 255).save(root / "masks/1.png")
-    assert paired("masks/1.png").masks.sum() > paired("masks/0.png").masks.sum()
+    assert paired("masks/1.png").masks[:].sum() > paired("masks/0.png").masks[:].sum()
     assert paired("").masks.shape[0] == 0
 
 
@@ -275,7 +277,7 @@ def test_broken_scans_and_masks_become_error_rows_and_the_others_stay(root, tmp_
 def test_a_missing_mask_is_an_error_row(root, tmp_path):
     record = {"path": "yes/0.png", "label": 1, "mask": "masks/gone.png"}
     catalog = Catalog.from_records([record], root=root).with_content()
-    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    cache = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     assert "gone.png" in cache.facts["error"].iat[0]
 
 
@@ -299,7 +301,7 @@ def test_a_scan_that_is_mended_is_read_again(root, tmp_path):
 def test_the_area_of_a_pixel_follows_the_spacing_of_each_scan(root, tmp_path):
     catalog = catalog_of(root)
     spacings = ["", "0.5", "0.5 x 3", "", "", "2"]
-    cache = SliceCache.open(
+    cache = ScanCache.open(
         replace(catalog, table=catalog.table.assign(spacing=spacings)), PREPROCESS, folder=tmp_path / "cache"
     )
     in_scan = np.array([np.nan, 0.25, 1.5, np.nan, np.nan, 4])
@@ -322,7 +324,7 @@ def test_another_spacing_never_meets_the_old_areas(root, tmp_path):
     catalog = catalog_of(root)
     for spacing in ("", "1", "2"):
         spaced = replace(catalog, table=catalog.table.assign(spacing=spacing))
-        SliceCache.open(spaced, PREPROCESS, folder=tmp_path / "cache")
+        ScanCache.open(spaced, PREPROCESS, folder=tmp_path / "cache")
     assert len(built(tmp_path / "cache")) == 3
 
 
@@ -342,7 +344,7 @@ def test_a_crash_in_the_middle_leaves_nothing_behind_and_the_next_job_builds(roo
         return decode(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "decode", crash)
+        patch.setattr(prepared_module, "decode", crash)
         with pytest.raises(error, match="power cut"):
             open_cache(root, tmp_path / "cache")
     assert built(tmp_path / "cache") == []
@@ -358,7 +360,7 @@ def test_jobs_that_start_together_build_one_good_cache_once(root, tmp_path, monk
             stream.write(f"{os.getpid()}\n")
         return decode(file)
 
-    monkeypatch.setattr(cache_module, "decode", logging_decode)
+    monkeypatch.setattr(prepared_module, "decode", logging_decode)
     fork = multiprocessing.get_context("fork")
     start, results = fork.Barrier(3), fork.Queue()
 
@@ -421,11 +423,11 @@ def test_what_could_not_be_read_at_the_start_says_why_in_this_job_alone(root, tm
         catalog = Catalog.from_records(records, root=root).with_content()
     row = 0 if name == "no/0.png" else 3
     catalog.table.loc[3, "mask"] = "masks/0.png"
-    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    cache = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     assert "does not exist" in cache.facts["error"][row]
     assert not cache.images[row].any()
     hidden.rename(root / name)
-    cache = SliceCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    cache = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     # a scan without a hash in its catalog has no slice in any cache; a mask's hash is looked for each time
     assert ("start again" in cache.facts["error"][0]) == (name == "no/0.png")
     assert (open_cache(root, tmp_path / "cache").facts["error"] == "").all()
@@ -451,7 +453,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_nothing(root, tmp_path, size)
     error = results.get(timeout=60)
     process.join(timeout=30)
     assert process.exitcode == 0
-    assert f"The slices of 6 scans, 1 MB, cannot be kept in {tmp_path / 'cache' / 'slices'}" in error
+    assert f"The 6 prepared scans, 1 MB, cannot be kept in {tmp_path / 'cache' / 'slices'}" in error
     assert "data.cache_dir" in error
     assert built(tmp_path / "cache") == []
 
@@ -471,7 +473,74 @@ def test_a_cache_that_was_cut_short_is_made_anew(root, tmp_path, name, left):
 
 def test_what_a_killed_job_left_is_cleared(root, tmp_path):
     open_cache(root, tmp_path / "cache")
-    (folder,) = built(tmp_path / "cache")
-    folder.rename(folder.with_name(f"{folder.name}-abc"))
+    (pack,) = built(tmp_path / "cache")
+    gone, alive = (pack.with_name(f"part-{pid}-abc") for pid in (2**22 + 1, os.getpid()))
+    pack.rename(gone)
+    shutil.copytree(gone, alive)
     open_cache(root, tmp_path / "cache")
-    assert built(tmp_path / "cache") == [folder]
+    assert built(tmp_path / "cache") == [pack]
+    assert (gone.exists(), alive.exists()) == (False, True)
+
+
+def test_one_more_scan_is_one_more_to_prepare(root, tmp_path, decoded):
+    open_cache(root, tmp_path / "cache")
+    write_scan(root / "no/1b.png", 5)
+    write_scan(root / "yes/1b.png", 6)
+    write_mask(root / "masks/1b.png")
+    decoded.clear()
+    cache = open_cache(root, tmp_path / "cache")
+    assert decoded == ["1b.png", "1b.png"]
+    fresh = open_cache(root, tmp_path / "another")
+    rows = np.array([7, 2, 0, 5, 2])
+    np.testing.assert_array_equal(cache.images[rows], fresh.images[rows])
+    np.testing.assert_array_equal(cache.images[2], fresh.images[2])
+    np.testing.assert_array_equal(np.array(cache.thumbnails), fresh.thumbnails)
+    np.testing.assert_array_equal(cache.has_mask(np.arange(8)), fresh.has_mask(np.arange(8)))
+    masked = np.flatnonzero(fresh.has_mask(np.arange(8)))[::-1]
+    np.testing.assert_array_equal(cache.masks_of(masked), fresh.masks_of(masked))
+    assert (len(cache.images), cache.images.shape, cache.masks.shape) == (8, (8, 24, 24), (3, 24, 24))
+    pd.testing.assert_frame_equal(cache.facts[fresh.facts.columns], fresh.facts, check_dtype=False)
+
+
+def test_data_sets_share_what_they_have_in_common(root, tmp_path, decoded):
+    whole = open_cache(root, tmp_path / "cache")
+    decoded.clear()
+    part = catalog_of(root).table.iloc[[4, 1]].drop(columns="content").to_dict("records")
+    catalog = Catalog.from_records(part, root=root).with_content()
+    cache = ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert decoded == []
+    np.testing.assert_array_equal(cache.images[:], whole.images[[1, 4]])
+    np.testing.assert_array_equal(cache.masks_of(np.array([1])), whole.masks_of(np.array([4])))
+
+
+def test_a_scan_that_cannot_be_used_is_named_where_it_lies_now(root, tmp_path):
+    (root / "no/1.png").write_bytes(b"broken")
+    open_cache(root, tmp_path / "cache")
+    moved = root.rename(tmp_path / "moved")
+    error = open_cache(moved, tmp_path / "cache").facts["error"].iat[1]
+    assert str(moved / "no/1.png") in error
+
+
+def test_processes_prepare_what_threads_do(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared_module, "cpu_count", lambda: 2)
+    (root / "yes/0.png").write_bytes(b"no image")
+    open_cache(root, tmp_path / "threads")
+    monkeypatch.setattr(prepared_module, "_FEW", 1)
+    monkeypatch.setattr(prepared_module, "ThreadPoolExecutor", None)
+    open_cache(root, tmp_path / "processes")
+    threads, processes = (
+        {file.name: file.read_bytes() for file in folder.glob("slices/*/pack-*/*")}
+        for folder in (tmp_path / "threads", tmp_path / "processes")
+    )
+    assert len(threads) == 5
+    assert threads == processes
+
+
+def test_what_a_worker_process_cannot_read_ends_the_job_in_one_sentence(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared_module, "cpu_count", lambda: 2)
+    monkeypatch.setattr(prepared_module, "_FEW", 1)
+    catalog = catalog_of(root)
+    (root / "no/1.png").unlink()
+    with pytest.raises(ReadError, match=r"no/1\.png does not exist"):
+        ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
+    assert built(tmp_path / "cache") == []

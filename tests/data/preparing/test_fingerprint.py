@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
 from mriad.anatomy import head_mask
@@ -92,3 +93,11 @@ def test_a_thumbnail_is_the_whole_scan_stretched_and_not_scaled():
 def test_a_thumbnail_averages_what_it_shrinks():
     checkerboard = (np.indices((160, 160)).sum(axis=0) % 2).astype(np.float32)
     assert np.abs(thumbnail(checkerboard).astype(int) - 127).max() <= 3
+
+
+def test_a_hash_is_the_sign_of_the_lowest_cosine_coefficients_about_their_median():
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 64)).astype(np.uint8)
+    pixels[0, 0] = 255  # as bright as can be: nothing is scaled
+    found = Fingerprint.of(DecodedImage(levels=pixels, format="PNG", mode="L"), head=(0, 0, 64, 64))
+    lowest = dctn(pixels.astype(float))[:16, :16]
+    assert found.phash == np.packbits(lowest > np.median(lowest)).tobytes().hex()

@@ -2,7 +2,7 @@ import hashlib
 
 import pandas as pd
 
-from mriad.data.roles.leakage import leaks, told
+from mriad.data.roles.leakage import leaks, leaks_in_words
 
 
 def scans_of(*rows: tuple[str, int, str] | tuple[str, int, str, str]) -> pd.DataFrame:
@@ -58,25 +58,26 @@ def test_a_scan_in_two_roles_leaks():
 
 
 def test_what_leaks_into_test_is_told_in_one_clause_after_another():
-    assert told(leaks(LEAKY), patients=False) == (
+    assert leaks_in_words(leaks(LEAKY), patients=False) == (
         "67 % of the healthy test scans (2 of 3) have a near duplicate in train, "
         "50 % of the anomalous test scans (1 of 2) have a near duplicate in labelled, "
         "67 % of the healthy test scans (2 of 3) have a near duplicate in val, "
         "50 % of the anomalous test scans (1 of 2) have a near duplicate in val"
     )
-    assert "a near duplicate or their patient in train" in told(leaks(LEAKY), patients=True)
+    assert "a near duplicate or their patient in train" in leaks_in_words(leaks(LEAKY), patients=True)
 
 
 def test_what_leaks_into_val_is_told_where_test_is_clean():
     scans = scans_of(("train", 0, "a"), ("val", 0, "a"), ("test", 0, "b"))
     assert (
-        told(leaks(scans), patients=False) == "100 % of the healthy val scans (1 of 1) have a near duplicate in train"
+        leaks_in_words(leaks(scans), patients=False)
+        == "100 % of the healthy val scans (1 of 1) have a near duplicate in train"
     )
 
 
 def test_nothing_is_told_where_nothing_leaks_or_there_is_one_role():
-    assert told(leaks(scans_of(("train", 0, "a"), ("test", 0, "b"), ("test", 0, "b"))), patients=False) == ""
-    assert told(leaks(scans_of(("test", 0, "a"), ("test", 1, "a"))), patients=False) == ""
+    assert leaks_in_words(leaks(scans_of(("train", 0, "a"), ("test", 0, "b"), ("test", 0, "b"))), patients=False) == ""
+    assert leaks_in_words(leaks(scans_of(("test", 0, "a"), ("test", 1, "a"))), patients=False) == ""
 
 
 def test_bits_and_view_reach_the_comparison():

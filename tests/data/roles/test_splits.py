@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
+from mriad.data.roles import ROLES
 from mriad.data.roles.grouping import facts_of
+from mriad.data.roles.rules import check
 from mriad.data.roles.splits import (
-    ROLES,
     AllTest,
     GroupedSplit,
     Split,
     SplitFromCSV,
-    check,
 )
 from mriad.errors import MriadError
 

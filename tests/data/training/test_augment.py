@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from mriad.data.training.augment import Augment, RandomContrast
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 OPTIONS = sorted(file.stem for file in (CONF / "augment").glob("*.yaml"))
 
 

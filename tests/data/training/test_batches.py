@@ -3,15 +3,16 @@ import pandas as pd
 import pytest
 import torch
 
-from mriad.data.preparing.cache import SliceCache
-from mriad.data.training.batches import SliceDataset, TrainDataset, loader, mixed
+from mriad.data.preparing.cache import ScanCache
+from mriad.data.training.batches import ScanDataset, TrainDataset, loader, mixed
+from mriad.data.training.samples import Samples
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 SIDE = 8
 
 
 @pytest.fixture
-def slices() -> SliceCache:
+def slices() -> ScanCache:
     """Slice n is grey n+1; the two anomalous ones have a lesion in their top left and top right pixel."""
     masks = np.zeros((2, SIDE, SIDE), dtype=np.uint8)
     masks[0, 0, 0] = masks[1, 0, -1] = 1
@@ -26,7 +27,7 @@ def slices() -> SliceCache:
     )
     images = np.repeat(np.arange(1, 7, dtype=np.uint8), SIDE * SIDE).reshape(6, SIDE, SIDE)
     images.setflags(write=False)
-    return SliceCache(images=images, masks=masks, thumbnails=images, facts=facts)
+    return ScanCache(images=images, masks=masks, thumbnails=images, facts=facts)
 
 
 class Flip:
@@ -56,8 +57,9 @@ class Corner:
         return {"corner": self(images, brains)}
 
 
-def train(slices: SliceCache, rows: list[int], **options: object) -> TrainDataset:
-    return TrainDataset(slices=slices, labels=LABELS, rows=np.array(rows), **options)
+def train(slices: ScanCache, rows: list[int], **options: object) -> TrainDataset:
+    samples = Samples(cache=slices, rows=np.arange(len(LABELS)))
+    return TrainDataset(samples=samples, labels=LABELS, order=np.array(rows), **options)
 
 
 def greys(batch: dict[str, torch.Tensor]) -> list[int]:
@@ -70,7 +72,7 @@ def masked_pixels(batch: dict[str, torch.Tensor]) -> list[list[list[int]]]:
 
 
 def test_scans_as_they_are_have_no_mask_but_the_area_of_a_pixel(slices):
-    batch = SliceDataset(slices=slices, labels=LABELS, rows=np.array([5, 3, 0])).__getitems__([0, 1, 2])
+    batch = ScanDataset(scans=slices, labels=LABELS, rows=np.array([5, 3, 0])).__getitems__([0, 1, 2])
     assert set(batch) == {"image", "label", "row", "pixel_area"}
     assert greys(batch) == [6, 4, 1]
     assert batch["label"].tolist() == [1, 0, 0]
@@ -82,7 +84,7 @@ def test_scans_as_they_are_have_no_mask_but_the_area_of_a_pixel(slices):
 
 
 def test_areas_go_with_the_scans_that_are_fetched(slices):
-    dataset = SliceDataset(slices=slices, labels=LABELS, rows=np.array([0, 3, 5]))
+    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.array([0, 3, 5]))
     backwards = dataset.__getitems__([2, 1])
     assert backwards["row"].tolist() == [5, 3]
     assert backwards["pixel_area"].tolist() == [9.0, 6.0]
@@ -200,7 +202,7 @@ def test_examples_show_a_repeated_slice_once(slices):
 
 
 def test_ranks_have_each_scan_once_between_them(slices):
-    dataset = SliceDataset(slices=slices, labels=LABELS, rows=np.arange(3))
+    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.arange(3))
     shares = [list(loader(dataset, batch_size=1, num_workers=0, rank=rank, ranks=2)) for rank in (0, 1)]
     assert [[batch["row"].tolist() for batch in share] for share in shares] == [[[0], [2]], [[1]]]
 

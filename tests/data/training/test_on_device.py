@@ -14,7 +14,7 @@ from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 
 DRAWS = 300
-FILES = sorted((Path(__file__).parents[2] / "conf/augment").glob("*.yaml"))
+FILES = sorted((Path(__file__).parents[3] / "conf/augment").glob("*.yaml"))
 
 
 def shipped() -> dict[str, A.BasicTransform]:

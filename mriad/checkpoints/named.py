@@ -1,0 +1,41 @@
+"""The checkpoint that a command names: by its path, or by the run that has made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.errors import MriadError
+from mriad.tracking.run import Run
+from mriad.tracking.tracker import Tracker
+
+
+def of_run(run: Run, folder: Path) -> Checkpoint:
+    """The calibrated checkpoint of a run, fetched to ``folder`` if its store is not on this machine."""
+    return Checkpoint.load(run.download("checkpoint/best.ckpt", folder))
+
+
+def named_checkpoint(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Checkpoint, Run | None]:
+    """The checkpoint that ``run`` or ``checkpoint`` names, and its run where the store knows it.
+
+    Raises:
+        MriadError: if neither or both are given, or there is nothing to be found.
+    """
+    if (cfg.run is None) == (cfg.checkpoint is None):
+        raise MriadError(
+            "Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>."
+        )
+    if cfg.run is not None:
+        tracker = tracker or instantiate(cfg.logger)
+        run = tracker.find(str(cfg.run))
+        return of_run(run, folder), run
+    checkpoint = Checkpoint.load(Path(cfg.checkpoint).expanduser())
+    if tracker is None or checkpoint.run_id is None:
+        return checkpoint, None
+    try:
+        return checkpoint, tracker.find(checkpoint.run_id)
+    except MriadError:  # a checkpoint may have travelled away from its store
+        return checkpoint, None

@@ -1,0 +1,109 @@
+"""LGG segmentation: lower-grade gliomas as pictures of three channels (Buda 2019, Comput Biol Med 109:218; Kaggle)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from mriad.data.catalog import HEALTHY, Catalog
+from mriad.data.layouts.contrasts import contrast_of
+from mriad.data.layouts.download import kaggle_folder
+from mriad.data.layouts.files import image_files
+from mriad.data.reading.decode import in_channel
+from mriad.data.reading.picture import read_picture
+from mriad.errors import MriadError, unknown
+
+log = logging.getLogger(__name__)
+
+HANDLE = "mateuszbuda/lgg-mri-segmentation"
+
+_CHANNELS = {"T1": "red", "FLAIR": "green", "T1c": "blue"}  # before contrast agent, FLAIR, after it
+_NAME = re.compile(r"TCGA_\w+_\d+_\d+(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
+
+
+def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None = None) -> Catalog:
+    """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>[_mask].tif``.
+
+    Pictures, as they come: how far slices lie apart is not known. A slice whose mask is empty is healthy, though its
+    patient is not, so that it never trains: the set is for ``split=all_test``. Where a patient lacks a sequence, its
+    channel repeats FLAIR; such patients are left out of T1 and T1c, with a warning.
+
+    Args:
+        root: the unzipped folder.
+        download: fetch it with kagglehub where it is not there.
+        contrast: 'FLAIR', 'T1' (before a contrast agent) or 'T1c' (after it): one of the channels of each file.
+
+    Raises:
+        MriadError: if there is no such folder, no scan in it, or one contrast alone is not chosen.
+    """
+    start = kaggle_folder(HANDLE, root=root, download=download)
+    slices: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    for file in image_files(start):  # the archive unzips everything twice: the first of a name counts
+        if found := _NAME.fullmatch(file.name):
+            (masks if found["mask"] else slices).setdefault(file.name.lower().replace("_mask", ""), file)
+    if not slices:
+        raise MriadError(
+            f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it."
+        )
+    if contrast is None:
+        raise MriadError(f"Each file in {start} holds {', '.join(_CHANNELS)}: choose one, as in data.contrast=FLAIR.")
+    known = contrast_of(contrast)
+    if known not in _CHANNELS:
+        raise unknown("data.contrast", contrast, _CHANNELS)
+    lacking = set() if known == "FLAIR" else _patients_without(slices.values(), _CHANNELS[known])
+    if lacking:
+        log.warning(
+            "%d patients in %s have no %s, their files repeat FLAIR in its place; they are left out.",
+            len(lacking), start, known,
+        )  # fmt: skip
+    records = []
+    for name, file in slices.items():
+        person, session = file.parent.name.rsplit("_", 1)
+        mask = masks.get(name)
+        diseased = mask is None or _holds_lesion(mask)
+        if file.parent in lacking:
+            continue
+        records.append(
+            {
+                "path": file.relative_to(start).as_posix(),
+                "label": int(diseased),
+                "class": "lower-grade glioma" if diseased else HEALTHY,
+                "mask": "" if mask is None else mask.relative_to(start).as_posix(),
+                "patient": person,
+                "session": session,
+                "contrast": known,
+                "series": _CHANNELS[known],
+            }
+        )
+    return Catalog.from_records(records, root=start)
+
+
+def _holds_lesion(mask: Path) -> bool:
+    """Whether a mask is not empty; one that cannot be read counts so, and is told of where scans are prepared."""
+    try:
+        return bool(read_picture(mask).samples.any())
+    except MriadError:
+        return True
+
+
+def _patients_without(slices: Iterable[Path], channel: str) -> set[Path]:
+    """Folders of the patients in whose slices a channel repeats FLAIR, told by the one in the middle."""
+    by_patient: defaultdict[Path, list[Path]] = defaultdict(list)
+    for file in slices:
+        by_patient[file.parent].append(file)
+
+    def repeats(files: list[Path]) -> bool:
+        middle = sorted(files, key=lambda file: int(file.stem.rsplit("_", 1)[1]))[len(files) // 2]
+        try:
+            picture = read_picture(middle)
+            return np.array_equal(in_channel(picture, channel), in_channel(picture, _CHANNELS["FLAIR"]))
+        except MriadError:
+            return False
+
+    return {folder for folder, files in by_patient.items() if repeats(files)}

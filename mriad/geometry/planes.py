@@ -1,0 +1,60 @@
+"""The slices of a volume in the three planes, as pictures are: upright and square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mriad.errors import MriadError, unknown
+
+AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
+"""The axis of a volume (D, H, W), which run up, backwards and to the left, that leads through the slices of a plane."""
+
+
+def require_planes(planes: Sequence[str]) -> tuple[str, ...]:
+    """The planes, each once.
+
+    Raises:
+        MriadError: if there is none, or one is unknown.
+    """
+    planes = (planes,) if isinstance(planes, str) else tuple(planes)
+    if not planes:
+        raise MriadError("data.planes=[] leaves nothing to look at; give axial, coronal or sagittal.")
+    for plane in planes:
+        if plane not in AXES:
+            raise unknown("data.planes", plane, AXES)
+    return tuple(dict.fromkeys(planes))
+
+
+def slice_of(volume: NDArray[Any], plane: str, place: int) -> NDArray[Any]:
+    """(S, S) slice of a volume (D, S, S), S >= D; above and below what a coronal or sagittal one shows it is 0."""
+    slice_ = volume.take(place, axis=AXES[plane])
+    return slice_ if plane == "axial" else np.pad(slice_[::-1], (margins(*volume.shape[:2]), (0, 0)))
+
+
+def views_through(volumes: Sequence[NDArray[Any]], values: NDArray[Any]) -> list[NDArray[Any]]:
+    """Square pictures (2 S, 2 S) of volumes (D, S, S): the three planes through the peak of some values, and a fourth.
+
+    Axial and coronal stand above sagittal and the axial slice with the highest value of those at least an eighth of the
+    volume away from the first.
+
+    Args:
+        volumes: what to show, all of the same place.
+        values: (D, S, S), such as the anomaly map.
+    """
+    depth, row, column = np.unravel_index(np.argmax(values), values.shape)
+    by_slice = values.max(axis=(1, 2)).astype(float)
+    by_slice[max(0, depth - len(values) // 8) : depth + len(values) // 8 + 1] = -np.inf
+    places = (("axial", depth), ("coronal", row), ("sagittal", column), ("axial", int(by_slice.argmax())))
+    return [
+        np.block([[views[0], views[1]], [views[2], views[3]]])
+        for views in ([slice_of(volume, plane, int(place)) for plane, place in places] for volume in volumes)
+    ]
+
+
+def margins(depth: int, side: int) -> tuple[int, int]:
+    """Rows above and below an upright slice of ``depth`` rows that make it ``side`` rows high."""
+    return (side - depth) // 2, side - depth - (side - depth) // 2

@@ -1,0 +1,68 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mriad.data.preparing.cache import ScanCache
+from mriad.data.preparing.volumes import PrepareVolume
+from mriad.data.training.samples import Samples, SliceChoice
+from mriad.errors import MriadError
+from mriad.geometry.planes import slice_of
+
+DEPTH, SIDE = 6, 8
+
+
+@pytest.fixture
+def cache() -> ScanCache:
+    """3 volumes: the first with nothing in its lowest two slices, the last with a lesion in one slice."""
+    images = np.random.default_rng(0).integers(50, 255, (3, DEPTH, SIDE, SIDE)).astype(np.uint8)
+    images[0, :2] = 0
+    masks = np.zeros((1, DEPTH, SIDE, SIDE), dtype=np.uint8)
+    masks[0, 4, 2:4, 5] = 1
+    facts = pd.DataFrame({"mask_index": [-1, -1, 0]})
+    return ScanCache(images=images, masks=masks, thumbnails=np.zeros((3, 16, 16), dtype=np.uint8), facts=facts)
+
+
+def test_a_scan_is_one_sample_where_no_planes_are_asked_for(cache):
+    samples = Samples(cache=cache, rows=np.array([2, 0]))
+    assert samples.rows.tolist() == [2, 0]
+    np.testing.assert_array_equal(samples.images([1, 0]), cache.images[[0, 2]])
+    np.testing.assert_array_equal(samples.masks([0]), cache.masks.astype(bool))
+
+
+def test_slices_come_volume_by_volume_and_empty_ones_are_left_out(cache):
+    samples = Samples(cache=cache, rows=np.array([1, 0]), planes=["axial"], least=0.1)
+    assert samples.rows.tolist() == [1] * 6 + [0] * 4
+    np.testing.assert_array_equal(samples.images(np.arange(6)), cache.images[1])
+    np.testing.assert_array_equal(samples.images([6, 9]), cache.images[0][[2, 5]])
+
+
+@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+def test_slices_of_every_plane_are_squares(cache, plane):
+    samples = Samples(cache=cache, rows=np.array([1]), planes=["axial", plane], least=0.1)
+    assert len(samples) == DEPTH + SIDE
+    np.testing.assert_array_equal(samples.images([DEPTH + 3])[0], slice_of(cache.images[1], plane, 3))
+
+
+def test_every_so_many_slices_from_the_middle_on(cache):
+    samples = Samples(cache=cache, rows=np.array([1]), planes=["axial"], every=2)
+    np.testing.assert_array_equal(samples.images(np.arange(len(samples))), cache.images[1][[1, 3, 5]])
+
+
+def test_labelled_volumes_give_their_slices_with_a_lesion(cache):
+    healthy = Samples(cache=cache, rows=np.array([0]), planes=["axial"])
+    labelled = Samples(cache=cache, rows=np.array([2]), planes=["axial"], lesions_only=True)
+    both = healthy.followed_by(labelled)
+    assert both.rows.tolist() == [0] * 4 + [2]
+    np.testing.assert_array_equal(both.images([4])[0], cache.images[2, 4])
+    np.testing.assert_array_equal(both.masks([4])[0], cache.masks[0, 4].astype(bool))
+
+
+@pytest.mark.parametrize(("every", "spacing", "taken"), [(None, 1.8, 1), (1.0, 1.8, 1), (3.6, 1.8, 2), (10, 2, 5)])
+def test_distances_are_told_in_mm(every, spacing, taken):
+    assert SliceChoice(every=every).options(PrepareVolume(spacing=spacing))["every"] == taken
+
+
+@pytest.mark.parametrize("option", [{"every": 0}, {"least_brain": 1.5}, {"least_brain": -0.1}])
+def test_a_choice_that_cannot_be_is_refused(option):
+    with pytest.raises(MriadError, match=r"data\.slices"):
+        SliceChoice(**option)
