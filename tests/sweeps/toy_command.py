@@ -19,7 +19,7 @@ class Toy:
     uri: str
     script: Path = TOY
     experiment: str = "mriad"
-    patience: int = 300  # seconds after which it counts as hanging
+    patience: int = 1200  # seconds after which it counts as hanging, also on a machine that is busy
 
     def __post_init__(self):
         self._terminal = Terminal(self.folder, draws=True, MLFLOW_TRACKING_URI=self.uri)
