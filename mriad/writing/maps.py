@@ -1,4 +1,4 @@
-"""The maps of a prediction: which files there are for a scan, and what they are called."""
+"""The maps of a prediction: which files a scan has, and what they are called."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mriad.data.reading.scan import Scan
 from mriad.data.reading.suffixes import DICOM_SUFFIXES, volume_suffix
 from mriad.disk import written_whole
 from mriad.errors import MriadError
+from mriad.prediction.predictor import Prediction
 from mriad.prediction.scan_files import (
     MAP_ENDING,
     MAPS,
@@ -22,7 +23,6 @@ from mriad.prediction.scan_files import (
     VOLUME_MASK_ENDING,
     ScanFile,
 )
-from mriad.prediction.predictor import Prediction
 from mriad.thresholds import Calibration
 from mriad.writing import bids
 
@@ -89,7 +89,7 @@ class MapFolder:
                 part.write_bytes(bids.description(root))
             self._described = True
         path = PurePosixPath(Path(os.path.abspath(scan.path)).relative_to(root).as_posix())
-        is_share = 0 <= found.map.min() and found.map.max() <= 1
+        is_share = found.map.min() >= 0 and found.map.max() <= 1
         anomaly_map = self._folder / bids.derivative(path, "probseg" if is_share else "map")
         yield anomaly_map.with_name(f"{anomaly_map.name}.json"), bids.sidecar(path, level=None)
         yield anomaly_map.with_name(f"{anomaly_map.name}.nii.gz"), self._map(read, found)
@@ -128,18 +128,18 @@ class MapFolder:
 def _names(scans: Sequence[ScanFile]) -> dict[ScanFile, str]:
     """Path of each scan's files below their folder, without ending.
 
-    It is the scan's own, without the ending of a volume, where that is not the name of another scan too; else it has the
-    series in it, or the ending.
+    It is the scan's own, without the ending of a volume, where that is not the name of another scan too; else it has
+    the series in it, or the ending.
     """
     places = {scan: os.path.abspath(scan.path) for scan in scans}
     base = os.path.commonpath([os.path.dirname(place) for place in places.values()])
     whole = {scan: os.path.relpath(place, base) for scan, place in places.items()}  # no '..' is left in it
-    series = {scan: re.sub(r"[^\w.-]+", "_", scan.series) for scan in scans}
+    series = {scan: scan.series and "_" + re.sub(r"[^\w.-]+", "_", scan.series) for scan in scans}
     names = {scan: _without_ending(name) for scan, name in whole.items()}
     for others in (
-        {scan: f"{name}_{series[scan]}" for scan, name in names.items()},
+        {scan: name + series[scan] for scan, name in names.items()},
         whole,
-        {scan: f"{name}_{series[scan]}" for scan, name in whole.items()},
+        {scan: name + series[scan] for scan, name in whole.items()},
     ):
         count = Counter(name.casefold() for name in names.values())
         names = {scan: name if count[name.casefold()] == 1 else others[scan] for scan, name in names.items()}
