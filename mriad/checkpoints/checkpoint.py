@@ -39,8 +39,8 @@ class Checkpoint:
         key: what contents, paths and patients are marked with in the two tables, see ``roles.identity.marks``.
         split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
         seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
-        trained: what the train scans were like: 'contrasts', those that are known, and of volumes 'spacing', the least and
-            the greatest of their widest voxels in mm; empty in a checkpoint from before it was kept.
+        trained: what the train scans were like: known 'contrasts', and of volumes 'spacing', the least and the greatest
+            of their widest voxels in mm; empty in a checkpoint from before it was kept.
         resumable: whether it holds the state of the training besides the weights.
         epochs: how many the training had done.
     """

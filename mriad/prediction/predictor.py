@@ -132,8 +132,8 @@ class Predictor:
             return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
         if not scan.is_volume:
             raise MriadError(
-                "this is a picture, but the detector was trained on volumes; give volumes, such as NIfTI files or DICOM "
-                "series, or take a detector that was trained on pictures."
+                "this is a picture, but the detector was trained on volumes; give volumes, such as NIfTI files or "
+                "DICOM series, or take a detector that was trained on pictures."
             )
         image, of_volume = self._preparation(scan, brain=brain)
         return Prepared(image=image, geometry=of_volume)

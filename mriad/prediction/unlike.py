@@ -71,8 +71,8 @@ class Unlike:
             )
         if self._without_brain:
             log.warning(
-                "%d of %d scans come without a brain mask, and the detector was trained on scans that were cut to theirs "
-                "(data.preprocess.strip=mask): name the masks in a CSV file or in the folder brain_masks/.",
+                "%d of %d scans come without a brain mask, and the detector was trained on scans that were cut to "
+                "theirs (data.preprocess.strip=mask): name the masks in a CSV file or in the folder brain_masks/.",
                 self._without_brain,
                 scans,
             )

@@ -28,7 +28,7 @@ from mriad.prediction.scan_files import ScanFile
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
 from mriad.writing.maps import MapFolder
-from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table
+from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table, told
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _rows(
             if lesions is not None:
                 shown = found.lesions(predictor.calibration.pixel_threshold)
                 row |= {"patient": file.patient or scan[0].facts.patient, "lesions": len(shown)}
-                row["lesion_ml"] = f"{sum(lesion.ml for lesion in shown):.4g}"
+                row["lesion_ml"] = told(sum(lesion.ml for lesion in shown))
                 try:
                     lesions.add(lesion_rows(str(file.path), shown))
                 except MriadError as error:

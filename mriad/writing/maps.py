@@ -1,4 +1,4 @@
-"""The maps of a prediction: which files there are for a scan, and what they are called."""
+"""The maps of a prediction: which files a scan has, and what they are called."""
 
 from __future__ import annotations
 
@@ -128,18 +128,18 @@ class MapFolder:
 def _names(scans: Sequence[ScanFile]) -> dict[ScanFile, str]:
     """Path of each scan's files below their folder, without ending.
 
-    It is the scan's own, without the ending of a volume, where that is not the name of another scan too; else it has the
-    series in it, or the ending.
+    It is the scan's own, without the ending of a volume, where that is not the name of another scan too; else it has
+    the series in it, or the ending.
     """
     places = {scan: os.path.abspath(scan.path) for scan in scans}
     base = os.path.commonpath([os.path.dirname(place) for place in places.values()])
     whole = {scan: os.path.relpath(place, base) for scan, place in places.items()}  # no '..' is left in it
-    series = {scan: re.sub(r"[^\w.-]+", "_", scan.series) for scan in scans}
+    series = {scan: scan.series and "_" + re.sub(r"[^\w.-]+", "_", scan.series) for scan in scans}
     names = {scan: _without_ending(name) for scan, name in whole.items()}
     for others in (
-        {scan: f"{name}_{series[scan]}" for scan, name in names.items()},
+        {scan: name + series[scan] for scan, name in names.items()},
         whole,
-        {scan: f"{name}_{series[scan]}" for scan, name in whole.items()},
+        {scan: name + series[scan] for scan, name in whole.items()},
     ):
         count = Counter(name.casefold() for name in names.values())
         names = {scan: name if count[name.casefold()] == 1 else others[scan] for scan, name in names.items()}

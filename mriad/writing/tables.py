@@ -110,15 +110,20 @@ def lesion_table(folder: Path, *, scans: Sequence[Path]) -> GrowingTable:
 
 
 def lesion_rows(path: str, lesions: Sequence[Lesion]) -> list[dict[str, object]]:
-    """The rows of a scan's lesions, numbered from 1 on; numbers have as many digits as a scan can tell."""
+    """The rows of a scan's lesions, numbered from 1 on."""
     return [
         {
             "path": path,
             "lesion": number,
-            "ml": f"{lesion.ml:.4g}",
-            **{axis: f"{mm:.2f}" for axis, mm in zip("xyz", lesion.centre, strict=True)},
-            "peak": f"{lesion.peak:.6g}",
-            "mean": f"{lesion.mean:.6g}",
+            "ml": told(lesion.ml),
+            **{axis: round(mm, 2) for axis, mm in zip("xyz", lesion.centre, strict=True)},
+            "peak": told(lesion.peak),
+            "mean": told(lesion.mean),
         }
         for number, lesion in enumerate(lesions, start=1)
     ]
+
+
+def told(value: float) -> float:
+    """A measure with as many digits as a scan can tell."""
+    return float(f"{value:.5g}")

@@ -48,7 +48,9 @@ def test_a_csv_file_that_is_no_manifest_is_told(tmp_path, text, told):
 def test_a_manifest_may_hold_what_training_needs_besides(tmp_path):
     touch(tmp_path, "a.png")
     (tmp_path / "scans.csv").write_text("path,label,patient,spacing\na.png,,p1,2\n")
-    assert find_scans(str(tmp_path / "scans.csv")) == [ScanFile(path=tmp_path / "a.png", spacing=(2.0, 2.0))]
+    assert find_scans(str(tmp_path / "scans.csv")) == [
+        ScanFile(path=tmp_path / "a.png", spacing=(2.0, 2.0), patient="p1")
+    ]
 
 
 def test_a_scan_is_scored_once_however_it_is_named_and_keeps_its_spacing(tmp_path, monkeypatch):

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 from slices import of_unknown_size
+from whole_heads import head as head_of_volume
 
 from mriad.data.preparing.preprocess import Preprocess
+from mriad.data.preparing.volumes import PrepareVolume
+from mriad.data.reading.scan import Facts, Scan
+from mriad.errors import MriadError
+from mriad.geometry import Grid
 from mriad.models import Intensity
 from mriad.prediction.predictor import Predictor
 from mriad.scoring import Score
@@ -26,9 +31,44 @@ def test_what_the_crop_cuts_away_is_never_stranger_than_what_it_keeps(atlas):
         require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
         detector=lambda: detector.eval(),
         preprocess=lambda: Preprocess(image_size=16),
+        trained={},
     )
     predictor = Predictor(checkpoint=checkpoint, device="cpu")
-    (found,) = predictor([predictor.prepare(head(), spacing=None)])
+    (found,) = predictor([predictor.prepare(Scan.of_picture(head(), facts=Facts(format="")))])
     outside = found.map[:8]
     assert (found.map.min() < 0) == atlas
     assert (outside == found.map.min()).all()
+
+
+def volume():
+    levels, placed = head_of_volume()
+    return Scan(levels=levels, grid=Grid(shape=levels.shape, affine=placed))
+
+
+def predictor_of(preparation):
+    return Predictor(
+        checkpoint=SimpleNamespace(
+            require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
+            detector=lambda: Intensity(score=Score()).eval(),
+            preprocess=lambda: preparation,
+            trained={},
+        ),
+        device="cpu",
+    )
+
+
+def test_a_volume_and_a_detector_of_pictures_are_no_match_nor_the_other_way_round():
+    with pytest.raises(MriadError, match="this is a volume, but the detector was trained on pictures"):
+        predictor_of(Preprocess(image_size=16)).prepare(volume())
+    with pytest.raises(MriadError, match="this is a picture, but the detector was trained on volumes"):
+        predictor_of(PrepareVolume()).prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
+
+
+def test_a_map_of_a_volume_has_its_shape_and_its_lesions_are_counted_there():
+    predictor = predictor_of(PrepareVolume(image_size=32, depth=24, spacing=8))
+    scan = volume()
+    (found,) = predictor([predictor.prepare(scan)])
+    assert found.map.shape == scan.grid.shape and found.map.dtype == np.float32
+    (brain, *_) = found.lesions(0.2)
+    assert 550 < brain.ml < 800  # an ellipsoid with semi-axes of 54, 66 and 52 mm
+    assert brain.centre == pytest.approx((3, -7, 11), abs=8)
