@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mriad.data.reading.decode import IMAGE_SUFFIXES
 
@@ -36,7 +36,7 @@ def volume_suffix(path: str | Path) -> str:
     return max((suffix for suffix in VOLUME_SUFFIXES if name.endswith(suffix)), key=len, default="")
 
 
-def stem(path: str | Path) -> str:
+def stem(path: str | PurePath) -> str:
     """The name without its suffix, that of a volume as a whole: 'sub-01_T1w.nii.gz' is 'sub-01_T1w'."""
     name = os.path.basename(path)
     suffix = volume_suffix(name)
