@@ -120,7 +120,8 @@ def _bad_option(error: BaseException, config: str) -> str | None:
         return _not_understood(error)
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return str(unknown(group, name, error.options))
+        shared = {option for option in error.options if option.endswith("base")}  # what choices of a group start from
+        return str(unknown(group, name, [option for option in error.options if option not in shared]))
     if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
         return _no_option(str(error.__cause__.full_key), config)
     if missing := re.match(

@@ -15,11 +15,14 @@ from mriad.callbacks import RandomStreams
 from mriad.models import FittedDetector
 
 CONF = Path(__file__).parents[2] / "conf"
+OF_VOLUMES = ["data=volumes", "data.preprocess.depth=16", "model.network.latent_dim=4", "model.network.widths=[4,8]"]
 SMALL = {
     "ae": ["model.network.latent_dim=4"],
     "vae": ["model.network.latent_dim=4", "model.network.widths=[4,8]"],
     "vae_residual": ["model.network.latent_dim=4", "model.network.hidden_dim=8"],
     "dae": ["model.network.widths=[4,8]"],
+    "ae_3d": OF_VOLUMES,
+    "vae_3d": OF_VOLUMES,
     "synthetic_anomaly": ["model.network.widths=[4,8]"],
     "ensemble": None,  # of detectors that are trained
 }

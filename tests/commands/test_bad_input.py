@@ -113,8 +113,8 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "parts"),
     [
-        ("model=resnet", ("model=resnet is unknown", "ae, ae_medianomaly, dae")),
-        ("data=mydata", ("data=mydata is unknown", "br35h, folder, navoneel, nickparvar or synthetic")),
+        ("model=resnet", ("model=resnet is unknown", "ae, ae_3d, ae_medianomaly, dae")),
+        ("data=mydata", ("data=mydata is unknown", "choose atlas, bids, br35h, brats, folder")),
         ("threshold=magic", ("threshold=magic is unknown", "youden")),
         ("model=patchcor", ("model=patchcor is unknown", "perhaps patchcore was meant")),
         ("hydra/launcher=jolib", ("hydra/launcher=jolib is unknown", "perhaps joblib was meant")),

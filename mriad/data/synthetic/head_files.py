@@ -87,8 +87,7 @@ def _write_file(
     from nibabel.orientations import apply_orientation
 
     stored = np.ascontiguousarray(apply_orientation(values.astype(np.uint8), order))
-    image = Nifti1Image(stored if slope is None else stored * np.float32(slope), affine)
-    image.set_data_dtype(np.uint8)
+    image = Nifti1Image(stored, affine)
     image.header.set_slope_inter(slope, None if slope is None else 0)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)

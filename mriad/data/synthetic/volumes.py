@@ -12,7 +12,7 @@ from mriad.data.synthetic.heads import HEAD_CONTRASTS
 from mriad.data.synthetic.once import made_once, require_within
 from mriad.errors import MriadError, unknown
 
-VERSION = 1  # raise it whenever a change of the code changes a voxel: it is part of the folder's name
+VERSION = 2  # raise it whenever a change of the code changes a voxel: it is part of the folder's name
 
 _FEW = 6  # people that one process has drawn by the time that others have started
 

@@ -70,6 +70,10 @@ def test_levels_are_kept_to_the_last_bit(made: Catalog) -> None:
     image = nibabel.load(made.files()[0])
     stored = np.asarray(image.dataobj.get_unscaled())
     assert np.allclose(image.get_fdata(), stored * image.dataobj.slope) and stored.max() > 100
+    for file in made.files():
+        stored = np.asarray(nibabel.load(file).dataobj.get_unscaled())
+        assert 8 < np.median(stored[stored > 8]) < 240  # a brain is no white spot
+        assert (stored == 255).mean() < 0.02
 
 
 def test_it_is_a_folder_that_any_user_could_have(made: Catalog) -> None:
