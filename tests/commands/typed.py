@@ -33,10 +33,12 @@ SMALLER_HEADS = "data.layout.healthy_subjects=10 data.layout.diseased_subjects=6
 ELSEWHERE = {"make test", "source .venv/bin/activate"}
 STANDS_FOR = {"make train": "python train.py"}
 UI = "make ui"
+TAKES_THREADS = ("train.py", "evaluate.py", "predict.py", "mriad.audit")
+SAME = {name: f"{name}.py" for name in ("train", "evaluate", "predict")} | {"compare": "mriad.compare"}
 # Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
 DESKS = {
     "use": ("README.md", "docs/index.md", "docs/start", "docs/guides/evaluate.md", "docs/guides/compare.md",
-            "docs/guides/audit.md", "docs/guides/predict.md"),
+            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/registry.md"),
     "train": ("docs/guides/train.md", "docs/guides", "docs/explanation", "docs/results", "docs/reference"),
 }  # fmt: skip
 
@@ -62,14 +64,16 @@ def typed_on(desk: str) -> list[str]:
 
 
 def command_of(line: str) -> str:
-    """The command of a line: the script, the module, or the program."""
+    """The command of a line: the script, the module, or the program; ``mriad NAME`` is what does the same."""
     words = shlex.split(line)
+    if words[0] == "mriad":
+        return SAME.get(words[1], f"mriad {words[1]}")
     return words[0] if words[0] != "python" else words[2] if words[1] == "-m" else words[1]
 
 
 def through_bash() -> set[str]:
     """One line of each command, with quotes where one has some, and all that is not Python."""
-    lines = [line for desk in DESKS for line in typed_on(desk)]
+    lines = [line for desk in DESKS for line in typed_on(desk) if not line.startswith("mriad ")]
     quoted_last = sorted(lines[::-1], key=lambda line: "'" in line or '"' in line)
     chosen = {command_of(line): line for line in quoted_last}
     return set(chosen.values()) | {line for line in lines if not line.startswith("python ")}
@@ -134,6 +138,8 @@ class Desk:
 
     def _fork(self, line: str) -> Outcome:
         command, words = command_of(line), shlex.split(line)
+        if words[0] == "mriad":
+            return self.terminal.run("mriad/__main__.py", *words[1:], environment={"OMP_NUM_THREADS": "1"})
         script = command if command.endswith(".py") else f"{command.replace('.', '/')}/__main__.py"
         words = words[words.index(command) + 1 :]
         return self.terminal.run(script, *words, environment={"OMP_NUM_THREADS": "1"})
@@ -165,14 +171,15 @@ class Desk:
             shutil.copy(self.first().artifacts / "split.csv", self.terminal.folder / "split.csv")
         line = line.replace("~/.cache/mriad", str(self.terminal.environment["MRIAD_CACHE_DIR"]))
         assert "/path/to" not in line, f"what does {line} stand for?"
-        if line.startswith("python train.py") and not re.search(r" --(help|cfg)", line):
+        command, asks = command_of(line), re.search(r" --(help|cfg)", line)
+        if command == "train.py" and not asks:
             if "volumes" in line:
                 line += f" {SMALLER_VOLUMES} {SMALLER_HEADS if 'synthetic' in line else ''}"
             elif "resume=" in line:
                 line += " trainer.max_epochs=2"
             else:
                 line += f" {SMALLER}" if re.search("data=|experiment=", line) else f" {SMALLER} {SMALLER_SET}"
-        return f"{line} threads=1" if re.search(r"(train|evaluate|predict)\.py (?!--)|mriad\.audit", line) else line
+        return f"{line} threads=1" if command in TAKES_THREADS and not asks else line
 
 
 def stand_in(root: Path) -> dict[str, Path]:
@@ -234,6 +241,9 @@ def check(done: Done) -> None:
         _check_comparison(done)
     elif script == "mriad.audit":
         _check_audit(done)
+    elif script == "mriad register":
+        registered = done.desk.terminal.store.get_model_version_by_alias("mriad", words[-1].removeprefix("alias="))
+        assert registered.run_id == done.desk.first().id
     elif script == "cp":
         assert (done.desk.terminal.folder / words[-1]).exists()
     else:
@@ -251,7 +261,7 @@ def _check_config(done: Done) -> None:
 
 
 def _by_gradient(run: TrainedRun) -> bool:
-    return run.params["model"] != "ensemble"
+    return run.params["model"] not in ("ensemble", "pca")
 
 
 def _check_run(run: TrainedRun) -> None:
