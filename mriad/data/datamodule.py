@@ -243,7 +243,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         train = self.scans("train")
         trained: dict[str, Any] = {"contrasts": sorted({*train["contrast"]} - {""})}
         if len(self.preprocess.spatial) == 3:
-            widest = [float(max(spacing)) for spacing in self.cache.facts["spacing"].loc[train.index]]
+            widest = [round(float(max(spacing)), 3) for spacing in self.cache.facts["spacing"].loc[train.index]]
             trained["spacing"] = [min(widest), max(widest)]
         return trained
 

@@ -22,7 +22,7 @@ def derivative(scan: PurePosixPath, suffix: str) -> PurePosixPath:
         scan: path below the root of its data set.
         suffix: what it is: 'probseg' where all values lie from 0 to 1, 'mask', or 'map'.
     """
-    source, _, contrast = stem(scan).rpartition("_")
+    source, _, contrast = stem(str(scan)).rpartition("_")
     place = "" if "_space-" in source else f"_space-{contrast}"
     return scan.with_name(f"{source}{place}_label-{_LESION}_desc-{OWN}_{suffix}")
 

@@ -13,8 +13,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning import Trainer
+from mlflow.exceptions import MlflowException
 from omegaconf import OmegaConf
 from PIL import Image
+from whole_heads import affine
+from whole_heads import save as save_volume
 
 from mriad.callbacks import ScanScores
 from mriad.checkpoints.checkpoint import Checkpoint
@@ -105,9 +108,16 @@ def data_set(request, tmp_path_factory):
     return request.param, root, config, load_data(config, roles=("train", "val", "test"))
 
 
-def measured(score, data, datamodule, checkpoint):
+def measured(score, data, datamodule, checkpoint, layout="folder"):
     """Train, calibrate, keep, and give the scores of the test by path."""
-    options = ("data=folder", "data.root=.", "data.image_size=24", "trainer=cpu", "model=pca", "model.n_components=3")
+    options = (
+        f"data={layout}",
+        "data.root=.",
+        "data.image_size=24",
+        "trainer=cpu",
+        "model=pca",
+        "model.n_components=3",
+    )
     cfg = composed("train", *options, *SCORES[score])
     detector = instantiate(cfg.model)
     config = {name: OmegaConf.to_container(part, resolve=True) for name, part in (("model", cfg.model), ("data", data))}
@@ -122,11 +132,16 @@ def measured(score, data, datamodule, checkpoint):
     return scores.table(datamodule.scans("test")).set_index("path")["score"]
 
 
-def served(checkpoint, files, spacings):
+def model_of(checkpoint):
     from mriad.prediction.served_model import ServedDetector
 
     model = ServedDetector()
     model.load_context(SimpleNamespace(artifacts={"checkpoint": str(checkpoint)}))
+    return model
+
+
+def served(checkpoint, files, spacings):
+    model = model_of(checkpoint)
     answers = [
         model.predict(None, as_sent(file)[None], {"spacing": [spacing], "dtype": ""})
         for file, spacing in zip(files, spacings, strict=True)
@@ -165,3 +180,44 @@ def test_the_spacing_of_a_manifest_changes_the_score(data_set, tmp_path):
     blind, _ = served(checkpoint, [root / path for path in expected.index], [""] * len(expected))
     assert (np.abs(expected - blind) > 1e-3 * expected).sum() > len(expected) / 3
     assert Checkpoint.load(checkpoint).calibration is not None
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """Folder and data module of volumes in which healthy and anomalous scans come on grids of their own."""
+    root = tmp_path_factory.mktemp("volumes")
+    codes, spacings = ("RAS", "LPS", "PSR", "ASL"), ((4.0, 3.5, 4.5), (5.0, 4.0, 4.0))
+    for index in range(20):
+        grid = {"codes": codes[index % 4], "spacing": spacings[index % 2], "turn": (index, -index / 2, 5)}
+        placed = affine(**grid)
+        name = f"tumour/t{index}.nii.gz" if index >= 12 else f"healthy/h{index}.nii"
+        save_volume(root / name, index, placed=placed, lesion=index >= 12)
+    options = [f"data.root={root}", "data.image_size=24", "data.preprocess.depth=20", "data.spacing=8"]
+    options += [f"data.cache_dir={root}/cache", "data.split.group=none", "data.split.val=0.3", "data.labelled_pool=0"]
+    config = composed("train", "data=volumes", *options, "data.planes=[axial,coronal]").data
+    return root, config, load_data(config, roles=("train", "val", "test"))
+
+
+@pytest.mark.parametrize("score", ["mse_foreground", "brain", "median"])
+def test_a_volume_has_one_score(volumes, score, tmp_path):
+    root, data, datamodule = volumes
+    checkpoint = tmp_path / "best.ckpt"
+    expected = measured(score, data, datamodule, checkpoint, layout="volumes")
+    cfg = OmegaConf.merge(composed("predict", "input=scans"), {"input": f"{root}/*/*.nii*", "maps": True})
+    predict(OmegaConf.merge(cfg, {"checkpoint": str(checkpoint), "output": str(tmp_path / "out")}))
+
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False).set_index("path")
+    found = table.loc[[str(root / path) for path in expected.index]]
+    assert len(table) == 20 and set(table["error"]) == {""}
+    np.testing.assert_allclose(found["score"].astype(float), expected, rtol=1e-5)
+    assert len(list((tmp_path / "out" / "maps").rglob("*_map.nii.gz"))) == 20
+    lesions = pd.read_csv(tmp_path / "out" / "lesions.csv")
+    assert list(table["lesions"]) == [int((lesions["path"] == path).sum()) for path in table.index]
+    assert Checkpoint.load(checkpoint).trained == {"contrasts": [], "spacing": [4.5, 5.0]}
+
+
+def test_a_served_detector_of_volumes_says_who_predicts_them(volumes, tmp_path):
+    _, data, datamodule = volumes
+    measured("mse_foreground", data, datamodule, tmp_path / "best.ckpt", layout="volumes")
+    with pytest.raises(MlflowException, match="predict files with 'mriad predict'"):
+        model_of(tmp_path / "best.ckpt").predict(None, np.zeros((1, 20, 24), dtype=np.uint8))
