@@ -109,7 +109,7 @@ def test_every_option_composes_for_train(composed, group, name):
     require_kinds(composition)
     cfg = resolved(composition)
     assert group in ("logger", "hydra") or require_trusted(cfg) is None  # so is a checkpoint that holds it
-    assert cfg["model"]["_target_"].startswith("mriad.models.")
+    assert cfg["model"]["_target_"].startswith(("mriad.models.", "mriad.published."))
     assert cfg["model"].get("network", cfg["data"])["image_size"] == cfg["data"]["image_size"]
     assert HydraConfig.get().runtime.choices[group] == name
 

@@ -63,12 +63,22 @@ def _annotations(target: str) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     for call in filter(None, made_by):
         try:
-            parameters = inspect.signature(call, eval_str=True).parameters.values()
-        except (NameError, TypeError, ValueError):  # of a library that keeps its types to itself
+            parameters = inspect.signature(call).parameters.values()
+        except (TypeError, ValueError):  # of a library that keeps them to itself
             continue
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        taken |= {one.name: one.annotation for one in parameters if one.kind in named}
+        taken |= {one.name: _meant(one.annotation, call) for one in parameters if one.kind in named}
     return {name: kind for name, kind in taken.items() if kind is not inspect.Parameter.empty}
+
+
+def _meant(annotation: Any, call: Any) -> Any:
+    """The type that an annotation names, ``inspect.Parameter.empty`` where it is only known to type checkers."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, getattr(call, "__globals__", {}))
+    except (NameError, AttributeError, TypeError):
+        return inspect.Parameter.empty
 
 
 def _says_itself(kind: Any) -> bool:

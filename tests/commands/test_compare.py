@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mriad.experiment.method import log_method
 from mriad.tracking.tracker import Tracker
 
 from .command_line import Outcome, Terminal, TrainedRun
@@ -21,7 +22,9 @@ def log(tracker: Tracker, *, model: str, seed: int = 0, shift: float = 1.0, scan
     path = [f"{index:03}.png" for index in range(scans)]
     table = pd.DataFrame({"path": path, "group": path, "label": label, "score": score})
     with tracker.run(name=f"{model} {seed}", tags={"kind": "training"}) as run:
-        run.log_params({"model": model, "seed": seed, "threads": seed, **params})
+        options = {"model": model, "seed": seed, "threads": seed, **params}
+        run.log_params(options)
+        log_method(run, options)
         run.log_metrics({"test/balanced_accuracy": 0.5 + seed / 10, "test/pixel_ap": 0.3})
         run.log_table(table, "scores.parquet")
     return run.run_id
@@ -37,6 +40,12 @@ def tracker(desk: Terminal, migrated_store: Path) -> Tracker:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """A terminal whose store holds runs that were logged by hand."""
     return Terminal(tmp_path_factory.mktemp("desk"), draws=True, COLUMNS="100")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Terminal:
+    """A terminal in a folder without a store."""
+    return Terminal(tmp_path / "elsewhere", draws=True, COLUMNS="100")
 
 
 @pytest.fixture(scope="module")
@@ -104,23 +113,23 @@ def test_another_test_set(desk: Terminal, tracker: Tracker, runs: list[str]) -> 
     assert not (desk.folder / "refused").exists()
 
 
-def test_bad_input_is_told_in_a_sentence(desk: Terminal, runs: list[str], terminal: Terminal) -> None:
+def test_bad_input_is_told_in_a_sentence(desk: Terminal, runs: list[str], elsewhere: Terminal) -> None:
     compare(desk).sentence("RUN_ID", "required")
     compare(desk, runs[0], "--colour").sentence("--colour", "--help")
     compare(desk, runs[0], "nope").sentence("no run 'nope'", "--tracking-uri")
     compare(desk, runs[0], "--output", "mlflow.db").sentence("mlflow.db", "--output")
     compare(desk, runs[0], "--tracking-uri", "foo://x").sentence("foo://x cannot be opened", "set --tracking-uri to")
-    compare(terminal, runs[0]).sentence("There is no MLflow store", "--tracking-uri")
-    assert {file.name for file in terminal.folder.iterdir()} == {".terminal"}
+    compare(elsewhere, runs[0]).sentence("There is no MLflow store", "--tracking-uri")
+    assert {file.name for file in elsewhere.folder.iterdir()} == {".terminal"}
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])
-def test_the_store_may_be_elsewhere(desk: Terminal, runs: list[str], terminal: Terminal, way: str) -> None:
+def test_the_store_may_be_elsewhere(desk: Terminal, runs: list[str], elsewhere: Terminal, way: str) -> None:
     uri = f"sqlite:///{desk.folder}/mlflow.db"
     options = ["--tracking-uri", uri] if way == "option" else []
-    compare(terminal, runs[0], *options, **({"MLFLOW_TRACKING_URI": uri} if way == "variable" else {})).ok()
-    assert (terminal.folder / "comparison" / "methods.csv").exists()
-    assert not (terminal.folder / "mlflow.db").exists()
+    compare(elsewhere, runs[0], *options, **({"MLFLOW_TRACKING_URI": uri} if way == "variable" else {})).ok()
+    assert (elsewhere.folder / "comparison" / "methods.csv").exists()
+    assert not (elsewhere.folder / "mlflow.db").exists()
 
 
 def test_trained_runs_and_an_evaluation(bench: Terminal, ae: TrainedRun, vae: TrainedRun) -> None:

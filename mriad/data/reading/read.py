@@ -56,7 +56,7 @@ def _read(path: Path, series: str | None) -> Scan:
         from mriad.data.reading.nifti import read_nifti
 
         return read_nifti(path, content(path))
-    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(path):
+    if path.suffix.lower() in DICOM_SUFFIXES or (path.exists() and has_dicom_mark(path)):
         from mriad.data.reading.dicom import read_dicom
 
         return read_dicom(path, series=series)
