@@ -77,7 +77,7 @@ def test_tab_completes_commands_groups_and_options_in_bash(desk):
     assert registered.endswith("-F hydra_bash_completion mriad"), done.stderr
     first, second, third, fourth = map(str.split, found)
     assert first == ["evaluate"]
-    assert second == ["model=vae", "model=vae_medianomaly", "model=vae_residual"]
+    assert second == ["model=vae", "model=vae_3d", "model=vae_medianomaly", "model=vae_residual"]
     assert third == ["threshold="]
     assert fourth == ["model=mine"]
 

@@ -83,7 +83,7 @@ def test_four_jobs_that_start_together_on_nothing_do_not_race(terminal: Terminal
     assert len({run.output for run in children}) == 4
     assert len({tuple(run.scores["path"]) for run in children}) == 1
     assert len({run.stored.info.experiment_id for run in children}) == 1
-    assert len(list((terminal.folder / "cache" / "slices").glob("*/facts.parquet"))) == 1
+    assert len(list((terminal.folder / "cache" / "slices").glob("*/pack-*/facts.parquet"))) == 1
     places = {path.name for path in terminal.folder.iterdir() if not path.name.startswith((".", "mlflow.db"))}
     assert places == {"cache", "mlartifacts", "multirun"}
 

@@ -261,7 +261,7 @@ def _check_config(done: Done) -> None:
 
 
 def _by_gradient(run: TrainedRun) -> bool:
-    return run.params["model"] not in ("ensemble", "pca")
+    return run.params["model"] not in ("ensemble", "intensity", "nearest", "pca")
 
 
 def _check_run(run: TrainedRun) -> None:
