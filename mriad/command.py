@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -94,7 +95,7 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
 def _require_no_dashes(config: str) -> None:
     """End the command if an option is written as other programs write theirs."""
     flags = get_args_parser()._option_string_actions
-    for argument, value in zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True):
+    for argument, value in itertools.pairwise([*sys.argv[1:], ""]):
         name, _, assigned = argument.partition("=")
         if not name.startswith("--") or name == "--" or any(flag.startswith(name) for flag in flags):
             continue
