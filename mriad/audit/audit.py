@@ -12,7 +12,7 @@ from mriad.audit.features import FEATURES, raw_features, scaled_features, separa
 from mriad.audit.mix import mix_by_role
 from mriad.audit.outliers import outliers_of
 from mriad.data.datamodule import MRIDataModule
-from mriad.data.preparing.cache import Rows
+from mriad.data.preparing.packs import Rows
 from mriad.data.roles.grouping import near_duplicate_clusters
 from mriad.data.roles.leakage import LABELS, duplicates_by_role, is_repeated
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from mriad.audit.thumbnails import nearest_distance, thumbnails_of
-from mriad.data.preparing.cache import Rows
+from mriad.data.preparing.packs import Rows
 from mriad.metrics.bootstrap import GroupBootstrap, Interval, auroc, interval
 
 Stage = Literal["raw", "scaled"]

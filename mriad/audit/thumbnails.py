@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from mriad.data.preparing.cache import Rows
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE, thumbnail
+from mriad.data.preparing.packs import Rows
 
 INTENSITIES = 255.0 * THUMBNAIL_SIZE
 """Divides a Euclidean distance between uint8 thumbnails into a root mean squared difference of intensity in [0, 1]."""

@@ -6,25 +6,21 @@ import hashlib
 import json
 import logging
 import math
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 from numpy.typing import NDArray
-from pyarrow import ArrowException
 
 from mriad.data.catalog import Catalog, content_hash
 from mriad.data.preparing.entry import PreparedScan, ScanFiles
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE
+from mriad.data.preparing.packs import SMALL, Pack, Rows, gathered, read_packs, write_pack
 from mriad.data.preparing.prepared import FACTS, Preparation, prepare, prepare_all
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
@@ -33,7 +29,6 @@ from mriad.geometry import pixel_area, spacing_of
 log = logging.getLogger(__name__)
 
 _VERSION = 7  # raise it when an image or fact of the same file and settings comes out different
-_ARRAYS = ("images", "masks", "thumbnails")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +63,21 @@ class ScanCache:
         Raises:
             MriadError: if the folder cannot be written.
         """
+        if not preparation.wants_brain:
+            catalog = replace(catalog, table=catalog.table.assign(brain_mask=""))
         contents = _contents(catalog)
         home = folder / "slices" / _hash([_VERSION, type(preparation).__name__, asdict(preparation)])
         keys = [_key(scan, contents) for scan in catalog.table.to_dict("records")]
         errors: dict[str, str] = {}
         try:
-            packs = _packs(home)
+            packs = read_packs(home)
             if missing := _missing(keys, packs):
                 home.mkdir(parents=True, exist_ok=True)
                 with FileLock(home / f"{_hash(sorted(missing))}.lock"):
-                    packs = _packs(home)
+                    packs = read_packs(home)
                     if missing := _missing(keys, packs):
                         errors = _prepare(catalog, preparation, missing, home)
-                        packs = _packs(home)
+                        packs = read_packs(home)
         except OSError as error:
             pictures = len(catalog) + int((catalog.table["mask"] != "").sum())
             megabytes = math.ceil(pictures * (math.prod(preparation.spatial) + THUMBNAIL_SIZE**2) / 10**6)
@@ -98,38 +95,39 @@ class ScanCache:
 
     @classmethod
     def _of(
-        cls, packs: Sequence[_Pack], keys: Sequence[str], errors: Sequence[str], spatial: tuple[int, ...]
+        cls, packs: Sequence[Pack], keys: Sequence[str], errors: Sequence[str], spatial: tuple[int, ...]
     ) -> ScanCache:
         place = {key: (number, index) for number, pack in enumerate(packs) for index, key in enumerate(pack.keys)}
-        found = [(-1, 0) if errors[row] else place[key] for row, key in enumerate(keys)]
+        found = [(-1, 0) if error else place[key] for key, error in zip(keys, errors, strict=True)]
         where = np.array(found, dtype=np.int64).reshape(-1, 2)
-        used = {number: packs[number].facts() for number in np.unique(where[:, 0]) if number >= 0}
-        facts = pd.DataFrame(
-            [used[number][index] | {"error": ""} if number >= 0 else {"error": errors[row]}
-             for row, (number, index) in enumerate(found)]
-        )  # fmt: skip
-        for column in (*FACTS, "mask_index"):
-            if column not in facts:
-                facts[column] = None
+        columns = pd.DataFrame(columns=[*FACTS, "mask_index"])
+        known = pd.concat([pack.facts for pack in packs], ignore_index=True) if packs else columns
+        starts = np.cumsum([0, *(len(pack.keys) for pack in packs)])
+        of_row = np.where(where[:, 0] >= 0, starts[where[:, 0]] + where[:, 1], -1)
+        facts = known.reindex(of_row).reset_index(drop=True).assign(error=errors)
+        facts[[name for name in columns if name not in facts]] = None
         masked = np.flatnonzero(facts["mask_index"].fillna(-1) >= 0)
         of_mask = np.stack([where[masked, 0], facts["mask_index"].to_numpy()[masked].astype(np.int64)], axis=1)
         facts["mask_index"] = -1
         facts.loc[masked, "mask_index"] = np.arange(len(masked))
-        small = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
         return cls(
-            images=_rows([pack.images for pack in packs], where, spatial),
-            masks=_rows([pack.masks for pack in packs], of_mask, spatial),
-            thumbnails=_rows([pack.thumbnails for pack in packs], where, small),
+            images=gathered([pack.images for pack in packs], where, spatial),
+            masks=gathered([pack.masks for pack in packs], of_mask, spatial),
+            thumbnails=gathered([pack.thumbnails for pack in packs], where, SMALL),
             facts=facts,
         )
 
     def has_mask(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) booleans: whether each row has a lesion mask."""
-        return self.facts["mask_index"].to_numpy()[rows] >= 0
+        return self.mask_index(rows) >= 0
+
+    def mask_index(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) place of each row's mask in ``masks``, -1 where it has none."""
+        return self.facts["mask_index"].to_numpy()[rows]
 
     def masks_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n, *spatial) lesion masks of rows that have one."""
-        return self.masks[self.facts["mask_index"].to_numpy()[rows]].astype(bool)
+        return self.masks[self.mask_index(rows)].astype(bool)
 
     def without_masks(self, rows: NDArray[np.int64]) -> ScanCache:
         """The same cache, in which these rows have no mask."""
@@ -150,90 +148,7 @@ class ScanCache:
         return np.array(areas, dtype=np.float32)
 
 
-class GatheredRows:
-    """Rows that lie in several arrays, read like one array of them; rows that lie in none are zero.
-
-    Args:
-        parts: the arrays, (n, *shape) each.
-        where: (N, 2) number of the array, -1 for none, and row in it.
-        shape: of a row.
-    """
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, parts: Sequence[NDArray[np.uint8]], where: NDArray[np.int64], shape: tuple[int, ...]) -> None:
-        self._parts, self._where = parts, where
-        self.shape = (len(where), *shape)
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
-        where = self._where[rows]
-        if where.ndim == 1:
-            return self._row(*where)
-        found = np.zeros((len(where), *self.shape[1:]), dtype=np.uint8)
-        for number in np.unique(where[:, 0]):
-            if number >= 0:
-                here = where[:, 0] == number
-                found[here] = self._parts[number][where[here, 1]]
-        return found
-
-    def __array__(self, *args: Any, **options: Any) -> NDArray[np.uint8]:
-        return self[:].__array__(*args, **options)
-
-    def _row(self, number: int, index: int) -> NDArray[np.uint8]:
-        return self._parts[number][index] if number >= 0 else np.zeros(self.shape[1:], dtype=np.uint8)
-
-
-Rows = NDArray[np.uint8] | GatheredRows
-
-
-def _rows(parts: Sequence[NDArray[np.uint8]], where: NDArray[np.int64], shape: tuple[int, ...]) -> Rows:
-    """The rows; where they are all that one array holds, in its order, that array."""
-    if len(where) and (where[:, 0] == where[0, 0]).all() and where[0, 0] >= 0:
-        whole = parts[where[0, 0]]
-        if np.array_equal(where[:, 1], np.arange(len(whole))):
-            return whole
-    return GatheredRows(parts, where, shape)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pack:
-    """Scans that were prepared together, as they lie on disk."""
-
-    home: Path
-    keys: list[str]
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    thumbnails: NDArray[np.uint8]
-
-    @classmethod
-    def read(cls, home: Path) -> _Pack | None:
-        """What lies in a folder; None if it is not whole, as after a copy to a full disk."""
-        try:
-            keys = (home / "keys.txt").read_text().split()
-            # a map beyond a file's end would be a bus error; NumPy sees that it is not
-            images, masks, thumbnails = (np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
-            pack = cls(home=home, keys=keys, images=images, masks=masks, thumbnails=thumbnails)
-            if not len(keys) == len(images) == len(thumbnails) or len(pack.facts()) != len(keys):
-                raise ValueError("rows are missing")
-        except (ValueError, EOFError, FileNotFoundError, ArrowException) as error:
-            log.warning("The scans in %s are damaged (%s) and are prepared again.", home, error)
-            return None
-        return pack
-
-    def facts(self) -> list[dict[str, Any]]:
-        return pd.read_parquet(self.home / "facts.parquet").to_dict("records")
-
-
-def _packs(home: Path) -> list[_Pack]:
-    """The packs of a folder that are whole."""
-    folders = sorted(path for path in home.glob("pack-*") if path.is_dir())
-    return [pack for folder in folders if (pack := _Pack.read(folder)) is not None]
-
-
-def _missing(keys: Iterable[str], packs: Iterable[_Pack]) -> dict[str, int]:
+def _missing(keys: Iterable[str], packs: Iterable[Pack]) -> dict[str, int]:
     """The first row of each key that no pack has, in the rows' order."""
     there = {key for pack in packs for key in pack.keys}
     rows: dict[str, int] = {}
@@ -287,67 +202,18 @@ def _files(catalog: Catalog, row: int) -> ScanFiles:
 def _prepare(catalog: Catalog, preparation: Preparation, missing: Mapping[str, int], home: Path) -> dict[str, str]:
     """Prepare scans and keep them as a pack; returns why, by their key, some cannot be used."""
     log.info("Preparing %d scans (once; kept in %s).", len(missing), home)
-    for abandoned in home.glob("part-*"):  # of a job that was killed
-        if not _is_open(abandoned):
-            shutil.rmtree(abandoned, ignore_errors=True)
-    for damaged in home.glob("pack-*"):
-        if _Pack.read(damaged) is None:
-            shutil.rmtree(damaged, ignore_errors=True)
     errors: dict[str, str] = {}
-    work = Path(tempfile.mkdtemp(prefix=f"part-{os.getpid()}-", dir=home))
-    try:
-        keys, records = [], []
-        shapes = dict.fromkeys(_ARRAYS, preparation.spatial) | {"thumbnails": (THUMBNAIL_SIZE, THUMBNAIL_SIZE)}
-        counts = dict.fromkeys(_ARRAYS, 0)
-        with ExitStack() as files:
-            streams = {name: files.enter_context(_new_array(work / f"{name}.npy", shapes[name])) for name in _ARRAYS}
-            found = prepare_all([_files(catalog, row) for row in missing.values()], preparation)
-            for key, scan in zip(missing, found, strict=True):
-                if not isinstance(scan, PreparedScan):
-                    errors[key] = str(scan)
-                    continue
-                keys.append(key)
-                records.append(scan.facts | {"mask_index": -1 if scan.mask is None else counts["masks"]})
-                for name, array in (("images", scan.image), ("masks", scan.mask), ("thumbnails", scan.thumbnail)):
-                    if array is not None:
-                        streams[name].write(array.astype(np.uint8, copy=False).tobytes())
-                        counts[name] += 1
-            for name, stream in streams.items():
-                stream.seek(0)
-                _write_header(stream, (counts[name], *shapes[name]))
-                stream.flush()
-                os.fsync(stream.fileno())  # some drives say only now that they are full
-        if keys:
-            pd.DataFrame(records).to_parquet(work / "facts.parquet")
-            (work / "keys.txt").write_text("\n".join(keys))
-            work.chmod(0o755)
-            os.replace(work, home / f"pack-{_hash(keys)}")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+
+    def usable() -> Iterator[tuple[str, PreparedScan]]:
+        found = prepare_all([_files(catalog, row) for row in missing.values()], preparation)
+        for key, scan in zip(missing, found, strict=True):
+            if isinstance(scan, PreparedScan):
+                yield key, scan
+            else:
+                errors[key] = str(scan)
+
+    write_pack(usable(), home, spatial=preparation.spatial)
     return errors
-
-
-def _is_open(part: Path) -> bool:
-    """Whether the job that writes a folder is alive on this machine."""
-    try:
-        os.kill(int(part.name.split("-")[1]), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, ValueError, IndexError):
-        return True
-    return True
-
-
-def _new_array(file: Path, shape: tuple[int, ...]) -> BinaryIO:
-    """A .npy file to which rows are written: on a full disk writing fails, where a memory map ends the process."""
-    stream = file.open("wb")
-    _write_header(stream, (0, *shape))
-    return stream
-
-
-def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
-    """The header of an array; NumPy keeps room in it for its first axis to grow."""
-    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _why(catalog: Catalog, row: int, preparation: Preparation) -> str:

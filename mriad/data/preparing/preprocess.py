@@ -74,6 +74,11 @@ class Preprocess:
             raise MriadError(f"data.image_size={self.image_size} is no size in pixels; give a positive number.")
 
     @property
+    def wants_brain(self) -> bool:
+        """Whether it has a use for the brain mask of a scan: never."""
+        return False
+
+    @property
     def spatial(self) -> tuple[int, int]:
         """Pixels of what it makes along each axis."""
         return self.image_size, self.image_size

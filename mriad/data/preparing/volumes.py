@@ -82,6 +82,11 @@ class PrepareVolume:
             )
 
     @property
+    def wants_brain(self) -> bool:
+        """Whether it has a use for the brain mask of a scan."""
+        return self.strip == "mask"
+
+    @property
     def spatial(self) -> tuple[int, int, int]:
         """Voxels of what it makes along each axis."""
         return self.depth, self.image_size, self.image_size
@@ -106,7 +111,7 @@ class PrepareVolume:
         if levels.max() <= levels.min():
             raise BlankScanError("The scan is blank: all its voxels are equal; replace it or leave it out.")
         head = None
-        if brain is not None and self.strip == "mask":
+        if brain is not None and self.wants_brain:
             head = np.ascontiguousarray(reorient(brain, scan.grid))
             if not head.any():
                 raise MriadError("its brain mask covers nothing; mend it, or set data.preprocess.strip=none.")
