@@ -22,17 +22,16 @@ from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import Split
 from mriad.data.scans import ScansInRoles
-from mriad.data.training.batches import (
+from mriad.data.training.datasets import (
     AnomalySource,
     Batch,
     DeviceTrainDataset,
     ScanDataset,
     TrainDataset,
     as_scans,
-    loader,
-    mixed,
 )
-from mriad.data.training.samples import Samples, SliceChoice
+from mriad.data.training.loading import loader
+from mriad.data.training.samples import Samples, SliceChoice, mixed
 from mriad.errors import MriadError
 from mriad.geometry.planes import require_planes
 
@@ -223,7 +222,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             return np.empty(0, dtype=np.int64)
         pool = self.rows("labelled", 1)
         pool = pool[self.cache.has_mask(pool)]
-        pool = pool[self.cache.masks_of(pool).any(axis=(1, 2))]  # the crop may have cut a lesion away
+        # the crop may have cut a lesion away
+        pool = pool[[bool(self.cache.masks_of(pool[place : place + 1]).any()) for place in range(len(pool))]]
         if len(pool) < self._labelled_train:
             train_on = getattr(self.split, "train_on", None)
             wider = f"widen data.split.train_on={train_on}, which drops scans of the pool, " if train_on else ""
@@ -248,7 +248,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         return trained
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
-        """Slices of the given rows, (n, 1, S, S) float32 in [0, 1]."""
+        """The given rows as they were prepared, (n, 1, *spatial) float32 in [0, 1]."""
         return self.slices(rows)["image"]
 
     def slices(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -303,21 +303,23 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         return self.table["label"].to_numpy(dtype=np.int64)
 
     def _train(self) -> TrainDataset:
-        healthy, labelled = self.rows("train"), self.labelled_rows()
-        samples = self._samples(healthy)
-        first = len(samples)  # of the labelled ones
-        samples = samples.followed_by(self._samples(labelled, lesions_only=True))
-        everyone = np.arange(len(samples))
-        order = mixed(everyone[:first], everyone[first:], share=self._labelled_share, least=self._epoch_scans)
+        labels = self._labels()
+        samples = self._samples(self.rows("train"), self.labelled_rows())
+        diseased = labels[samples.rows] == 1
+        healthy, labelled = np.flatnonzero(~diseased), np.flatnonzero(diseased)
+        order = mixed(healthy, labelled, share=self._labelled_share, least=self._epoch_scans)
         return TrainDataset(
-            samples=samples, labels=self._labels(), order=order, augment=self._augment, anomalies=self._anomalies
+            samples=samples, labels=labels, order=order, augment=self._augment, anomalies=self._anomalies
         )
 
-    def _samples(self, rows: NDArray[np.int64], *, lesions_only: bool = False) -> Samples:
-        """What the detector learns from of some rows."""
-        planes = self.planes if self.spatial_dims < len(self.preprocess.spatial) else None
-        options = {} if planes is None else self._slices.options(self.preprocess)
-        return Samples(cache=self.cache, rows=rows, planes=planes, lesions_only=lesions_only, **options)
+    def _samples(self, healthy: NDArray[np.int64], labelled: NDArray[np.int64] | None = None) -> Samples:
+        """What the detector learns from of healthy and of labelled rows."""
+        marked = np.empty(0, dtype=np.int64) if labelled is None else labelled
+        rows = np.concatenate([healthy, marked])
+        if self.spatial_dims == len(self.preprocess.spatial):
+            return Samples(cache=self.cache, rows=rows)
+        choice = self._slices.options(self.preprocess)
+        return Samples(cache=self.cache, rows=rows, planes=self.planes, labelled=set(marked.tolist()), **choice)
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
         rows = mixed(self.rows("train"), np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)

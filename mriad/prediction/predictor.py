@@ -15,7 +15,7 @@ from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.preparing.volumes import PrepareVolume
 from mriad.data.reading.scan import Scan
-from mriad.data.training.batches import as_scans
+from mriad.data.training.datasets import as_scans
 from mriad.errors import MriadError
 from mriad.geometry import ScanGeometry, VolumeGeometry
 from mriad.prediction.lesions import Lesion, lesions_of
@@ -103,7 +103,7 @@ class Predictor:
     @property
     def wants_brain(self) -> bool:
         """Whether it cuts scans to the brain masks that come with them."""
-        return isinstance(self._preparation, PrepareVolume) and self._preparation.strip == "mask"
+        return self._preparation.wants_brain
 
     @property
     def working_spacing(self) -> float:

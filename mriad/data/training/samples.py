@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriad.data.preparing.cache import ScanCache
+from mriad.data.preparing.packs import Rows
 from mriad.errors import MriadError
 from mriad.geometry.planes import AXES, slice_of
 
@@ -54,11 +55,12 @@ class Samples:
 
     Args:
         cache: the prepared scans.
-        rows: (n,) rows; a row may stand there more than once.
+        rows: (n,) rows, each once.
         planes: of a volume's slices, each of which is a sample; None where a whole scan is one, as any picture is.
         least: share of a slice's pixels that show tissue, below which it is left out.
         every: number of slices from one that is taken to the next.
-        lesions_only: leave out slices without a lesion in the mask.
+        labelled: rows with a mask, of which every slice with a lesion is a sample and no other: what a patient shows
+            beside a lesion is not known to be healthy.
 
     Attributes:
         rows: (m,) catalog row of each sample.
@@ -72,59 +74,76 @@ class Samples:
         planes: Sequence[str] | None = None,
         least: float = 0.0,
         every: int = 1,
-        lesions_only: bool = False,
+        labelled: Collection[int] = (),
     ) -> None:
-        self._cache = cache
-        self._planes = planes
-        if planes is None:
-            self.rows = rows
-            return
-        found = {row: self._slices_of(row, planes, least, every, lesions_only) for row in np.unique(rows)}
-        self._places = np.concatenate([np.empty((0, 2), dtype=np.int64), *(found[row] for row in rows)])
-        self.rows = np.repeat(rows, [len(found[row]) for row in rows])
+        self._cache, self._planes = cache, planes
+        self.rows = rows
+        if planes is not None:
+            found = [self._slices_of(row, planes, least, every, row in labelled) for row in rows]
+            self._places = np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
+            self.rows = np.repeat(rows, [len(places) for places in found])
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def followed_by(self, other: Samples) -> Samples:
-        """These samples, and then those of other rows of the same cache, of the same planes."""
-        both = Samples(cache=self._cache, rows=np.concatenate([self.rows, other.rows]))
-        both._planes = self._planes
-        if self._planes is not None:
-            both._places = np.concatenate([self._places, other._places])
-        return both
 
     def images(self, index: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
         """(n, *spatial) uint8 of samples."""
         if self._planes is None:
             return self._cache.images[self.rows[index]]
-        return self._slices(self._cache.images[self.rows[index]], index)
+        return self._slices(self._cache.images, self.rows[index], index)
 
     def masks(self, index: NDArray[np.int64] | Sequence[int]) -> NDArray[np.bool_]:
         """(n, *spatial) lesion masks of samples of rows that have one."""
-        masks = self._cache.masks_of(self.rows[index])
-        return masks if self._planes is None else self._slices(masks, index)
+        if self._planes is None:
+            return self._cache.masks_of(self.rows[index])
+        return self._slices(self._cache.masks, self._cache.mask_index(self.rows[index]), index).astype(bool)
 
-    def _slices(self, volumes: NDArray[Any], index: NDArray[np.int64] | Sequence[int]) -> NDArray[Any]:
-        assert self._planes is not None
-        chosen = self._places[index]
-        return np.stack([slice_of(v, self._planes[p], n) for v, (p, n) in zip(volumes, chosen, strict=True)])
+    def _slices(
+        self, volumes: Rows, rows: NDArray[np.int64], index: NDArray[np.int64] | Sequence[int]
+    ) -> NDArray[np.uint8]:
+        """Of each volume its slice alone is read: a batch has as many volumes as samples."""
+        planes = cast(Sequence[str], self._planes)
+        chosen = zip(rows, self._places[index], strict=True)
+        return np.stack([slice_of(volumes[row], planes[plane], place) for row, (plane, place) in chosen])
 
     def _slices_of(
-        self, row: int, planes: Sequence[str], least: float, every: int, lesions_only: bool
+        self, row: int, planes: Sequence[str], least: float, every: int, labelled: bool
     ) -> NDArray[np.int64]:
         """(n, 2) number of the plane, and place in it, of the slices of a row that are samples."""
         shown = self._cache.images[row] >= _TISSUE
-        lesion = self._cache.masks_of(np.array([row]))[0] if lesions_only else None
+        lesion = self._cache.masks_of(np.array([row]))[0] if labelled else None
         side = shown.shape[1]
         found = []
         for number, plane in enumerate(planes):
             others = tuple(axis for axis in range(3) if axis != AXES[plane])
-            takes = (shown.sum(axis=others) >= max(1, least * side**2)) & _each(shown.shape[AXES[plane]], every)
             if lesion is not None:
-                takes &= lesion.any(axis=others)
+                takes = lesion.any(axis=others)
+            else:
+                enough = shown.sum(axis=others) >= max(1, least * side**2)
+                takes = enough & _each(shown.shape[AXES[plane]], every)
             found += [(number, place) for place in np.flatnonzero(takes)]
         return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def mixed(
+    healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
+) -> NDArray[np.int64]:
+    """Samples of an epoch: healthy ones in turn until they are ``least``, labelled ones until they are ``share``.
+
+    Each is there at least once, and at most once more often than another of its kind.
+
+    Args:
+        healthy: healthy samples.
+        labelled: anomalous samples with masks; may be none.
+        share: share of all samples that the labelled ones make up.
+        least: number of healthy samples at least; None for each once.
+    """
+    if least is not None and 0 < len(healthy) < least:
+        healthy = np.resize(healthy, least)
+    if len(labelled) == 0:
+        return healthy
+    wanted = round(share / (1 - share) * len(healthy))
+    return np.concatenate([healthy, np.resize(labelled, max(wanted, len(labelled)))])
 
 
 def _each(count: int, every: int) -> NDArray[np.bool_]:

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.training.batches import ScanDataset, TrainDataset, loader, mixed
-from mriad.data.training.samples import Samples
+from mriad.data.training.datasets import ScanDataset, TrainDataset
+from mriad.data.training.loading import loader
+from mriad.data.training.samples import Samples, mixed
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 SIDE = 8
@@ -139,7 +140,7 @@ def test_brains_move_with_the_augmented_scans_before_anomalies_go_into_them(slic
         brain[:4, :4] = True
         return brain
 
-    monkeypatch.setattr("mriad.data.training.batches.brain_mask", quarter)
+    monkeypatch.setattr("mriad.data.training.datasets.brain_mask", quarter)
     anomalies = Corner()
     dataset = train(slices, [0, 4, 1], augment=Flip(), anomalies=anomalies)
     for _ in range(2):

@@ -1,17 +1,15 @@
-"""Batches of slices: as they are, or as they train."""
+"""What networks are shown, batch by batch: scans as they are, or samples as they train."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import torch
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from torch.utils.data import Dataset
 
 from mriad.anatomy import brain_mask
 from mriad.data.preparing.cache import ScanCache
@@ -22,6 +20,12 @@ if TYPE_CHECKING:
     from mriad.data.training.augment import Augment
 
 _COPIED = 1024  # slices that are copied to a device at a time
+
+
+class SeededIndices(list[int]):
+    """Indices of a batch, and the seed of what is drawn for it."""
+
+    seed: int
 
 
 class AnomalySource(Protocol):
@@ -137,7 +141,7 @@ class TrainDataset(Dataset[TrainBatch]):
         return len(self._order)
 
     def __getitems__(self, indices: list[int]) -> TrainBatch:
-        if isinstance(indices, _Seeded):
+        if isinstance(indices, SeededIndices):
             torch.manual_seed(indices.seed)
         drawn = self._order[indices]
         rows = self._samples.rows[drawn]
@@ -255,84 +259,3 @@ def as_scans(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:
     """(B, *spatial) uint8 as (B, 1, *spatial) float32 in [0, 1]."""
     return torch.as_tensor(images).unsqueeze(1).float().div_(255.0)
-
-
-def mixed(
-    healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
-) -> NDArray[np.int64]:
-    """Samples of an epoch: healthy ones in turn until they are ``least``, labelled ones until they are ``share``.
-
-    Each is there at least once, and at most once more often than another of its kind.
-
-    Args:
-        healthy: healthy samples.
-        labelled: anomalous samples with masks; may be none.
-        share: share of all samples that the labelled ones make up.
-        least: number of healthy samples at least; None for each once.
-    """
-    if least is not None and 0 < len(healthy) < least:
-        healthy = np.resize(healthy, least)
-    if len(labelled) == 0:
-        return healthy
-    wanted = round(share / (1 - share) * len(healthy))
-    return np.concatenate([healthy, np.resize(labelled, max(wanted, len(labelled)))])
-
-
-def loader(
-    dataset: ScanDataset | TrainDataset | DeviceTrainDataset,
-    *,
-    batch_size: int,
-    num_workers: int,
-    shuffle: bool = False,
-    rank: int = 0,
-    ranks: int = 1,
-) -> DataLoader[Batch]:
-    """Batches of a data set that fetches them whole; shuffled, a last batch of one scan is left out.
-
-    Of several ranks each has its own scans of one that is not shuffled, each scan once. A shuffled one Lightning deals
-    out anew each epoch, and repeats scans where they cannot be dealt out evenly.
-    """
-    share = -(-len(dataset) // ranks)
-    alone = share > batch_size and share % batch_size == 1
-    own = None
-    if ranks > 1 and not shuffle:
-        own = UnrepeatedDistributedSampler(dataset, num_replicas=ranks, rank=rank, shuffle=False)
-    workers: dict[str, Any] = {"num_workers": num_workers, "persistent_workers": num_workers > 0}
-    drop_last = shuffle and alone  # batch normalisation cannot train on one scan
-    if shuffle and num_workers > 0:
-        order = _SeededBatches(RandomSampler(dataset), batch_size, drop_last)
-        theirs = torch.Generator()  # seeds the processes, which are started once for many epochs
-        return DataLoader(dataset, batch_sampler=order, generator=theirs, collate_fn=_as_is, **workers)  # type: ignore[arg-type]
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        sampler=own,
-        drop_last=drop_last,
-        collate_fn=_as_is,  # type: ignore[arg-type]
-        **workers,
-    )
-
-
-class _Seeded(list[int]):
-    """Indices of a batch, and the seed of what is drawn for it."""
-
-    seed: int
-
-
-class _SeededBatches(BatchSampler):
-    """Batches for loader processes, whose own generators live on from epoch to epoch and cannot be gone on with.
-
-    What a batch draws then hangs neither on the process that makes it nor on their number.
-    """
-
-    def __iter__(self) -> Iterator[list[int]]:
-        torch.empty((), dtype=torch.int64).random_()  # as a loader without processes does: the order is the same
-        for indices in super().__iter__():
-            seeded = _Seeded(indices)
-            seeded.seed = int(torch.randint(2**31, ()))
-            yield seeded
-
-
-def _as_is(batch: Batch) -> Batch:
-    return batch

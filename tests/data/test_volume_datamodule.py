@@ -1,0 +1,68 @@
+"""Volumes whose slices train a detector of two dimensions."""
+
+from functools import partial
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+import whole_heads
+
+from mriad.data.datamodule import MRIDataModule
+from mriad.data.layouts import volumes
+from mriad.data.preparing.volumes import PrepareVolume
+from mriad.data.roles.splits import GroupedSplit
+from mriad.geometry.planes import slice_of
+
+PLANES = ("axial", "sagittal")
+
+
+@pytest.fixture
+def datamodule(tmp_path: Path) -> MRIDataModule:
+    """8 healthy heads, and 6 with a lesion, of which 3 are in the labelled pool and 2 of these train."""
+    root = tmp_path / "scans"
+    for seed in range(8):
+        whole_heads.save(root / f"healthy/{seed}.nii.gz", seed)
+    for seed in range(8, 14):
+        healthy, placed = whole_heads.head(seed)
+        levels, _ = whole_heads.head(seed, lesion=True)
+        whole_heads.save(root / f"tumour/{seed}.nii.gz", seed, lesion=True)
+        mask = root / f"masks/tumour/{seed}.nii.gz"
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        nibabel.Nifti1Image(((levels != healthy) & (levels > 800)).astype(np.uint8), placed).to_filename(mask)
+    made = MRIDataModule(
+        name="heads",
+        layout=partial(volumes, healthy="healthy"),
+        root=root,
+        image_size=32,
+        preprocess=PrepareVolume(image_size=32, depth=24, spacing=8.0),
+        split=GroupedSplit(labelled=3),
+        cache_dir=tmp_path / "cache",
+        planes=PLANES,
+        slices={"every": 24},
+        labelled_train=2,
+        labelled_share=0.3,
+    )
+    made.spatial_dims = 2
+    made.setup()
+    return made
+
+
+def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(datamodule):
+    labelled = datamodule.labelled_rows()
+    assert len(labelled) == 2 and set(labelled) <= set(datamodule.rows("labelled"))
+    batches = list(datamodule.train_dataloader())
+    images, masks, labels, rows = (
+        torch.cat([batch[key] for batch in batches]).numpy() for key in ("image", "mask", "label", "row")
+    )
+    assert set(rows) == set(labelled) | set(datamodule.rows("train"))
+    np.testing.assert_array_equal(labels, np.isin(rows, labelled))
+    assert labels.mean() == pytest.approx(0.3, abs=0.05)
+    np.testing.assert_array_equal(masks.any(axis=(1, 2, 3)), labels == 1)
+    for row in labelled:
+        volume = datamodule.cache.masks_of(np.array([row]))[0]
+        slices = [slice_of(volume, plane, n) for plane in PLANES for n in range(24 if plane == "axial" else 32)]
+        shown = {slice_.tobytes() for slice_ in slices if slice_.any()}
+        assert {mask.tobytes() for mask in masks[rows == row, 0].astype(bool)} == shown
+    assert images.shape[1:] == masks.shape[1:] == (1, 32, 32)
