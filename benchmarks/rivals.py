@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mriad.data.datamodule import MRIDataModule
 from mriad.models.autoencoder import Autoencoder
-from mriad.models.detector import TrainedDetector
+from mriad.models.trained import TrainedDetector
 
 
 class BareLoop:

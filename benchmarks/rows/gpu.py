@@ -19,7 +19,8 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.rows.growth import slices
 from benchmarks.table import Row
-from mriad.data.training.batches import DeviceTrainDataset, TrainDataset, loader
+from mriad.data.training.datasets import DeviceTrainDataset, TrainDataset
+from mriad.data.training.loading import loader
 from mriad.data.training.samples import Samples
 from mriad.processes.hardware import choose_open_options, compiled
 

@@ -23,7 +23,8 @@ from benchmarks.turns import exponent, growing, repeat
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
-from mriad.data.training.batches import ScanDataset, TrainDataset, loader
+from mriad.data.training.datasets import ScanDataset, TrainDataset
+from mriad.data.training.loading import loader
 from mriad.data.training.samples import Samples
 from mriad.processes.hardware import choose_open_options
 

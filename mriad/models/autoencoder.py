@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mriad.models.detector import ReconstructionDetector, TrainedDetector
+from mriad.models.detector import ReconstructionDetector
+from mriad.models.trained import TrainedDetector
 
 
 class Autoencoder(TrainedDetector, ReconstructionDetector):

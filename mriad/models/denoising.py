@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mriad.errors import MriadError
-from mriad.models.detector import ReconstructionDetector, TrainedDetector
+from mriad.models.detector import ReconstructionDetector
 from mriad.models.networks import resized
+from mriad.models.trained import TrainedDetector
 
 
 class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):

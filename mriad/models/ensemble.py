@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mriad.errors import MriadError
-from mriad.models.detector import Detector, FittedDetector
+from mriad.models.detector import Detector
+from mriad.models.fitted import FittedDetector
 
 _QUANTILES = 4000
 _FINEST = -6  # power of ten of the smallest share of healthy values that has quantiles of its own

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mriad.errors import MriadError
-from mriad.models.detector import FittedDetector, TrainedDetector
+from mriad.models.fitted import FittedDetector
 from mriad.models.networks import require_widths, resized
+from mriad.models.trained import TrainedDetector
 from mriad.scoring.residuals import gaussian_blur
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from mriad.errors import unknown
-from mriad.models.detector import FittedDetector
+from mriad.models.fitted import FittedDetector
 
 Polarity = Literal["bright", "dark"]
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mriad.errors import MriadError
-from mriad.models.detector import FittedDetector, ReconstructionDetector
+from mriad.models.detector import ReconstructionDetector
+from mriad.models.fitted import FittedDetector
 from mriad.models.networks import resized
 from mriad.scoring.assemble import slices_of
 

@@ -10,7 +10,8 @@ from sklearn.decomposition import IncrementalPCA
 from torch import Tensor
 
 from mriad.errors import MriadError
-from mriad.models.detector import FittedDetector, ReconstructionDetector
+from mriad.models.detector import ReconstructionDetector
+from mriad.models.fitted import FittedDetector
 
 
 class PCA(FittedDetector, ReconstructionDetector):

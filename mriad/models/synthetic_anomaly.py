@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mriad.errors import MriadError
-from mriad.models.detector import TrainedDetector
+from mriad.models.trained import TrainedDetector
 
 
 class SyntheticAnomaly(TrainedDetector):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mriad.models.detector import ReconstructionDetector, TrainedDetector
+from mriad.models.detector import ReconstructionDetector
 from mriad.models.networks import reparameterise
+from mriad.models.trained import TrainedDetector
 
 
 class EncoderDecoder(Protocol):
