@@ -90,6 +90,12 @@ def _data(cfg: DictConfig, checkpoint: Checkpoint) -> DictConfig:
         data = cfg.data
         if "split" not in data:
             raise MriadError("Say which scans of the other data set to test: split=all_test, or split=grouped.")
+        if data.preprocess._target_ != stored.preprocess._target_:
+            kinds = ("volumes", "pictures") if "depth" in stored.preprocess else ("pictures", "volumes")
+            raise MriadError(
+                f"The detector was trained on {kinds[0]}, and data={data.name} are {kinds[1]}; choose other data, or a "
+                "detector that was trained on such."
+            )
         with open_dict(data):
             data.image_size = stored.image_size
             data.preprocess = stored.preprocess

@@ -1,4 +1,4 @@
-"""Train on healthy datamodule, calibrate on val, test."""
+"""Train on healthy scans, calibrate on val, test."""
 
 from __future__ import annotations
 

@@ -356,6 +356,11 @@ def test_other_data_needs_a_split(bench: Terminal, ae: TrainedRun, scans: Path) 
     outcome.sentence("split=all_test", "split=grouped")
 
 
+def test_other_data_of_another_kind(bench: Terminal, ae: TrainedRun, scans: Path) -> None:
+    outcome = bench.evaluate(f"run={ae.id}", "data=volumes", f"data.root={scans}", "split=all_test")
+    outcome.sentence("trained on pictures", "data=volumes are volumes")
+
+
 def test_moved_data_that_is_not_there(bench: Terminal, ae: TrainedRun, tmp_path: Path) -> None:
     bench.evaluate(f"run={ae.id}", f"data.root={tmp_path}/nowhere").sentence(f"no folder {tmp_path}/nowhere")
 
