@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from split_rows import by_path, count, joined
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
@@ -14,21 +15,6 @@ from mriad.published.splits import GroupedMedIAnomaly, PublishedMedIAnomaly, Pub
 
 def table_of(records: list[dict[str, object]]) -> pd.DataFrame:
     return Catalog.from_records(records, root=Path("/scans")).table
-
-
-def joined(split: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Roles with path, label, class, patient and pool of their scans."""
-    scans = table.loc[split["row"]].reset_index(drop=True)
-    return pd.concat([split.reset_index(drop=True), scans], axis=1)
-
-
-def count(split: pd.DataFrame, table: pd.DataFrame, role: str, label: int) -> int:
-    rows = joined(split, table)
-    return int(((rows["role"] == role) & (rows["label"] == label)).sum())
-
-
-def by_path(split: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    return joined(split, table).set_index("path")["role"].sort_index()
 
 
 def test_published_navoneel_takes_jpg_alone_and_every_healthy_one_twice_and_again():

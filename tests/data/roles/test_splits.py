@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_rows import by_path, count, joined
 
 from mriad.data.catalog import Catalog
 from mriad.data.layouts import navoneel, nickparvar
@@ -59,21 +60,6 @@ def random_table(seed: int) -> pd.DataFrame:
             }
             records.append(record)
     return table_of(records)
-
-
-def joined(split: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Roles with path, label, class, patient and pool of their scans."""
-    scans = table.loc[split["row"]].reset_index(drop=True)
-    return pd.concat([split.reset_index(drop=True), scans], axis=1)
-
-
-def count(split: pd.DataFrame, table: pd.DataFrame, role: str, label: int) -> int:
-    rows = joined(split, table)
-    return int(((rows["role"] == role) & (rows["label"] == label)).sum())
-
-
-def by_path(split: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    return joined(split, table).set_index("path")["role"].sort_index()
 
 
 @pytest.mark.parametrize("seed", range(20))
