@@ -16,12 +16,15 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from heads import write_volumes
+from heads import head, write_volumes
 from omegaconf import OmegaConf
 from PIL import Image
+from pydicom.uid import generate_uid
+from volumes import write_dicom
 
 from .brains import brain, lesion, save, write_scans
 from .command_line import REPOSITORY, Outcome, Terminal, TrainedRun
@@ -33,6 +36,10 @@ SMALLER_HEADS = "data.layout.healthy_subjects=10 data.layout.diseased_subjects=6
 ELSEWHERE = {"make test", "source .venv/bin/activate"}
 STANDS_FOR = {"make train": "python train.py"}
 UI = "make ui"
+STUDY = "/path/to/dicom/study"
+# What predict reads that is volumes: a detector of volumes stands for RUN_ID, and these rows are written.
+BIDS_SCANS = [f"bids_folder/sub-{number:02d}/anat/sub-{number:02d}_T1w.nii.gz" for number in (1, 2)]
+VOLUMES = {"sub-01_T1w.nii.gz": ["sub-01_T1w.nii.gz"], "study": ["study"], "bids_folder": BIDS_SCANS}
 TAKES_THREADS = ("train.py", "evaluate.py", "predict.py", "mriad.audit")
 SAME = {name: f"{name}.py" for name in ("train", "evaluate", "predict")} | {"compare": "mriad.compare"}
 # Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
@@ -71,6 +78,11 @@ def command_of(line: str) -> str:
     return words[0] if words[0] != "python" else words[2] if words[1] == "-m" else words[1]
 
 
+def options_of(line: str) -> dict[str, str]:
+    """The options of a line."""
+    return dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
+
+
 def through_bash() -> set[str]:
     """One line of each command, with quotes where one has some, and all that is not Python."""
     lines = [line for desk in DESKS for line in typed_on(desk) if not line.startswith("mriad ")]
@@ -91,7 +103,7 @@ class Done:
     @property
     def words(self) -> dict[str, str]:
         """The options of the line."""
-        return dict(word.split("=", 1) for word in shlex.split(self.line) if "=" in word)
+        return options_of(self.line)
 
     def only(self, kind: str) -> TrainedRun:
         """The one run of a kind that the line made, which has finished."""
@@ -117,6 +129,7 @@ class Desk:
         save(inbox / "a b.png", brain(2))
         save(inbox / "c.jpg", brain(3, size=50))
         save(inbox / "deeper" / "d.png", lesion(4)[0])
+        write_heads(desk.terminal.folder)
         real = through_bash()
         for line in typed_on(name):
             desk.done[line] = desk.type(line, real=line in real)
@@ -148,6 +161,14 @@ class Desk:
         """The run that stands for RUN_ID."""
         return TrainedRun(self.terminal, self.terminal.runs("training")[0].info.run_id)
 
+    def of_volumes(self) -> TrainedRun:
+        """The run that stands for RUN_ID where volumes are predicted."""
+        runs = [TrainedRun(self.terminal, run.info.run_id) for run in self.terminal.runs("training")]
+        if not any(run.params["data"] == "synthetic_volumes" for run in runs):
+            self.type("python train.py data=synthetic_volumes model=intensity").outcome.ok()
+            return self.of_volumes()
+        return next(run for run in runs if run.params["data"] == "synthetic_volumes")
+
     def other(self) -> TrainedRun:
         """The run that stands for OTHER_RUN_ID: tested on the same scans."""
         first = self.first()
@@ -165,8 +186,10 @@ class Desk:
             line = line.replace(f"/path/to/{name}", str(folder))
         if "OTHER_RUN_ID" in line:
             line = line.replace("OTHER_RUN_ID", self.other().id)
+        line = line.replace(STUDY, "study")
         if "RUN_ID" in line:
-            line = line.replace("RUN_ID", self.first().id)
+            of_volumes = options_of(line).get("input") in VOLUMES
+            line = line.replace("RUN_ID", (self.of_volumes() if of_volumes else self.first()).id)
         if "data.split.file=split.csv" in line:
             shutil.copy(self.first().artifacts / "split.csv", self.terminal.folder / "split.csv")
         line = line.replace("~/.cache/mriad", str(self.terminal.environment["MRIAD_CACHE_DIR"]))
@@ -179,6 +202,7 @@ class Desk:
                 line += " trainer.max_epochs=2"
             else:
                 line += f" {SMALLER}" if re.search("data=|experiment=", line) else f" {SMALLER} {SMALLER_SET}"
+            line += " model.n_components=8" if options_of(line).get("model") == "pca" else ""
         return f"{line} threads=1" if command in TAKES_THREADS and not asks else line
 
 
@@ -221,6 +245,21 @@ def stand_in(root: Path) -> dict[str, Path]:
     (root / "br35h" / "Br35H-Mask-RCNN" / "TRAIN" / "annotations_train.json").write_text(json.dumps(outlines))
     write_volumes(root / "volumes", healthy=10, anomalous=6)
     return folders | {name: root / name for name in ("navoneel", "nickparvar", "br35h", "volumes")}
+
+
+def write_heads(folder: Path) -> None:
+    """The volumes that the pages predict: a NIfTI file, a DICOM study of two series, a BIDS data set."""
+    for number, file in enumerate((folder / "sub-01_T1w.nii.gz", *(folder / name for name in BIDS_SCANS))):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scan = head(codes="LPS", seed=number)
+        nibabel.save(nibabel.Nifti1Image(scan.levels, scan.grid.affine), file)
+    (folder / "bids_folder" / "dataset_description.json").write_text('{"Name": "Two", "BIDSVersion": "1.10.0"}')
+    scan, study = head(lesion=True), generate_uid()
+    for number, description in enumerate(("t1 mprage", "localizer")):
+        write_dicom(
+            folder / "study" / str(number), scan.levels.astype(np.int16), scan.grid,
+            SeriesDescription=description, SeriesNumber=number, StudyInstanceUID=study,
+        )  # fmt: skip
 
 
 def check(done: Done) -> None:
@@ -338,14 +377,20 @@ def _check_prediction(done: Done) -> None:
     if "output" in done.words:
         assert file == folder / done.words["output"] / "predictions.csv"
     table = pd.read_csv(file, keep_default_na=False)
-    assert list(table.columns) == ["path", "score", "threshold", "decision", "error"]
+    source = done.words["input"].replace(STUDY, "study")
     assert set(table["error"]) == {""} and set(table["decision"]) <= {0, 1}
+    if source in VOLUMES:
+        assert list(table["path"]) == VOLUMES[source]
+        assert {"lesions", "lesion_ml"} < set(table.columns)
+        written = {file.name.split("_")[-1] for file in file.parent.rglob("*.nii.gz")}
+        assert written >= {"mask.nii.gz"} and written & {"map.nii.gz", "probseg.nii.gz"}
+        return
+    assert list(table.columns) == ["path", "score", "threshold", "decision", "error"]
     expected = {
         "scans": ["scans/a b.png", "scans/c.jpg", "scans/deeper/d.png", "scans/patient 1 (t=2) [axial].png"],
         '"scans/patient 1 (t=2) [axial].png"': ["scans/patient 1 (t=2) [axial].png"],
         '["scans/a b.png", "scans/*.jpg"]': ["scans/a b.png", "scans/c.jpg"],
     }
-    source = done.words["input"]
     everything = sorted(str(file.relative_to(folder)) for file in (folder / source).rglob("*.png"))
     assert list(table["path"]) == expected.get(source, everything)
     for path in table["path"] if done.words.get("maps") == "true" else ():
