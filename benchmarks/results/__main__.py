@@ -14,7 +14,7 @@ _STEPS = "postprocessing"
 
 def main() -> None:
     """Run the command; bad input ends with one sentence and exit code 1."""
-    tables = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+    tables = sorted(file.stem for file in FOLDER.glob("*.yaml") if Definition.read(file.stem).source == file.stem)
     parser = OptionParser(
         prog="python -m benchmarks.results",
         description="Measure rows of a table of the docs and write its lines to docs/results/TABLE.csv, each with its\n"
@@ -63,7 +63,7 @@ def _measure(definition: Definition, rows: list[str], words: list[str], folder: 
         found = measure(definition, rows, words, folder=folder, whence=whence)
     for line in found:  # written as they come: a table takes hours
         lines = [other for other in lines if (other.row, other.variant) != (line.row, line.variant)] + [line]
-        lines.sort(key=lambda line: (order.index(line.row), list(definition.variants).index(line.variant)))
+        lines.sort(key=lambda line: (order.index(line.row), definition.places.index(line.variant)))
         file = write_lines(definition.name, definition.metrics, lines)
         print(f"{line.row} {line.variant}: written to {file}", file=sys.stderr)
 

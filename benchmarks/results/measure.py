@@ -49,21 +49,29 @@ def measure(
     for label in rows:
         for variant, command in definition.commands(label).items():
             runs, store = _run(command, options, folder)
-            yield Line(
-                row=label,
-                variant=variant,
-                values=_values(runs, definition, definition.rows[label], variant, store),
-                seeds=str(len(runs)),
-                command=_told(command, options),
-                **whence,
-            )
+
+            def line(variant: str, runs: list[ScoredRun], command: str, label: str = label, store: str = store) -> Line:
+                return Line(
+                    row=label,
+                    variant=variant,
+                    values=_values(runs, definition, definition.rows[label], variant, store),
+                    seeds=str(len(runs)),
+                    command=command,
+                    **whence,
+                )
+
+            yield line(variant, runs, _told(command, options))
+            for elsewhere, words in definition.evaluations.items():
+                asked = [f"python evaluate.py run={run.run_id} {words}" for run in runs]
+                tested = [run for one in asked for run in _run(one, options, folder, kind="evaluation")[0]]
+                yield line(elsewhere, tested, _told(f"python evaluate.py run=RUN_ID {words}", options))
 
 
-def _run(command: str, options: Sequence[str], folder: Path) -> tuple[list[ScoredRun], str]:
-    """Run a command of a table in a store, and give the runs that it made."""
+def _run(command: str, options: Sequence[str], folder: Path, *, kind: str = "training") -> tuple[list[ScoredRun], str]:
+    """Run a command of a table in a store, and give the runs of a kind that it made."""
     folder.mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{folder.absolute() / 'mlflow.db'}"
-    before = _trainings(store)
+    before = _stored(store, kind)
     words = [word for word in shlex.split(command)[2:] if word != "data.root=DATA"]
     script = ROOT / shlex.split(command)[1]
     done = subprocess.run(
@@ -73,20 +81,20 @@ def _run(command: str, options: Sequence[str], folder: Path) -> tuple[list[Score
     )
     if done.returncode:
         raise MriadError(f"'{command}' ended with exit code {done.returncode}; what it printed says why.")
-    return read_runs(sorted(_trainings(store) - before), store), store
+    return read_runs(sorted(_stored(store, kind) - before), store), store
 
 
-def _trainings(store: str) -> set[str]:
+def _stored(store: str, kind: str) -> set[str]:
     if not Path(store.removeprefix("sqlite:///")).exists():
         return set()
     client = connect(store)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return {run.info.run_id for run in client.search_runs(experiments, "tags.kind = 'training'", max_results=5000)}
+    return {run.info.run_id for run in client.search_runs(experiments, f"tags.kind = '{kind}'", max_results=5000)}
 
 
 def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant: str, store: str) -> dict[str, str]:
     """The values of the columns of a variant, with their companions, as they are printed."""
-    wanted = [column.metric for column in definition.columns.values() if column.variant == variant]
+    wanted = definition.wanted(variant)
     if row.audit:
         return _audit(runs[0], wanted[0], store)
     methods, _ = pool(runs)

@@ -1,10 +1,10 @@
 """A table of the docs: its definition, which a person writes, and its lines, which a command writes.
 
 ``docs/results/NAME.yaml`` says what is measured: the command that all rows share, the rows and what each adds to it,
-the variants in which each row is measured, and the columns. ``docs/results/NAME.csv`` holds what was found, one line
-for each row and variant: the values as they are printed, and the command, commit, date and machine that they come
-from. A value has up to four companions: ``_sd`` (standard deviation over seeds), ``_low`` and ``_high`` (95 %
-interval), ``_note``.
+the variants in which each row is measured, and the columns. One that is ``of`` another shows other columns of its
+lines. ``docs/results/NAME.csv`` holds what was found, one line for each row and variant: the values as they are
+printed, and the command, commit, date and machine that they come from. A value has up to four companions: ``_sd``
+(standard deviation over seeds), ``_low`` and ``_high`` (95 % interval), ``_note``.
 """
 
 from __future__ import annotations
@@ -62,8 +62,12 @@ class Definition:
         heading: of the first column.
         command: the command that all rows share, with DATA for the folder of the data set.
         variants: what each variant adds to the command.
+        evaluations: what ``evaluate.py run=RUN_ID`` is told besides, for each data set that the runs of a row are
+            tested on elsewhere; each is a variant as well. Only where all rows are trained in one variant.
         columns: columns by heading.
         rows: rows by label.
+        also: metrics that are measured in each variant besides those of the columns.
+        source: the table whose lines it shows.
     """
 
     name: str
@@ -72,11 +76,17 @@ class Definition:
     variants: Mapping[str, str]
     columns: Mapping[str, Column]
     rows: Mapping[str, Row]
+    evaluations: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    source: str
 
     @classmethod
     def read(cls, name: str, folder: Path = FOLDER) -> Definition:
         """Read ``NAME.yaml``."""
         told: dict[str, Any] = yaml.safe_load((folder / f"{name}.yaml").read_text())
+        source = told.get("of", name)
+        if source != name:
+            told = yaml.safe_load((folder / f"{source}.yaml").read_text()) | told
         return cls(
             name=name,
             heading=told["heading"],
@@ -84,12 +94,29 @@ class Definition:
             variants=told.get("variants") or {"": ""},
             columns={label: _column(words) for label, words in told["columns"].items()},
             rows={label: _row(words) for label, words in told["rows"].items()},
+            evaluations=told.get("evaluations") or {},
+            also=tuple(told.get("also", ())),
+            source=source,
         )
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The variants in which there may be a line of each row, in their order."""
+        return (*self.variants, *self.evaluations)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics of all columns."""
-        return tuple(dict.fromkeys(column.metric for column in self.columns.values()))
+        """The metrics of all lines."""
+        return tuple(dict.fromkeys([*(column.metric for column in self.columns.values()), *self.also]))
+
+    def options(self, line: Line) -> str:
+        """What tells which code a line rests on: its command, and of an evaluation the one that trained."""
+        trained = " ".join(self.commands(line.row).values()) if line.variant in self.evaluations else ""
+        return f"{trained} {line.command}".strip()
+
+    def wanted(self, variant: str) -> tuple[str, ...]:
+        """The metrics of the lines of a variant."""
+        return (*(column.metric for column in self.columns.values() if column.variant == variant), *self.also)
 
     def commands(self, label: str) -> dict[str, str]:
         """The command that measures a row, by variant."""

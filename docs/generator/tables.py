@@ -52,8 +52,8 @@ def rows(definition: Definition, lines: Sequence[Line]) -> dict[str, list[str]]:
 
 
 def _results(definition: Definition, folder: Path, changes: Changes) -> str:
-    lines = read_lines(definition.name, folder)
-    since = {(line.row, line.variant): changes(line.commit, line.command) for line in lines if line.commit}
+    lines = read_lines(definition.source, folder)
+    since = {(line.row, line.variant): changes(line.commit, definition.options(line)) for line in lines if line.commit}
     marked = {row for (row, _), files in since.items() if files}
     body = [
         [f"{label} {MARK}" if label in marked else label, *map(_two_lines, cells)]
@@ -62,7 +62,7 @@ def _results(definition: Definition, folder: Path, changes: Changes) -> str:
     whence = [
         [
             line.row,
-            *([line.variant] if len(definition.variants) > 1 else []),
+            *([line.variant] if len(definition.places) > 1 else []),
             f"`{line.command}`" if line.command else line.source,
             line.seeds,
             line.commit or ("" if line.source else _NO_COMMIT),
@@ -72,12 +72,14 @@ def _results(definition: Definition, folder: Path, changes: Changes) -> str:
         ]
         for line in lines
     ]
-    variant = ["variant"] if len(definition.variants) > 1 else []
+    variant = ["variant"] if len(definition.places) > 1 else []
     heads = ["row", *variant, "command, or source", "runs", "commit", "date", "machine", "changed since"]
-    anew = f"`python -m benchmarks.results {definition.name} data.root=...` measures it anew."
+    anew = f"`python -m benchmarks.results {definition.source} data.root=...` measures it anew."
     if definition.name == "postprocessing":
         anew = f"`{definition.command}` measures it anew."
-    return _page(definition.name, [definition.heading, *definition.columns], body, heads, whence, since.values(), anew)
+    return _page(
+        definition.source, [definition.heading, *definition.columns], body, heads, whence, since.values(), anew
+    )
 
 
 def _costs(folder: Path, changes: Changes) -> str:

@@ -161,6 +161,39 @@ def test_a_row_is_measured_by_its_command_and_pooled_over_seeds(tmp_path, monkey
     assert line.values["auroc"] == "0.875" and line.values["tp"] == "2"
 
 
+def test_the_runs_of_a_row_are_tested_elsewhere_and_other_columns_shown_of_it(tmp_path, monkeypatch):
+    (tmp_path / "t.yaml").write_text(
+        "heading: m\ncommand: python train.py data=volumes data.root=DATA\nvariants: {here: ''}\n"
+        "evaluations: {there: data=brats data.root=DATA}\nalso: [slice/auroc]\nrows: {ae: model=ae}\n"
+        "columns: {Here: auroc here, There: pixel_ap there}\n"
+    )
+    (tmp_path / "s.yaml").write_text("of: t\ncolumns: {Slices: slice/auroc there}\n")
+    here = [scored(0, {"slice/auroc": 0.6}, [0.1, 0.2, 0.8, 0.9])]
+    there = [scored(0, {"slice/auroc": 0.7, "pixel_ap": 0.3}, [0.8, 0.7, 0.3, 0.4])]
+    typed = []
+
+    def run(command, options, folder, *, kind="training"):
+        typed.append(command)
+        return (there if kind == "evaluation" else here), "store"
+
+    monkeypatch.setattr(measuring, "_run", run)
+    definition, other = Definition.read("t", tmp_path), Definition.read("s", tmp_path)
+    lines = [*measuring.measure(definition, ["ae"], ["data.root=/secret"], folder=tmp_path, whence=WHENCE)]
+    write_lines("t", definition.metrics, lines, tmp_path)
+    trained, tested = read_lines(other.source, tmp_path)
+    assert typed == [
+        "python train.py data=volumes data.root=DATA model=ae", "python evaluate.py run=run0 data=brats data.root=DATA",
+    ]  # fmt: skip
+    assert (trained.variant, tested.variant) == definition.places == ("here", "there")
+    assert trained.values == {"auroc": "1.000", "slice/auroc": "0.600"} | {
+        name: value for name, value in trained.values.items() if name.startswith("auroc_")
+    }
+    assert tested.command == "python evaluate.py run=RUN_ID data=brats data.root=DATA"
+    assert tested.values == {"pixel_ap": "0.300", "slice/auroc": "0.700"}
+    assert definition.options(tested) == f"{typed[0]} {tested.command}"
+    assert list(other.columns) == ["Slices"] and other.rows == definition.rows
+
+
 def test_runs_that_differ_by_more_than_their_seed_make_no_row(tmp_path, monkeypatch):
     (tmp_path / "t.yaml").write_text("heading: m\ncommand: c\ncolumns: {AUROC: auroc}\nrows: {ae: model=ae}\n")
     other = scored(1, {}, [0.1, 0.2, 0.8, 0.9])

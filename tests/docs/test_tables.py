@@ -45,12 +45,14 @@ def unchanged(commit, command):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_is_of_a_row_and_says_where_it_comes_from(name):
     definition = Definition.read(name)
-    lines = read_lines(name)
+    lines = read_lines(definition.source)
     assert {line.row for line in lines} == set(definition.rows)
     for line in lines:
-        assert line.variant in definition.variants and line.values
+        assert line.variant in definition.places and line.values
         assert line.source or (line.command and line.commit and line.date and line.machine)
         told = definition.commands(line.row).get(line.variant, "")
+        if line.variant in definition.evaluations:
+            told = f"python evaluate.py run=RUN_ID {definition.evaluations[line.variant]}"
         assert line.source or line.command.startswith(told)
 
 
