@@ -40,8 +40,12 @@ class SizeThird:
     @property
     def span(self) -> tuple[str, str]:
         """The smallest and the largest lesion as they are printed."""
-        smallest, largest = (f"{size:,.2f}" if self.unit == "ml" else f"{size:,}" for size in (self.least, self.most))
+        smallest, largest = (_ml(size) if self.unit == "ml" else f"{size:,}" for size in (self.least, self.most))
         return smallest, largest
+
+
+def _ml(size: float) -> str:
+    return f"{size:,.0f}" if size >= 99.95 else f"{size:#.3g}"
 
 
 def lesion_pixels(masks: Scans) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from mriad.report.names import IMAGE, LESION, PIXEL, p_value
+from mriad.report.names import IMAGE, LESION, PIXEL, VOLUME, p_value
 from mriad.report.result import Result
 from mriad.report.verdict import false_component_sentence, false_positive_sentence
 from mriad.thresholds import Fixed
@@ -44,6 +45,8 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     pixels = _numbers("Pixels", PIXEL + LESION, result) if "lesion_recall" in result.metrics else None
     _side_by_side(console, _numbers("Scans", IMAGE, result), pixels)
     _side_by_side(console, _confusion(result), _classes(result))
+    if any(name in result.metrics for name, _ in VOLUME):
+        console.print(_numbers("Slices, and lesions in ml", VOLUME, result))
     if result.thirds:
         console.print(_sizes(result))
     if "accuracy_p_value" in result.metrics:
@@ -109,8 +112,10 @@ def _classes(result: Result) -> Table:
 
 def _sizes(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("Lesions", "scans", result.thirds[0].unit, "recall", "lesions hit", "pixel AP", "chance", "Dice"):
-        table.add_column(column, justify="left" if column == "Lesions" else "right")
+    heads = ("Lesions", "scans", result.thirds[0].unit, "recall", "lesions hit", "pixel AP", "chance", "Dice")
+    for column in heads:  # where it is too wide, the heads of two words are broken, no number is
+        justify: Literal["left", "right"] = "left" if column == "Lesions" else "right"
+        table.add_column(column, justify=justify, no_wrap=" " not in column)
     for third in result.thirds:
         names = ("recall", "lesion_sensitivity", "pixel_ap", "lesion_share", "dice")
         shown = (f"{name}_{third.name}" for name in names)

@@ -39,7 +39,7 @@ def test_volumes_are_divided_by_ml_where_their_voxels_are_known_and_else_by_voxe
     fine = size_thirds(masks, voxel_volume=np.array([1, 100, 1, 1, 1, 1000]))  # mm3
     assert [third.rows.tolist() for third in fine] == [[2, 3], [0, 4], [1, 5]]
     assert [third.unit for third in fine] == ["ml"] * 3
-    assert (fine[2].least, fine[2].most) == pytest.approx((0.3, 1.0)) and fine[2].span == ("0.30", "1.00")
+    assert (fine[2].least, fine[2].most) == pytest.approx((0.3, 1.0)) and fine[2].span == ("0.300", "1.00")
     assert {third.unit for third in size_thirds(masks[:, 0])} == {"pixels"}
 
 

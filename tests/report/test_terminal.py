@@ -73,6 +73,19 @@ def test_thirds_by_lesion_size_have_a_row_each_that_fits_80_columns(sized, mixed
     assert "Lesions" not in printed(mixed)
 
 
+def test_of_volumes_slices_and_lesion_volume_are_told_also_without_a_healthy_scan(measure_volumes, mixed):
+    result, _ = measure_volumes([1] * 9, [0.9] * 9)
+    text = printed(result)
+    words = " ".join(text.split())
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text and "Slices" not in printed(mixed)
+    for label, name in (("AUROC of slices", "slice/auroc"), ("lesion volume, bias (ml)", "lesion_volume_bias")):
+        low, high = result.intervals[name]
+        assert f" {label} {result.metrics[name]:.3f} [{low:.3f}, {high:.3f}]" in words
+    for third in result.thirds:
+        assert "-".join(third.span) in words
+
+
 def test_false_components_are_told_with_their_interval(mixed, measure):
     words = " ".join(printed(mixed).split())
     for before, name in (
