@@ -4,7 +4,7 @@ Reads a folder of public volumes (``ixi_hh_t1_2mm``, ``brats2013_deepmedic``, ``
 ``isles22_case0009``, as their authors distribute them) and writes a CSV of scans for each, with brain masks where the
 brain is cut out already. Of IXI it writes the scans anew, and some people a second time with a lesion drawn into the
 brain: healthy and diseased scans are then of the same people in the same scanner, and no change of source tells them
-apart.
+apart. ``sources.csv`` is what one would do otherwise: healthy scans of IXI beside the lesions of the other sources.
 """
 
 from __future__ import annotations
@@ -35,13 +35,16 @@ def main() -> None:
     told = parser.parse_args()
     volumes, folder = told.volumes.absolute(), told.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in {
+    sets = {
         "ixi": ixi(volumes / "ixi_hh_t1_2mm", folder / "ixi"),
         "glioma": glioma(volumes / "brats2013_deepmedic"),
         "ms": ms(volumes / "open_ms_mni", folder / "ms"),
         "wmh": wmh(volumes / "nichart_demo_wmh"),
         "stroke": stroke(volumes / "isles22_case0009", folder / "stroke"),
-    }.items():
+    }
+    healthy = [row for row in sets["ixi"] if row["label"] == 0]
+    lesions = [row for name in ("glioma", "ms", "wmh", "stroke") for row in sets[name]]
+    for name, rows in (sets | {"sources": healthy + lesions}).items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
         print(f"{folder / name}.csv: {len(rows)} scans")
 
