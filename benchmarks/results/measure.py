@@ -101,8 +101,10 @@ def _values(runs: Sequence[ScoredRun], definition: Definition, row: Row, variant
     if len(methods) != 1:
         raise MriadError(f"Row of {', '.join(run.run_id for run in runs)}: its runs differ by more than their seed.")
     label = methods[0].name
-    compared = compare({label: {run.run_id: run.scores for run in runs}}).methods.iloc[0]
-    found = pd.concat([logged_metrics(methods).iloc[0].drop("method"), compared])
+    found = logged_metrics(methods).iloc[0].drop("method")
+    if runs[0].scores["label"].nunique() > 1:
+        compared = compare({label: {run.run_id: run.scores for run in runs}}).methods.iloc[0]
+        found = pd.concat([found, compared])
     for name, count in zip(COUNTS, confusion(runs[0].scores).ravel(), strict=True):
         found[name] = count
     values: dict[str, str] = {}

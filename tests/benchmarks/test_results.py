@@ -170,6 +170,7 @@ def test_the_runs_of_a_row_are_tested_elsewhere_and_other_columns_shown_of_it(tm
     (tmp_path / "s.yaml").write_text("of: t\ncolumns: {Slices: slice/auroc there}\n")
     here = [scored(0, {"slice/auroc": 0.6}, [0.1, 0.2, 0.8, 0.9])]
     there = [scored(0, {"slice/auroc": 0.7, "pixel_ap": 0.3}, [0.8, 0.7, 0.3, 0.4])]
+    there[0].scores["label"] = 1  # nobody is healthy
     typed = []
 
     def run(command, options, folder, *, kind="training"):
