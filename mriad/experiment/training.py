@@ -73,7 +73,7 @@ class Training:
         if size is not None and detector.spatial_dims != 3:
             raise MriadError(
                 f"data.patches.size={size} cuts volumes into cubes, which model={self.choices['model']} cannot take; "
-                "choose model=ae_3d or model=vae_3d, or set data.patches.size=null."
+                "choose model=ae_3d or model=vae_3d and data of volumes, or set data.patches.size=null."
             )
         if self.members.checkpoints:  # each of them was asked when it was trained
             self.members.load_into(detector)

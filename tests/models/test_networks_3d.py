@@ -56,7 +56,10 @@ def test_cubes_come_back_where_they_are_what_is_seen(network):
     [
         (6, r"cannot take data\.patches\.size=6: it must be a multiple of 4, such as 8\."),
         (0, r"cannot take data\.patches\.size=0: it must be a multiple of 4, such as 4\."),
-        (12, r"^Cubes of data\.patches\.size=12 do not fit into volumes of 8 x 16 x 16 voxels; choose smaller ones, or"),
+        (
+            12,
+            r"^Cubes of data\.patches\.size=12 do not fit into volumes of 8 x 16 x 16 voxels; choose smaller ones, or",
+        ),
         ("abc", r"^data\.patches\.size=abc is no side of a cube in voxels; give a whole number, or null\."),
     ],
 )

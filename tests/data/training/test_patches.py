@@ -17,7 +17,7 @@ LABELS = np.zeros(3, dtype=np.int64)
 
 @pytest.fixture
 def cache() -> ScanCache:
-    """3 volumes of voxels that are told apart by nothing but chance: a full one, one with a corner alone, a blank one."""
+    """3 volumes in which no two cubes are alike: a full one, one that shows a corner alone, a blank one."""
     images = np.random.default_rng(0).integers(50, 255, (3, DEPTH, SIDE, SIDE)).astype(np.uint8)
     images[1, 5:], images[1, :, 5:], images[1, :, :, 5:] = 0, 0, 0
     images[2] = 0
