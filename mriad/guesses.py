@@ -80,14 +80,17 @@ def option_files_with(conf: Path, name: str) -> list[str]:
         conf: folder of the option files.
         name: dotted name of the option.
     """
-    found = []
+    found: list[str] = []
+    bases: dict[str, list[str]] = {}  # choices that start from a file, which may be none itself
     for file in sorted(conf.glob("*/*.yaml")):
         text = file.read_text(encoding="utf-8")
+        content, choice = yaml.safe_load(text), f"{file.parent.name}={file.stem}"
+        for base in (content or {}).get("defaults", ()):
+            bases.setdefault(f"{file.parent.name}={base}", []).append(choice)
         package = text.partition("# @package ")[2].partition("\n")[0].strip() or file.parent.name
-        names = _names(yaml.safe_load(text), "" if package == "_global_" else package)
-        if name in names:
-            found.append(f"{file.parent.name}={file.stem}")
-    return found
+        if name in _names(content, "" if package == "_global_" else package):
+            found.append(choice)
+    return [choice for one in found for choice in (bases.get(one, []) if one.endswith("base") else [one])]
 
 
 def _choice(conf: Path, argument: str) -> Path | None:

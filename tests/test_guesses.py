@@ -48,3 +48,5 @@ def test_the_option_files_that_have_an_option_are_found():
     assert "model=ae" not in option_files_with(CONF, "model.beta")
     assert option_files_with(CONF, "data.split.val_anomalies") == ["split=grouped"]
     assert option_files_with(CONF, "data.nothing") == []
+    assert {"data=volumes", "data=bids"} <= set(option_files_with(CONF, "data.patches.size"))
+    assert "data=volumes_base" not in option_files_with(CONF, "data.patches.size")

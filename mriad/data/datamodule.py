@@ -31,6 +31,7 @@ from mriad.data.training.datasets import (
     as_scans,
 )
 from mriad.data.training.loading import loader
+from mriad.data.training.patches import PatchChoice, PatchDataset
 from mriad.data.training.samples import Samples, SliceChoice, mixed
 from mriad.errors import MriadError
 from mriad.geometry.planes import require_planes
@@ -80,6 +81,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
         planes: planes of the slices in which a detector of two dimensions learns from volumes.
         slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
+        patches: of which cubes a detector of three dimensions learns, see ``PatchChoice``; None for whole volumes.
         spacing: of the working grid, mm; the options read it, this module does not.
         contrast: which scans the layout takes; likewise.
 
@@ -115,6 +117,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         on_device: bool | None = None,
         planes: Sequence[str] = ("axial",),
         slices: Mapping[str, Any] | None = None,
+        patches: Mapping[str, Any] | None = None,
         spacing: float | None = None,
         contrast: str | Sequence[str] | None = None,
     ) -> None:
@@ -156,6 +159,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         self._on_device = bool(on_device) and len(preprocess.spatial) == 2
         self.planes = require_planes(planes)
         self._slices = SliceChoice(**dict(slices or {}))
+        self._patches = PatchChoice.of(patches, preprocess.spatial)
         self.spatial_dims = 2
         self._ready = False
         self.root: Path
@@ -274,12 +278,16 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             MriadError: see ``labelled_rows``.
         """
         device = self._device()
-        train = self._train() if device is None else self._train_on(device)
+        train: TrainDataset | DeviceTrainDataset | PatchDataset
+        if self._patches is not None:
+            train = self._train_patches(self._patches)
+        else:
+            train = self._train() if device is None else self._train_on(device)
         return self._loader(train, shuffle=True, ranks=self._place()[1])
 
     def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
-        return self._train().examples(count)
+        return {} if self._patches else self._train().examples(count)
 
     def fit_dataloader(self) -> DataLoader[Batch]:
         """What a detector learns from of healthy train scans, as it is: not shuffled, not augmented, none left out."""
@@ -321,6 +329,11 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         choice = self._slices.options(self.preprocess)
         return Samples(cache=self.cache, rows=rows, planes=self.planes, labelled=set(marked.tolist()), **choice)
 
+    def _train_patches(self, choice: PatchChoice) -> PatchDataset:
+        each = np.repeat(self.rows("train"), choice.per_scan)
+        rows = mixed(each, np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
+        return PatchDataset(scans=self.cache, labels=self._labels(), rows=rows, choice=choice, augment=self._augment)
+
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
         rows = mixed(self.rows("train"), np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
         return DeviceTrainDataset(
@@ -350,7 +363,9 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset, **options: Any) -> DataLoader[Batch]:
-        workers = self._num_workers if isinstance(dataset, TrainDataset) else 0
+    def _loader(
+        self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset | PatchDataset, **options: Any
+    ) -> DataLoader[Batch]:
+        workers = self._num_workers if isinstance(dataset, TrainDataset | PatchDataset) else 0
         whole = isinstance(dataset, ScanDataset) and len(self.preprocess.spatial) == 3  # a volume is a batch of slices
         return loader(dataset, batch_size=1 if whole else self.batch_size, num_workers=workers, **options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.recorded import RecordedSplit
@@ -65,9 +65,16 @@ class Training:
         """What it trains, with weights that are new or its members'.
 
         Raises:
-            MriadError: if what trains and what is served to it do not fit: masks for none, or none for masks.
+            MriadError: if what trains and what is served to it do not fit: masks for none, or none for masks, or cubes
+                of volumes for slices.
         """
         detector: Detector = instantiate(self.config.model)
+        size = OmegaConf.select(self.config.data, "patches.size")
+        if size is not None and detector.spatial_dims != 3:
+            raise MriadError(
+                f"data.patches.size={size} cuts volumes into cubes, which model={self.choices['model']} cannot take; "
+                "choose model=ae_3d or model=vae_3d and data of volumes, or set data.patches.size=null."
+            )
         if self.members.checkpoints:  # each of them was asked when it was trained
             self.members.load_into(detector)
             return detector

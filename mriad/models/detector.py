@@ -15,6 +15,7 @@ from mriad.geometry.planes import require_planes
 from mriad.ranks import gather
 from mriad.scoring import Score
 from mriad.scoring.assemble import assembled
+from mriad.scoring.patches import PatchGrid
 
 CHECKPOINT_KEY = "mriad"
 
@@ -42,6 +43,8 @@ class Detector(LightningModule, ABC):
     Args:
         score: makes an anomaly score of an anomaly map.
         planes: 'axial', 'coronal', 'sagittal': the planes in which a volume is looked at, where it is slice by slice.
+        patches: 'size' and 'overlap' of the cubes in which a detector of three dimensions looks at a volume, see
+            ``mriad.scoring.patches``; None, or a 'size' of None, where it sees the whole.
 
     Attributes:
         spatial_dims: of what ``anomaly_map`` takes: 2 for slices, 3 for volumes.
@@ -52,10 +55,13 @@ class Detector(LightningModule, ABC):
     learns_masks: ClassVar[bool] = False
     spatial_dims: int = 2
 
-    def __init__(self, *, score: Score, planes: Sequence[str] = ("axial",)) -> None:
+    def __init__(
+        self, *, score: Score, planes: Sequence[str] = ("axial",), patches: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.score = score
         self.planes = require_planes(planes)
+        self.patches = PatchGrid.of(patches)
         self.record: dict[str, Any] = {}
         self._val_scores: list[tuple[Tensor, Tensor]] = []
 
@@ -125,7 +131,9 @@ class Detector(LightningModule, ABC):
             yield self.masked_map(x, mask, batch["pixel_area"]), mask
 
     def _map(self, x: Tensor, pixel_area: Tensor) -> Tensor:
-        """The anomaly map of whole scans, put together where the detector looks at them slice by slice."""
+        """The anomaly map of whole scans, put together where the detector looks at them piece by piece."""
+        if self.patches is not None:
+            return self.patches.assembled(self.anomaly_map, x)
         if x.ndim == 2 + self.spatial_dims:
             return self.anomaly_map(x)
         return assembled(lambda slices: self.anomaly_map(slices).float(), x, planes=self.planes)
@@ -168,7 +176,9 @@ class ReconstructionDetector(Detector):
         """What x would look like if it were healthy; (B, 1, *spatial) in [0, 1] to the same."""
 
     def reconstructions(self, x: Tensor) -> Tensor:
-        """Reconstructions of whole scans (B, 1, *spatial), put together where they are made slice by slice."""
+        """Reconstructions of whole scans (B, 1, *spatial), put together where they are made piece by piece."""
+        if self.patches is not None:
+            return self.patches.assembled(self.reconstruct, x)
         if x.ndim == 2 + self.spatial_dims:
             return self.reconstruct(x)
         return assembled(self.reconstruct, x, planes=self.planes)

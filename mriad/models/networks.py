@@ -110,18 +110,19 @@ def set_memory_format(network: nn.Module, channels_last: bool) -> None:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def require_multiple(network: str, image_size: int, factor: int) -> None:
+def require_multiple(network: str, image_size: int, factor: int, *, option: str = "data.image_size") -> None:
     """Raise a MriadError if ``image_size`` is not a positive multiple of ``factor``.
 
     Args:
         network: what cannot take another size, as the subject of a sentence.
         image_size: side in pixels.
         factor: by how much the network makes it smaller.
+        option: where the side is set.
     """
     if image_size < factor or image_size % factor:
         near = max(factor, round(image_size / factor) * factor)
         raise MriadError(
-            f"{network} cannot take data.image_size={image_size}: it must be a multiple of {factor}, such as {near}."
+            f"{network} cannot take {option}={image_size}: it must be a multiple of {factor}, such as {near}."
         )
 
 

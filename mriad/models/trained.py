@@ -76,6 +76,8 @@ class TrainedDetector(Detector):
 
     def _samples(self, x: Tensor) -> Iterable[Tensor]:
         """Batches of what the detector learns from, of whole scans (B, 1, *spatial)."""
+        if self.patches is not None:
+            return self.patches.cubes(x)
         return [x] if x.ndim == 2 + self.spatial_dims else slices_of(x, planes=self.planes)
 
     def on_validation_epoch_end(self) -> None:

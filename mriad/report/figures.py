@@ -107,7 +107,8 @@ def _interpolation(result: Result, detector: VAE, *, walks: int = 3, steps: int 
     images = np.stack([result.images[end] for end in ends])
     if images.ndim == 2 + detector.spatial_dims:  # slices of volumes
         images = images[:, images.shape[1] // 2]
-    codes = detector.encode(torch.from_numpy(images).unsqueeze(1).to(detector.device))
+    x = torch.from_numpy(images).unsqueeze(1).to(detector.device)
+    codes = detector.encode(x if detector.patches is None else detector.patches.middle(x))
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None]
     rows = [detector.decode(torch.lerp(a, b, weights)) for a, b in zip(codes[::2], codes[1::2], strict=True)]
     return _pictures(torch.stack(rows).squeeze(2), detector)

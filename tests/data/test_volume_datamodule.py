@@ -66,3 +66,24 @@ def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(datamodu
         shown = {slice_.tobytes() for slice_ in slices if slice_.any()}
         assert {mask.tobytes() for mask in masks[rows == row, 0].astype(bool)} == shown
     assert images.shape[1:] == masks.shape[1:] == (1, 32, 32)
+
+
+def test_cubes_train_a_detector_of_cubes_and_whole_volumes_are_tested(datamodule, tmp_path):
+    made = MRIDataModule(
+        name="heads",
+        layout=partial(volumes, healthy="healthy"),
+        root=tmp_path / "scans",
+        image_size=32,
+        preprocess=PrepareVolume(image_size=32, depth=24, spacing=8.0),
+        split=GroupedSplit(),
+        cache_dir=tmp_path / "cache",
+        patches={"size": 16, "overlap": 0.5, "per_scan": 3, "least_brain": 0.2},
+    )
+    made.spatial_dims = 3
+    made.setup()
+    batches = list(made.train_dataloader())
+    rows = torch.cat([batch["row"] for batch in batches]).numpy()
+    np.testing.assert_array_equal(np.sort(rows), np.repeat(made.rows("train"), 3))
+    assert {batch["image"].shape[1:] for batch in batches} == {(1, 16, 16, 16)}
+    assert next(iter(made.test_dataloader()))["image"].shape == (1, 1, 24, 32, 32)
+    assert made.anomaly_examples() == {}

@@ -374,3 +374,20 @@ def test_losses_of_volumes_are_those_of_their_slices():
     assert [count for count, _ in detector._val_losses] == [6]
     slices = torch.cat([volumes[0, 0], volumes[1, 0, 2:]])[:, None]
     assert detector._val_losses[0][1]["loss"] == pytest.approx(float(detector.losses(slices)["loss"]))
+
+
+@torch.inference_mode()
+def test_a_volume_is_looked_at_and_learned_from_in_cubes_where_they_are_asked_for():
+    pytest.importorskip("torchio")
+    volumes = torch.rand(3, 1, 4, 8, 6, generator=torch.Generator().manual_seed(1))
+    detector = Brightness(patches={"size": 4, "overlap": 0.5})
+    detector.spatial_dims = 3
+    batch = {"image": volumes, "label": torch.tensor([0, 0, 1]), "row": torch.arange(3)}
+    scanned = detector.validation_step(batch | {"pixel_area": torch.full((3,), 8.0)}, 0)
+    torch.testing.assert_close(scanned["map"], volumes[:, 0])
+    torch.testing.assert_close(scanned["score"], volumes.flatten(1).mean(dim=1))
+    assert scanned["slice_score"].shape == (3, 4)
+    cubes = torch.cat([volumes[:2, ..., y : y + 4, x : x + 4] for y in (0, 2, 4) for x in (0, 2)])
+    assert sum(count for count, _ in detector._val_losses) == len(cubes) == 12
+    mean = sum(count * float(losses["mean"]) for count, losses in detector._val_losses) / 12
+    assert mean == pytest.approx(float(cubes.mean()))

@@ -41,3 +41,51 @@ def test_a_detector_of_volumes_looks_at_them_as_a_whole(detector, network):
     assert torch.allclose(maps, (x - made.reconstruct(x)) ** 2)
     assert scores == pytest.approx(maps.flatten(1).mean(dim=1).tolist())
     assert made.losses(x)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("network", [VolumeAutoencoderNetwork, VolumeVAENetwork])
+def test_cubes_come_back_where_they_are_what_is_seen(network):
+    x = torch.rand(2, 1, 8, 8, 8)
+    made = network(depth=16, image_size=32, patch=8, **SMALL)
+    y = made(x) if network is VolumeAutoencoderNetwork else made.decode(made.encode(x)[0])
+    assert y.shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("patch", "match"),
+    [
+        (6, r"cannot take data\.patches\.size=6: it must be a multiple of 4, such as 8\."),
+        (0, r"cannot take data\.patches\.size=0: it must be a multiple of 4, such as 4\."),
+        (
+            12,
+            r"^Cubes of data\.patches\.size=12 do not fit into volumes of 8 x 16 x 16 voxels; choose smaller ones, or",
+        ),
+        ("abc", r"^data\.patches\.size=abc is no side of a cube in voxels; give a whole number, or null\."),
+    ],
+)
+def test_cubes_that_a_network_cannot_take_are_refused(patch, match):
+    with pytest.raises(MriadError, match=match):
+        VolumeVAENetwork(**SHAPE, **SMALL, patch=patch)
+
+
+@pytest.mark.parametrize(
+    ("detector", "network"), [(Autoencoder, VolumeAutoencoderNetwork), (CompactVAE, VolumeVAENetwork)]
+)
+@torch.inference_mode()
+def test_a_detector_of_cubes_puts_their_maps_together(detector, network):
+    pytest.importorskip("torchio")
+    options = {"beta": 0.01} if detector is CompactVAE else {}
+    made = detector(
+        network=network(depth=12, image_size=16, patch=8, **SMALL),
+        patches={"size": 8, "overlap": 0.5},
+        score=Score(),
+        optimizer=torch.optim.Adam,
+        **options,
+    ).eval()
+    x = torch.rand(2, 1, 12, 16, 16)
+    maps, scores = made.scan({"image": x, "pixel_area": torch.full((2,), 8.0)})
+    assert maps.shape == made.reconstructions(x).shape == x.shape
+    corner = x[..., :4, :4, :4], made.reconstruct(x[..., :8, :8, :8])[..., :4, :4, :4]
+    torch.testing.assert_close(made.reconstructions(x)[..., :4, :4, :4], corner[1])  # one cube alone shows it
+    torch.testing.assert_close(maps[..., :4, :4, :4], (corner[0] - corner[1]) ** 2)
+    assert scores == pytest.approx(maps.flatten(1).mean(dim=1).tolist())

@@ -10,10 +10,11 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from mriad.data.training.datasets import Batch, DeviceTrainDataset, ScanDataset, SeededIndices, TrainDataset
+from mriad.data.training.patches import PatchDataset
 
 
 def loader(
-    dataset: ScanDataset | TrainDataset | DeviceTrainDataset,
+    dataset: ScanDataset | TrainDataset | DeviceTrainDataset | PatchDataset,
     *,
     batch_size: int,
     num_workers: int,

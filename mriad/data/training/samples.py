@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mriad.data.preparing.prepared import Preparation
     from mriad.data.preparing.volumes import PrepareVolume
 
-_TISSUE = 13  # levels of 255 from which a pixel is no background, 0.05 of the range
+TISSUE = 13  # levels of 255 from which a pixel is no background, 0.05 of the range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Samples:
         self, row: int, planes: Sequence[str], least: float, every: int, labelled: bool
     ) -> NDArray[np.int64]:
         """(n, 2) number of the plane, and place in it, of the slices of a row that are samples."""
-        shown = self._cache.images[row] >= _TISSUE
+        shown = self._cache.images[row] >= TISSUE
         lesion = self._cache.masks_of(np.array([row]))[0] if labelled else None
         side = shown.shape[1]
         found = []
