@@ -12,6 +12,7 @@ import base64
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -54,8 +55,9 @@ def page(
         at: where the planes meet, in mm; None for the peak of the map.
         least: map value from which the map is coloured; None for the pixel threshold.
     """
-    images = {"scan": nibabel.load(scan), "map": nibabel.load(anomaly_map), "mask": nibabel.load(mask)}
-    values, called = (np.asarray(images[name].dataobj, dtype=float) for name in ("map", "mask"))
+    paths = {"scan": scan, "map": anomaly_map, "mask": mask}
+    images: dict[str, Any] = {name: nibabel.load(path) for name, path in paths.items()}
+    values, called = (np.asarray(images[name].dataobj, dtype=np.float64) for name in ("map", "mask"))
     if at is None:
         peak = np.unravel_index(np.argmax(values), values.shape)
         at = nibabel.affines.apply_affine(images["map"].affine, peak).tolist()
