@@ -51,9 +51,9 @@ def main(checkpoint: Path) -> None:
 
 
 def medians(result: Result) -> NDArray[np.int64]:
-    """The row of the table in the middle of each class, by score; healthy last."""
+    """The row of the table in the middle of each class, by score, of two the lower; healthy last."""
     ranked = result.table.sort_values("score", kind="stable")
-    middle = {str(name): members.index[len(members) // 2] for name, members in ranked.groupby("class")}
+    middle = {str(name): members.index[(len(members) - 1) // 2] for name, members in ranked.groupby("class")}
     return np.array([middle[name] for name in sorted(middle, key=lambda name: (name == "healthy", name))])
 
 

@@ -47,6 +47,6 @@ def test_a_head_whose_peak_lies_elsewhere_says_so():
 
 
 def test_the_scan_in_the_middle_stands_for_its_kind():
-    scores = [0.1, 0.9, 0.5, 0.3, 0.2]
-    table = pd.DataFrame({"class": ["healthy", "b", "b", "b", "a"], "score": scores})
+    scores = [0.1, 0.9, 0.5, 0.3, 0.2, 0.25]
+    table = pd.DataFrame({"class": ["healthy", "b", "b", "b", "a", "a"], "score": scores})
     assert list(medians(SimpleNamespace(table=table))) == [4, 2, 0]
