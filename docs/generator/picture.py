@@ -1,4 +1,4 @@
-"""The picture of the README: ``python -m docs.generator.picture CHECKPOINT``, for a detector of the built-in scans.
+"""The picture of the README: ``python -m docs.generator.picture CHECKPOINT``, for a detector of the built-in volumes.
 
 Of each kind of lesion in test, and of the healthy scans, the one whose score is the median of its kind: not the best.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,13 @@ from PIL import Image
 from mriad import plots
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.experiment.data import load_data
-from mriad.report.figures import gallery_rows
 from mriad.report.result import Result
 from mriad.trainer.passes import measure
 
 TARGET = Path(__file__).parents[1] / "found.png"
-GRAYS, COLOURS = 48, 128  # of the palette: the picture is loaded with every reading of the README
+GRAYS, COLOURS = 32, 128  # of the palette: the picture is loaded with every reading of the README
+TISSUE = 0.15  # what is brighter belongs to a head
+BAR = 50  # mm
 
 
 def main(checkpoint: Path) -> None:
@@ -32,12 +35,14 @@ def main(checkpoint: Path) -> None:
     data = load_data(loaded.config.data, roles=("val", "test"), split=loaded.roles())
     result = measure(detector, data, loaded.config.trainer)
     assert result is not None
-    heading = "One test scan of each kind, the one with the median score"
+    heading = f"Whole heads in three planes through the lesion; the white bar is {BAR} mm"
+    shown = rows(result, medians(result))
     figure = plots.gallery(
-        {heading: gallery_rows(result, detector, medians(result))},
-        map_scale=result.calibration.map_scale,
+        {heading: shown},
+        map_scale=(0.0, max(float(row.anomaly_map.max()) for row in shown)),
         pixel_threshold=result.calibration.pixel_threshold,
         title="Trained on healthy scans alone; what it finds in others",
+        panels=("overlay",),
     )
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
@@ -46,10 +51,47 @@ def main(checkpoint: Path) -> None:
 
 
 def medians(result: Result) -> NDArray[np.int64]:
-    """The row of the table in the middle of each class, by score; healthy last."""
+    """The row of the table in the middle of each class, by score, of two the lower; healthy last."""
     ranked = result.table.sort_values("score", kind="stable")
-    rows = {str(name): members.index[len(members) // 2] for name, members in ranked.groupby("class")}
-    return np.array([rows[name] for name in sorted(rows, key=lambda name: (name == "healthy", name))])
+    middle = {str(name): members.index[(len(members) - 1) // 2] for name, members in ranked.groupby("class")}
+    return np.array([middle[name] for name in sorted(middle, key=lambda name: (name == "healthy", name))])
+
+
+def rows(result: Result, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
+    """Three planes of each volume through the peak of its map, in its lesion if it has one; cut to the largest head."""
+    assert result.voxel_volume is not None
+    inside = np.argwhere(np.any([result.images[pick] > TISSUE for pick in picks], axis=0))
+    head = tuple(slice(low, high + 1) for low, high in zip(inside.min(axis=0), inside.max(axis=0), strict=True))
+    found = []
+    for pick in picks:
+        image, anomaly_map, known = result.images[pick][head], result.maps[pick][head], result.masks[pick]
+        mask = np.zeros(image.shape, dtype=bool) if known is None else known[head]
+        peak = int(np.argmax(np.where(mask, anomaly_map, -np.inf) if mask.any() else anomaly_map))
+        place = np.unravel_index(peak, image.shape)
+        views = [planes(volume, place) for volume in (image, anomaly_map, mask)]
+        bar = np.s_[-4:-2, 4 : 4 + round(BAR / float(np.cbrt(result.voxel_volume[pick])))]
+        views[0][bar], views[1][bar] = 1, 0
+        scan = result.table.loc[pick]
+        title = [scan["class"].replace("_", " "), f"score {scan['score']:.2f}"]
+        if mask.any():
+            title.insert(1, f"{scan['lesion_ml']:.0f} ml")
+            title += [] if anomaly_map.flat[peak] == anomaly_map.max() else ["peak elsewhere"]
+        found.append(
+            plots.GalleryRow(
+                image=views[0], reconstruction=None, anomaly_map=views[1], mask=views[2], title=", ".join(title)
+            )
+        )
+    return found
+
+
+def planes(volume: NDArray[Any], place: Sequence[Any]) -> NDArray[Any]:
+    """Axial, coronal and sagittal slice of a volume (D, H, W) through a place, side by side and upright."""
+    axial, coronal, sagittal = (volume.take(place[axis], axis=axis) for axis in range(3))
+    views = [axial, coronal[::-1], sagittal[::-1]]
+    tall = max(map(len, views))
+    return np.concatenate(
+        [np.pad(view, (((tall - len(view)) // 2, -((len(view) - tall) // 2)), (0, 0))) for view in views], axis=1
+    )
 
 
 def _few_colours(image: Image.Image) -> Image.Image:

@@ -24,7 +24,8 @@ HEAD = 1.0  # title, legend and colour bar
 HEADING = 0.5  # of a section, with the names of its columns
 CAPTION = 0.24  # above the panels of a scan
 EMPTY = 0.3  # a section without scans
-MAX_PANEL = 1.85
+MAX_PANEL = 1.85  # of the shorter side
+PANELS = ("original", "reconstruction", "anomaly map", "overlay")
 LETTERS_PER_INCH = {SMALL: 13, TITLE + 2: 8}  # at a size of type, cautiously
 
 
@@ -53,6 +54,7 @@ def gallery(
     map_scale: tuple[float, float],
     pixel_threshold: float,
     title: str,
+    panels: Sequence[str] = PANELS,
 ) -> Figure:
     """Draw scans by section: original, reconstruction, anomaly map, and overlay with the lesion's outline.
 
@@ -64,11 +66,11 @@ def gallery(
         map_scale: map values of the first and the last colour.
         pixel_threshold: the overlay colours a pixel where its map value is greater.
         title: stands at the top.
+        panels: which of these are drawn; a single one is not named.
     """
     rows = [row for members in sections.values() for row in members]
-    columns = ["original", "reconstruction", "anomaly map", "overlay"]
-    if all(row.reconstruction is None for row in rows):
-        columns.remove("reconstruction")
+    without = {"reconstruction"} if all(row.reconstruction is None for row in rows) else set()
+    columns = [name for name in panels if name not in without]
     plan = _Plan.fit(sections, columns)
     page = Page(WIDTH, plan.height)
     _head(page, title, map_scale, pixel_threshold, outlined=any(_has_lesion(row) for row in rows))
@@ -80,7 +82,7 @@ def gallery(
             top += EMPTY
             continue
         for place in range(min(plan.scans_per_line, len(members))):
-            for number, name in enumerate(columns):
+            for number, name in enumerate(columns if len(columns) > 1 else ()):
                 centre = plan.left(place, number) + plan.panel / 2
                 page.write(centre, top + HEADING - 0.18, name, size=SMALL, colour=FAINT, ha="center")
         top += HEADING
@@ -110,9 +112,10 @@ class _Plan:
     def fit(cls, sections: Mapping[str, Sequence[GalleryRow]], columns: Sequence[str]) -> _Plan:
         scans_per_line = 2 if any(len(members) > 1 for members in sections.values()) else 1
         room = (WIDTH - 2 * MARGIN - (scans_per_line - 1) * GUTTER) / scans_per_line
-        panel = min((room - (len(columns) - 1) * GAP) / len(columns), MAX_PANEL)
         shapes = [row.image.shape for members in sections.values() for row in members]
-        tall = panel * max((height / width for height, width in shapes), default=1.0)
+        slender = max((height / width for height, width in shapes), default=1.0)
+        panel = min((room - (len(columns) - 1) * GAP) / len(columns), MAX_PANEL / min(slender, 1))
+        tall = panel * slender
         height = HEAD + MARGIN
         for members in sections.values():
             lines = -(-len(members) // scans_per_line)
@@ -135,7 +138,7 @@ def _head(page: Page, title: str, map_scale: tuple[float, float], pixel_threshol
     bar = page.figure.colorbar(colours, cax=ax, orientation="horizontal")
     bar.outline.set_visible(False)
     ax.tick_params(labelsize=SMALL, colors=INK, length=2)
-    ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=3)
+    ax.set_title("anomaly map (higher = stranger)", fontsize=SMALL, color=INK, loc="left", pad=6)
     keys = [Line2D([], [], color=INK, marker="v", linestyle="none", markersize=5)]
     names = [f"pixel threshold {pixel_threshold:.4g}"]
     if map_scale[0] <= pixel_threshold <= map_scale[1]:

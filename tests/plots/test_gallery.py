@@ -72,6 +72,15 @@ def test_scan_without_reconstruction_among_others_leaves_its_place_empty():
     assert len(panels(figure)) == 7
 
 
+def test_a_wide_picture_alone_is_drawn_wide_without_a_name():
+    wide = replace(scan(), image=np.zeros((16, 48)), anomaly_map=np.zeros((16, 48)), mask=np.zeros((16, 48), bool))
+    figure = gallery({"Heads": [wide]}, **SCALE, panels=("overlay",))
+    (panel,) = panels(figure)
+    left, right, bottom, top = panel.get_extent()
+    assert (right - left) / (bottom - top) == pytest.approx(3) and right - left > 5
+    assert "overlay" not in texts(figure)
+
+
 def test_lesion_is_outlined_on_the_overlay_alone():
     figure = gallery({"True positives": [scan(lesion=True)], "True negatives": [scan()]}, **SCALE)
     overlays = [image for image in panels(figure) if image.get_array().shape == (16, 16, 3)]
