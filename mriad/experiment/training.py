@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.recorded import RecordedSplit
@@ -65,13 +65,20 @@ class Training:
         """What it trains, with weights that are new or its members'.
 
         Raises:
-            MriadError: if what trains and what is served to it do not fit: masks for none, or none for masks.
+            MriadError: if what trains and what is served to it do not fit: masks for none, or none for masks, or slabs
+                for what sees slices.
         """
         detector: Detector = instantiate(self.config.model)
         if self.members.checkpoints:  # each of them was asked when it was trained
             self.members.load_into(detector)
             return detector
         model = self.choices["model"]
+        neighbours = OmegaConf.select(self.config, "data.slices.neighbours", default=0)
+        if detector.neighbours != neighbours:
+            raise MriadError(
+                f"model={model} cannot see the neighbours of a slice, which data.slices.neighbours={neighbours} would "
+                "show it; set that to 0, or choose model=ae, vae, dae or synthetic_anomaly."
+            )
         given = [option for option in ("anomalies", "labelled_train") if self.config.data.get(option)]
         if given and not detector.learns_masks:
             raise MriadError(
