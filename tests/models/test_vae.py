@@ -196,7 +196,7 @@ def test_a_score_does_not_depend_on_batch_mates():
 
 
 def test_a_slab_is_judged_by_its_middle_slice(given):
-    x, image, mu, logvar = given
+    x, image, *_ = given
     network = network_of(given)
     network.neighbours = 1
     slabs = torch.cat([torch.rand(2, 1, 20, 20), torch.from_numpy(x), torch.rand(2, 1, 20, 20)], dim=1)
