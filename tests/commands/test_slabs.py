@@ -44,11 +44,10 @@ def test_a_detector_of_slabs_is_trained_and_tested_again(store: Terminal, run: T
     pd.testing.assert_frame_equal(again.scores, run.scores, check_exact=True)
 
 
+@pytest.mark.parametrize("run", ["ae"], indirect=True)
 def test_it_predicts_and_joins_an_ensemble(
     store: Terminal, run: TrainedRun, heads: tuple[str, ...], tmp_path: Path
 ) -> None:
-    if run.params["model"] != "ae":
-        pytest.skip("one of them will do")
     root = next(option for option in heads if option.startswith("data.root=")).partition("=")[2]
     folder = next(place for place in sorted(Path(root).iterdir()) if place.is_dir() and place.name != "masks")
     store.predict(f"run={run.id}", f"input={folder}", f"output={tmp_path}").ok()

@@ -192,9 +192,9 @@ def _region(scan: Image, brain: Mask, diameter: Range, rng: np.random.Generator)
 
 def _each_slice(change: Callable[..., Image], *images: Image) -> Image:
     """What a change of single slices makes of images, slice by slice where they are slabs."""
-    return (
-        change(*images) if images[0].ndim == 2 else np.stack([change(*slices) for slices in zip(*images, strict=True)])
-    )
+    if images[0].ndim == 2:
+        return change(*images)
+    return np.stack([change(*slices) for slices in zip(*images, strict=True)])
 
 
 def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.random.Generator) -> Image:
