@@ -18,6 +18,7 @@ from mriad.data.training.anomalies import Anomalies
 from mriad.data.training.augment import Augment
 from mriad.errors import MriadError
 from mriad.experiment.kinds import require_kinds
+from mriad.experiment.training import Training
 from mriad.models import Detector, FittedDetector, TrainedDetector
 from mriad.processes.hardware import choose_open_options
 from mriad.scoring import Score
@@ -275,6 +276,55 @@ def test_every_model_and_every_score_work_together(composed, model, score):
     optimizer.step()
     assert loss.isfinite()
     assert all(not torch.equal(old, new) for old, new in zip(before, learned, strict=True))
+
+
+SLABS = ("ae", "vae", "dae", "synthetic_anomaly")
+
+
+def sees_slabs(composed, model, *more):
+    """The detector that a model makes where data of volumes show a slice between its neighbours, and its options."""
+    given = [*OF_VOLUMES[:3], "data.slices.neighbours=1", *SMALL[model], *more]
+    cfg = composed("train", f"model={model}", *dict.fromkeys(given))
+    return instantiate(cfg.model), cfg
+
+
+@pytest.mark.parametrize("model", SLABS)
+def test_a_model_of_slabs_learns_a_step_from_them_and_maps_volumes(composed, model):
+    torch.manual_seed(0)
+    detector, cfg = sees_slabs(composed, model, "data.planes=[axial,coronal]")
+    require_kinds(cfg)
+    assert detector.neighbours == 1
+    detector.train()
+    optimizers = detector.configure_optimizers()
+    optimizer = optimizers["optimizer"] if isinstance(optimizers, dict) else optimizers
+    before = [parameter.detach().clone() for parameter in detector.parameters()]
+    x, mask = torch.rand(4, 3, 32, 32), (torch.rand(4, 1, 32, 32) < 0.1).float()
+    loss = detector.training_losses({"image": x, "mask": mask})["loss"]
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite()
+    assert all(not torch.equal(old, new) for old, new in zip(before, detector.parameters(), strict=True))
+    detector.eval()
+    volumes = torch.rand(2, 1, 16, 32, 32)
+    with torch.no_grad():
+        anomaly_map, scores = detector.scan(of_unknown_size(volumes))
+    assert anomaly_map.shape == volumes.shape and scores.shape == (2,)
+    assert anomaly_map.isfinite().all() and scores.isfinite().all()
+
+
+@pytest.mark.parametrize("model", sorted(set(options("model")) - {*SLABS, "ensemble", *NEEDS_TIMM}))
+def test_a_model_that_sees_no_neighbours_refuses_them(composed, model, tmp_path):
+    _, cfg = sees_slabs(composed, model)
+    choices = {"model": model}
+    with pytest.raises(MriadError, match=rf"model={model} cannot see .* data.slices.neighbours=1 .* set that to 0, or"):
+        Training(config=cfg, choices=choices, folder=tmp_path, tracker=None).detector()
+    cfg.data.slices.neighbours = 0
+    assert Training(config=cfg, choices=choices, folder=tmp_path, tracker=None).detector().neighbours == 0
+
+
+@pytest.mark.parametrize("model", SLABS)
+def test_pictures_are_seen_alone(composed, model):
+    assert instantiate(composed("train", f"model={model}", *SMALL[model]).model).neighbours == 0
 
 
 @pytest.mark.parametrize("model", [name for name in options("model") if name not in ANY_SIZE])

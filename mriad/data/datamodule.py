@@ -80,7 +80,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         on_device: keep slices on the trainer's device, where they are augmented as well; None for no. Synthetic
             anomalies and masks are made on the CPU and exclude it, as loader processes do. Volumes stay in the cache.
         planes: planes of the slices in which a detector of two dimensions learns from volumes.
-        slices: which of these slices it learns from, see ``SliceChoice``; None for its defaults.
+        slices: which of these slices it learns from, and what it sees beside each, see ``SliceChoice``; None for its
+            defaults.
         patches: of which cubes a detector of three dimensions learns, see ``PatchChoice``; None for whole volumes.
         spacing: of the working grid, mm; the options read it, this module does not.
         contrast: which scans the layout takes; likewise.
@@ -159,6 +160,11 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         self._on_device = bool(on_device) and len(preprocess.spatial) == 2
         self.planes = require_planes(planes)
         self._slices = SliceChoice(**dict(slices or {}))
+        if self._slices.neighbours and len(preprocess.spatial) == 2:
+            raise MriadError(
+                f"data.slices.neighbours={self._slices.neighbours} asks for the neighbours of slices, and the scans of "
+                f"data set '{name}' are pictures, which have none; drop it, or choose data of volumes."
+            )
         self._patches = PatchChoice.of(patches, preprocess.spatial)
         self.spatial_dims = 2
         self._ready = False

@@ -21,6 +21,7 @@ _NUMBERS = {
     "data.batch_size": 1,
     "data.image_size": 8,
     "data.num_workers": 0,
+    "data.slices.neighbours": 0,
 }
 
 

@@ -20,6 +20,7 @@ from mriad.models import Detector, Ensemble
 from mriad.tracking.registry import run_id_of
 from mriad.tracking.tracker import Tracker
 
+_OF_MEMBERS = ("anomalies=", "data.anomalies", "data.labelled_train", "data.slices.neighbours")
 _OTHER_ROLES = (
     "The scans of {name} did not have the roles of those of {first}, so one may have trained on what the other is "
     "tested with; give runs of one data set and one split."
@@ -85,7 +86,7 @@ class Members:
         for override in HydraConfig.get().overrides.task:
             if override.lstrip("+~").startswith(("split=", "data.split")):
                 raise MriadError(f"{override} cannot be set here: in an ensemble scans keep the roles of its members.")
-            if override.lstrip("+~").startswith(("anomalies=", "data.anomalies", "data.labelled_train")):
+            if override.lstrip("+~").startswith(_OF_MEMBERS):
                 raise MriadError(f"{override} cannot be set here: an ensemble's members are trained; drop it.")
         for name, member in self:
             _require_same_data(name, member, config, choices)

@@ -25,6 +25,7 @@ _NOT_THE_METHOD = {
     "logger",
     "model.members",
     "model.network.image_size",
+    "model.network.neighbours",
     "model.optimizer.fused",
     "model.runs",
     "objective",

@@ -32,6 +32,7 @@ _NOT_LOGGED = (
     "logger",
     "model.members",
     "model.network.image_size",
+    "model.network.neighbours",
     "model.optimizer.fused",
     "model.score",
     "resume",

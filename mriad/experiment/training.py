@@ -66,19 +66,25 @@ class Training:
 
         Raises:
             MriadError: if what trains and what is served to it do not fit: masks for none, or none for masks, or cubes
-                of volumes for slices.
+                or slabs of volumes for what sees slices.
         """
         detector: Detector = instantiate(self.config.model)
-        size = OmegaConf.select(self.config.data, "patches.size")
-        if size is not None and detector.spatial_dims != 3:
-            raise MriadError(
-                f"data.patches.size={size} cuts volumes into cubes, which model={self.choices['model']} cannot take; "
-                "choose model=ae_3d or model=vae_3d and data of volumes, or set data.patches.size=null."
-            )
         if self.members.checkpoints:  # each of them was asked when it was trained
             self.members.load_into(detector)
             return detector
         model = self.choices["model"]
+        neighbours = OmegaConf.select(self.config, "data.slices.neighbours", default=0)
+        if detector.neighbours != neighbours:
+            raise MriadError(
+                f"model={model} cannot see the neighbours of a slice, which data.slices.neighbours={neighbours} would "
+                "show it; set that to 0, or choose model=ae, vae, dae or synthetic_anomaly."
+            )
+        size = OmegaConf.select(self.config, "data.patches.size")
+        if size is not None and detector.spatial_dims != 3:
+            raise MriadError(
+                f"data.patches.size={size} cuts volumes into cubes, which model={model} cannot take; choose "
+                "model=ae_3d or vae_3d and data of volumes, or set data.patches.size=null."
+            )
         given = [option for option in ("anomalies", "labelled_train") if self.config.data.get(option)]
         if given and not detector.learns_masks:
             raise MriadError(

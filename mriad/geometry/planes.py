@@ -35,6 +35,18 @@ def slice_of(volume: NDArray[Any], plane: str, place: int) -> NDArray[Any]:
     return slice_ if plane == "axial" else np.pad(slice_[::-1], (margins(*volume.shape[:2]), (0, 0)))
 
 
+def slab_of(volume: NDArray[Any], plane: str, place: int, neighbours: int) -> NDArray[Any]:
+    """(2 k + 1, S, S) slice of a volume (D, S, S) in the middle of its k neighbours on each side, in their order.
+
+    Beyond the ends of the volume there is nothing: 0.
+    """
+    last = volume.shape[AXES[plane]] - 1
+    places = range(place - neighbours, place + neighbours + 1)
+    slab = np.stack([slice_of(volume, plane, min(max(near, 0), last)) for near in places])
+    slab[[not 0 <= near <= last for near in places]] = 0
+    return slab
+
+
 def views_through(volumes: Sequence[NDArray[Any]], values: NDArray[Any]) -> list[NDArray[Any]]:
     """Square pictures (2 S, 2 S) of volumes (D, S, S): the three planes through the peak of some values, and a fourth.
 

@@ -15,7 +15,8 @@ class Autoencoder(TrainedDetector, ReconstructionDetector):
     """Reconstructs through a bottleneck; mean squared error.
 
     Args:
-        network: maps (B, 1, *spatial) in [0, 1] to the same shape and range.
+        network: maps (B, C, *spatial) in [0, 1] to (B, 1, *spatial) in the same range; its ``neighbours`` say
+            what C is.
         **detector: see ``Detector``.
     """
 
@@ -23,11 +24,12 @@ class Autoencoder(TrainedDetector, ReconstructionDetector):
         super().__init__(**detector)
         self.network = network
         self.spatial_dims = getattr(network, "spatial_dims", 2)
+        self.neighbours = getattr(network, "neighbours", 0)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The network's output for x."""
         return self.network(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Mean squared error over all pixels."""
-        return {"loss": F.mse_loss(self.reconstruct(x), x)}
+        """Mean squared error over all pixels that are judged."""
+        return {"loss": F.mse_loss(self.reconstruct(x), self.judged(x))}

@@ -18,10 +18,11 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
 
     After Kascenas et al., Denoising Autoencoders for Unsupervised Anomaly Detection in Brain MRI, MIDL 2022: Gaussian
     noise on a coarse grid, bilinearly enlarged to the image, rolled at random, on the foreground only; squared error.
+    All slices of a slab get the same noise, as an anomaly runs through them; that on the middle one is to be taken off.
 
     Args:
-        network: maps (B, 1, H, W) to the same shape; with skips, since the noise and not a bottleneck keeps it from
-            copying.
+        network: maps (B, C, H, W) to (B, 1, H, W); with skips, since the noise and not a bottleneck keeps it from
+            copying. Its ``neighbours`` say what C is.
         sigma: standard deviation of the noise on its grid, in intensities.
         resolution: side of that grid in knots.
         foreground_level: brightness in [0, 1] above which a pixel gets noise.
@@ -46,6 +47,7 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
         if not isinstance(resolution, int) or resolution < 1:
             raise MriadError(f"model.resolution={resolution} is no number of knots; choose 1 or more.")
         self.network = network
+        self.neighbours = getattr(network, "neighbours", 0)
         self._sigma, self._resolution, self._foreground_level = sigma, resolution, foreground_level
 
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -55,10 +57,13 @@ class DenoisingAutoencoder(TrainedDetector, ReconstructionDetector):
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Mean squared error, over the foreground, of the scan that noise was put on and taken off."""
         foreground = x > self._foreground_level
-        error = (self.network(x + self._noise(x) * foreground) - x).square() * foreground
-        return {"loss": error.sum() / foreground.sum().clamp(min=1)}
+        restored = self.network(x + self._noise(x) * foreground)
+        judged = self.judged(foreground)
+        error = (restored - self.judged(x)).square() * judged
+        return {"loss": error.sum() / judged.sum().clamp(min=1)}
 
     def _noise(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W)."""
         knots = torch.randn(len(x), 1, self._resolution, self._resolution, device=x.device) * self._sigma
         noise = resized(knots, x)
         shift = [int(torch.randint(side, ())) for side in x.shape[-2:]]

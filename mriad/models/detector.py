@@ -38,7 +38,7 @@ class Detector(LightningModule, ABC):
 
     A detector is a ``TrainedDetector`` or a ``FittedDetector``, and a ``ReconstructionDetector`` besides if its map is
     a residual. One of two spatial dimensions looks at a volume slice by slice, plane by plane, and its maps are put
-    together to one (``mriad.scoring.assemble``).
+    together to one (``mriad.scoring.assemble``). It may see each slice in a slab, between its neighbours.
 
     Args:
         score: makes an anomaly score of an anomaly map.
@@ -48,12 +48,15 @@ class Detector(LightningModule, ABC):
 
     Attributes:
         spatial_dims: of what ``anomaly_map`` takes: 2 for slices, 3 for volumes.
+        neighbours: k slices on each side that it sees beside the slice it judges, so that its samples have C = 2 k + 1
+            channels; 0 for the slice alone, as of pictures and of whole volumes.
         learns_masks: whether it learns where anomalies are; if not, it must see healthy scans only.
         record: plain values that every checkpoint of this detector carries: config, calibration, run id.
     """
 
     learns_masks: ClassVar[bool] = False
     spatial_dims: int = 2
+    neighbours: int = 0
 
     def __init__(
         self, *, score: Score, planes: Sequence[str] = ("axial",), patches: Mapping[str, Any] | None = None
@@ -67,7 +70,11 @@ class Detector(LightningModule, ABC):
 
     @abstractmethod
     def anomaly_map(self, x: Tensor) -> Tensor:
-        """Strangeness of each pixel; (B, 1, *spatial) in [0, 1] to the same shape, before post-processing."""
+        """Strangeness of each pixel, before post-processing: (B, C, *spatial) in [0, 1] to (B, 1, *spatial)."""
+
+    def judged(self, x: Tensor) -> Tensor:
+        """What is judged of samples (B, C, *spatial): the slices in the middle of slabs, else all; (B, 1, *spatial)."""
+        return x[:, self.neighbours : self.neighbours + 1]
 
     def image_score(self, x: Tensor, anomaly_map: Tensor, mask: Tensor) -> Tensor:
         """Anomaly score of each scan, (B,), from the post-processed map and the pixels that count.
@@ -136,7 +143,12 @@ class Detector(LightningModule, ABC):
             return self.patches.assembled(self.anomaly_map, x)
         if x.ndim == 2 + self.spatial_dims:
             return self.anomaly_map(x)
-        return assembled(lambda slices: self.anomaly_map(slices).float(), x, planes=self.planes)
+        return assembled(lambda slabs: self.anomaly_map(slabs).float(), x, **self._looks)
+
+    @property
+    def _looks(self) -> dict[str, Any]:
+        """How it looks at volumes slice by slice, as ``mriad.scoring.assemble`` takes it."""
+        return {"planes": self.planes, "neighbours": self.neighbours}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Scanned:
         """Score a batch."""
@@ -173,7 +185,7 @@ class ReconstructionDetector(Detector):
 
     @abstractmethod
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What x would look like if it were healthy; (B, 1, *spatial) in [0, 1] to the same."""
+        """What is judged of x as it would look if it were healthy; (B, C, *spatial) in [0, 1] to (B, 1, *spatial)."""
 
     def reconstructions(self, x: Tensor) -> Tensor:
         """Reconstructions of whole scans (B, 1, *spatial), put together where they are made piece by piece."""
@@ -181,8 +193,8 @@ class ReconstructionDetector(Detector):
             return self.patches.assembled(self.reconstruct, x)
         if x.ndim == 2 + self.spatial_dims:
             return self.reconstruct(x)
-        return assembled(self.reconstruct, x, planes=self.planes)
+        return assembled(self.reconstruct, x, **self._looks)
 
     def anomaly_map(self, x: Tensor) -> Tensor:
-        """Residual between x and its reconstruction, likewise."""
-        return self.score.residual(x, self.reconstruct(x).float())
+        """Residual between what is judged of x and its reconstruction, likewise."""
+        return self.score.residual(self.judged(x), self.reconstruct(x).float())

@@ -17,16 +17,20 @@ class AutoencoderNetwork(nn.Module):
     Args:
         image_size: side of the input in pixels, a multiple of 8; the published network has 128.
         latent_dim: width of the bottleneck.
+        neighbours: k slices on each side of the one that comes back that are seen beside it; C = 2 k + 1 channels.
         channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
-    def __init__(self, *, image_size: int = 128, latent_dim: int = 256, channels_last: bool = True) -> None:
+    def __init__(
+        self, *, image_size: int = 128, latent_dim: int = 256, neighbours: int = 0, channels_last: bool = True
+    ) -> None:
         super().__init__()
         require_multiple("model=ae", image_size, 8)
+        self.neighbours = neighbours
         side = image_size // 8
         flat = 128 * side * side
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, 32, 3, stride=2, padding=1),
+            nn.Conv2d(2 * neighbours + 1, 32, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(32, 64, 3, stride=2, padding=1),
             nn.ReLU(),
@@ -50,7 +54,7 @@ class AutoencoderNetwork(nn.Module):
         set_memory_format(self, channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct x, (B, 1, S, S) in [0, 1]."""
+        """Reconstruct the middle channel (B, 1, S, S) of x (B, C, S, S) in [0, 1]."""
         return self.decoder(self.encoder(x))
 
 
@@ -61,6 +65,7 @@ class VAENetwork(nn.Module):
         image_size: side of the input in pixels, a multiple of 2 ** len(widths).
         latent_dim: size of the latent code.
         widths: channels after each halving of the side.
+        neighbours: k slices on each side of the one that comes back that are seen beside it; C = 2 k + 1 channels.
         channels_last: keep the weights of convolutions channels-last, which is faster where it was measured.
     """
 
@@ -70,16 +75,17 @@ class VAENetwork(nn.Module):
         image_size: int = 128,
         latent_dim: int = 128,
         widths: Sequence[int] = (32, 64, 128, 128),
+        neighbours: int = 0,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
         require_multiple("model=vae", image_size, 2 ** len(widths))
-        self.latent_dim = latent_dim
+        self.latent_dim, self.neighbours = latent_dim, neighbours
         side = image_size // 2 ** len(widths)
         flat = widths[-1] * side * side
         down: list[nn.Module] = []
-        for before, after in zip((1, *widths[:-1]), widths, strict=True):
+        for before, after in zip((2 * neighbours + 1, *widths[:-1]), widths, strict=True):
             down += [
                 nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
@@ -95,7 +101,7 @@ class VAENetwork(nn.Module):
         set_memory_format(self, channels_last)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the latent code, each (B, latent_dim); logvar within [-10, 10]."""
+        """Mean and log-variance of the latent code of x (B, C, S, S), each (B, latent_dim); logvar within [-10, 10]."""
         features = self.encoder(x)
         return self.to_mu(features), self.to_logvar(features).clamp(-10, 10)
 

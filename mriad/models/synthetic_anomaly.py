@@ -23,7 +23,7 @@ class SyntheticAnomaly(TrainedDetector):
     Batches must have masks: ``data.anomalies``, ``data.labelled_train``, or both.
 
     Args:
-        network: maps (B, 1, H, W) to logits of the same shape.
+        network: maps (B, C, H, W) to logits (B, 1, H, W); its ``neighbours`` say what C is.
         flip: whether the map is the mean over a scan and its mirror image.
         turns: angles in radians; the map is the mean over the scan turned by each of them. While a training goes on,
             val scans are looked at as they are, which is faster.
@@ -47,6 +47,7 @@ class SyntheticAnomaly(TrainedDetector):
         if not turns:
             raise MriadError("model.turns=[] leaves nothing to look at; give angles in radians, such as [0].")
         self.network = network
+        self.neighbours = getattr(network, "neighbours", 0)
         self._flip, self._turns, self._dice_weight = flip, tuple(turns), dice_weight
 
     def anomaly_map(self, x: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class SyntheticAnomaly(TrainedDetector):
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Cross-entropy and soft Dice loss of healthy scans: how much they are taken for anomalous."""
-        return self._losses(x, torch.zeros_like(x))
+        return self._losses(x, torch.zeros_like(self.judged(x)))
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Cross-entropy and soft Dice loss against the masks of a batch."""
@@ -79,7 +80,7 @@ class SyntheticAnomaly(TrainedDetector):
 
 
 def turned(images: Tensor, angle: float) -> Tensor:
-    """Images (B, 1, S, S) turned about their middle by ``angle`` radians, bilinear, 0 where there was nothing."""
+    """Images (B, C, S, S) turned about their middle by ``angle`` radians, bilinear, 0 where there was nothing."""
     if angle == 0:
         return images
     cosine, sine = math.cos(angle), math.sin(angle)

@@ -37,7 +37,7 @@ class TrainedDetector(Detector):
 
     @abstractmethod
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Scalar losses of a batch of healthy samples (B, 1, *spatial); the one named 'loss' is minimised."""
+        """Scalar losses of a batch of healthy samples (B, C, *spatial); the one named 'loss' is minimised."""
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scalar losses of a train batch; a detector that learns masks overrides it."""
@@ -78,7 +78,7 @@ class TrainedDetector(Detector):
         """Batches of what the detector learns from, of whole scans (B, 1, *spatial)."""
         if self.patches is not None:
             return self.patches.cubes(x)
-        return [x] if x.ndim == 2 + self.spatial_dims else slices_of(x, planes=self.planes)
+        return [x] if x.ndim == 2 + self.spatial_dims else slices_of(x, **self._looks)
 
     def on_validation_epoch_end(self) -> None:
         """Log the losses as means over all healthy scans, and ``val/auroc``."""

@@ -15,7 +15,7 @@ from mriad.models.networks import require_multiple, require_widths
 
 
 class UNet(nn.Module):
-    """U-Net (Ronneberger et al. 2015) for one image in and one out, cut down to what a CPU trains in minutes.
+    """U-Net (Ronneberger et al. 2015) for one image or slab in and one image out, cut to what a CPU trains in minutes.
 
     Two by two pixels are folded into channels before the first convolution and unfolded behind the last (sub-pixel
     convolution, Shi et al. 2016), so that the dearest level of a U-Net is left out. Skips are added, not concatenated.
@@ -31,6 +31,7 @@ class UNet(nn.Module):
             no feature says it. None: no guess, for what is no logit.
         mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
             contrast, a lesion is not.
+        neighbours: k slices on each side of the one that is answered for that are seen beside it; C = 2 k + 1 channels.
 
     Raises:
         MriadError: if there is no level, a level has no convolution, the size does not fit, or the prior is none.
@@ -44,6 +45,7 @@ class UNet(nn.Module):
         depth: int = 2,
         prior: float | None = None,
         mirror: bool = False,
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -52,8 +54,9 @@ class UNet(nn.Module):
             raise MriadError(f"model.network.depth={depth} is no number of convolutions; give 1 or more.")
         if prior is not None and not 0 < prior < 1:
             raise MriadError(f"model.network.prior={prior} is no probability; choose one between 0 and 1, or null.")
-        self._mirror = mirror
-        levels = zip((8 if mirror else 4, *widths[:-1]), widths, strict=True)
+        self._mirror, self.neighbours = mirror, neighbours
+        folded = (8 if mirror else 4) * (2 * neighbours + 1)
+        levels = zip((folded, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
             nn.Sequential(_convolution(before, after), *(_convolution(after, after) for _ in range(depth - 1)))
             for before, after in levels
@@ -66,7 +69,7 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, S, S) to the same shape, without an activation behind the last convolution."""
+        """(B, C, S, S) to (B, 1, S, S), without an activation behind the last convolution."""
         if self._mirror:
             x = torch.cat([x, x.flip(-1)], dim=1)
         features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)

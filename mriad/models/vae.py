@@ -20,7 +20,7 @@ class EncoderDecoder(Protocol):
     latent_dim: int
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, latent_dim) of the code of x (B, 1, H, W)."""
+        """Mean and log-variance (B, latent_dim) of the code of x (B, C, H, W)."""
         ...
 
     def decode(self, z: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class VAE(TrainedDetector, ReconstructionDetector):
     validation always uses the final beta, so that ``val/loss`` means the same in every epoch.
 
     Args:
-        network: encoder and decoder.
+        network: encoder and decoder; its ``neighbours`` say how many channels C it takes.
         beta: weight of the KL term.
         warmup_epochs: epochs over which beta rises; 0 for none.
         **detector: see ``Detector``.
@@ -45,6 +45,7 @@ class VAE(TrainedDetector, ReconstructionDetector):
         super().__init__(**detector)
         self.network = network
         self.spatial_dims = getattr(network, "spatial_dims", 2)
+        self.neighbours = getattr(network, "neighbours", 0)
         self.beta = beta
         self.warmup_epochs = warmup_epochs
 
@@ -69,8 +70,9 @@ class VAE(TrainedDetector, ReconstructionDetector):
         """Total loss, its reconstruction part and the unweighted KL part."""
         mu, logvar = self.network.encode(x)
         z = reparameterise(mu, logvar) if self.training else mu
-        reconstruction = self.reconstruction_loss(x, self.network.decode(z).float())
-        kl = self.kl(mu.float(), logvar.float(), x)
+        scan = self.judged(x)
+        reconstruction = self.reconstruction_loss(scan, self.network.decode(z).float())
+        kl = self.kl(mu.float(), logvar.float(), scan)
         return {"loss": reconstruction + self.current_beta * kl, "reconstruction": reconstruction, "kl": kl}
 
     @property
@@ -86,7 +88,7 @@ class VAE(TrainedDetector, ReconstructionDetector):
 
     @abstractmethod
     def kl(self, mu: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
-        """Scalar KL divergence of N(mu, exp(logvar)) to N(0, 1), mu and logvar (B, latent_dim)."""
+        """Scalar KL divergence of N(mu, exp(logvar)) to N(0, 1), mu and logvar (B, latent_dim), x (B, 1, H, W)."""
 
 
 class CompactVAE(VAE):

@@ -15,6 +15,7 @@ from mriad import plots
 from mriad.geometry.planes import views_through
 from mriad.models import VAE, Detector, ReconstructionDetector
 from mriad.report.result import Result
+from mriad.scoring.assemble import in_plane
 
 OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
 _SCANS_PER_OUTCOME = 4
@@ -104,10 +105,11 @@ def gallery_rows(result: Result, detector: Detector, picks: NDArray[np.int64]) -
 def _interpolation(result: Result, detector: VAE, *, walks: int = 3, steps: int = 9) -> NDArray[np.float32]:
     """(walks, steps, S, S): from one test scan to the next through the latent space."""
     ends = np.linspace(0, len(result.images) - 1, 2 * walks).round().astype(int)
-    images = np.stack([result.images[end] for end in ends])
-    if images.ndim == 2 + detector.spatial_dims:  # slices of volumes
-        images = images[:, images.shape[1] // 2]
-    x = torch.from_numpy(images).unsqueeze(1).to(detector.device)
+    images = torch.from_numpy(np.stack([result.images[end] for end in ends])).unsqueeze(1)
+    if images.ndim == 3 + detector.spatial_dims:  # slices of volumes
+        depth = images.shape[2]
+        images = in_plane(images, "axial", neighbours=detector.neighbours)[depth // 2 :: depth]
+    x = images.to(detector.device)
     codes = detector.encode(x if detector.patches is None else detector.patches.middle(x))
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None]
     rows = [detector.decode(torch.lerp(a, b, weights)) for a, b in zip(codes[::2], codes[1::2], strict=True)]

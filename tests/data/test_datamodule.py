@@ -125,6 +125,12 @@ def test_the_largest_share_of_a_lesion_is_a_share(module, share):
         module(max_lesion=share)
 
 
+def test_pictures_have_no_neighbours(module):
+    assert module(slices={"neighbours": 0})
+    with pytest.raises(MriadError, match=r"data\.slices\.neighbours=1 .* pictures, which have none; drop it"):
+        module(slices={"neighbours": 1})
+
+
 def test_batches_have_their_shapes_types_and_ranges(module):
     datamodule = module()
     for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):

@@ -1,5 +1,6 @@
 """Volumes whose slices train a detector of two dimensions."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PLANES = ("axial", "sagittal")
 
 
 @pytest.fixture
-def datamodule(tmp_path: Path) -> MRIDataModule:
+def module(tmp_path: Path) -> Callable[..., MRIDataModule]:
     """8 healthy heads, and 6 with a lesion, of which 3 are in the labelled pool and 2 of these train."""
     root = tmp_path / "scans"
     for seed in range(8):
@@ -31,31 +32,48 @@ def datamodule(tmp_path: Path) -> MRIDataModule:
         mask = root / f"masks/tumour/{seed}.nii.gz"
         mask.parent.mkdir(parents=True, exist_ok=True)
         nibabel.Nifti1Image(((levels != healthy) & (levels > 800)).astype(np.uint8), placed).to_filename(mask)
-    made = MRIDataModule(
-        name="heads",
-        layout=partial(volumes, healthy="healthy"),
-        root=root,
-        image_size=32,
-        preprocess=PrepareVolume(image_size=32, depth=24, spacing=8.0),
-        split=GroupedSplit(labelled=3),
-        cache_dir=tmp_path / "cache",
-        planes=PLANES,
-        slices={"every": 24},
-        labelled_train=2,
-        labelled_share=0.3,
-    )
-    made.spatial_dims = 2
-    made.setup()
-    return made
+
+    def make(**slices: int) -> MRIDataModule:
+        made = MRIDataModule(
+            name="heads",
+            layout=partial(volumes, healthy="healthy"),
+            root=root,
+            image_size=32,
+            preprocess=PrepareVolume(image_size=32, depth=24, spacing=8.0),
+            split=GroupedSplit(labelled=3),
+            cache_dir=tmp_path / "cache",
+            planes=PLANES,
+            slices={"every": 24, **slices},
+            labelled_train=2,
+            labelled_share=0.3,
+        )
+        made.spatial_dims = 2
+        made.setup()
+        return made
+
+    return make
 
 
-def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(datamodule):
+def served(datamodule: MRIDataModule) -> list[np.ndarray]:
+    """Images, masks, labels and rows of an epoch."""
+    torch.manual_seed(0)
+    batches = list(datamodule.train_dataloader())
+    return [torch.cat([batch[key] for batch in batches]).numpy() for key in ("image", "mask", "label", "row")]
+
+
+def test_slabs_train_with_the_masks_and_in_the_order_of_their_middle_slices(module):
+    alone, slabs = served(module()), served(module(neighbours=2))
+    assert slabs[0].shape == (len(alone[0]), 5, 32, 32)
+    np.testing.assert_array_equal(slabs[0][:, 2:3], alone[0])
+    for one, other in zip(alone[1:], slabs[1:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(module):
+    datamodule = module()
     labelled = datamodule.labelled_rows()
     assert len(labelled) == 2 and set(labelled) <= set(datamodule.rows("labelled"))
-    batches = list(datamodule.train_dataloader())
-    images, masks, labels, rows = (
-        torch.cat([batch[key] for batch in batches]).numpy() for key in ("image", "mask", "label", "row")
-    )
+    images, masks, labels, rows = served(datamodule)
     assert set(rows) == set(labelled) | set(datamodule.rows("train"))
     np.testing.assert_array_equal(labels, np.isin(rows, labelled))
     assert labels.mean() == pytest.approx(0.3, abs=0.05)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mriad.errors import MriadError
-from mriad.geometry.planes import AXES, require_planes, slice_of
+from mriad.geometry.planes import AXES, require_planes, slab_of, slice_of
 
 DEPTH, SIDE = 5, 8
 
@@ -16,6 +16,19 @@ def test_a_slice_is_an_upright_square(plane):
         "sagittal": np.vstack([np.zeros((1, SIDE)), volume[::-1, :, 3], np.zeros((2, SIDE))]),
     }
     assert (slice_of(volume, plane, 3) == expected[plane]).all()
+
+
+@pytest.mark.parametrize("plane", AXES)
+def test_a_slab_is_a_slice_between_its_neighbours_and_nothing_beyond_the_ends(plane):
+    volume = np.random.default_rng(0).random((DEPTH, SIDE, SIDE)) + 1
+    last = volume.shape[AXES[plane]] - 1
+    for place in (0, 2, last):
+        slab = slab_of(volume, plane, place, 2)
+        assert slab.shape == (5, SIDE, SIDE)
+        for channel, near in zip(slab, range(place - 2, place + 3), strict=True):
+            there = 0 <= near <= last
+            assert (channel == (slice_of(volume, plane, near) if there else 0)).all()
+    assert (slab_of(volume, plane, 1, 0) == slice_of(volume, plane, 1)).all()
 
 
 def test_planes_must_be_known():

@@ -45,3 +45,19 @@ def test_it_learns_the_scan_that_it_is_shown():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 5
+
+
+def test_a_slab_is_judged_by_its_middle_slice():
+    """The network gives back the mean of what it is shown."""
+
+    class Mean(nn.Module):
+        neighbours = 1
+
+        def forward(self, x):
+            return x.mean(dim=1, keepdim=True)
+
+    detector = autoencoder(Mean(), residual="l1")
+    x = torch.tensor([0.1, 0.5, 0.3]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    assert detector.neighbours == 1
+    assert detector.losses(x)["loss"].item() == pytest.approx(0.2**2)
+    torch.testing.assert_close(detector.anomaly_map(x), torch.full((2, 1, 4, 4), 0.2))

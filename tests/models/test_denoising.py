@@ -150,3 +150,33 @@ def test_a_planted_patch_is_the_strangest_of_a_scan_after_a_short_training():
 def test_noise_that_cannot_be_is_told(options):
     with pytest.raises(MriadError, match=rf"model\.{next(iter(options))}=\S+ is no .*; choose [01] or more"):
         dae(Watch(), **options)
+
+
+class Middle(Watch):
+    """Gives the middle slice back shifted."""
+
+    neighbours = 1
+
+    def forward(self, x):
+        return super().forward(x)[:, 1:2]
+
+
+def test_all_slices_of_a_slab_have_the_same_noise():
+    torch.manual_seed(0)
+    x = torch.full((2, 3, 16, 16), 0.5)
+    network = Middle()
+    dae(network).losses(x)
+    noise = network.seen[0] - x
+    assert noise.abs().max() > 0.1
+    assert torch.equal(noise[:, 0], noise[:, 1]) and torch.equal(noise[:, 1], noise[:, 2])
+    assert not torch.equal(noise[0], noise[1])
+
+
+def test_noise_is_to_be_taken_off_the_middle_slice_over_its_foreground():
+    x = torch.zeros(2, 3, 8, 8)
+    x[:, 0] = 0.9
+    x[:, 1, :, :4] = 0.5
+    detector = dae(Middle(shift=0.3), sigma=0.0)
+    assert detector.neighbours == 1
+    assert detector.losses(x)["loss"].item() == pytest.approx(0.09)
+    assert detector.anomaly_map(x).shape == (2, 1, 8, 8)

@@ -365,6 +365,38 @@ def test_a_volume_is_looked_at_slice_by_slice_and_scored_as_a_whole():
     assert torch.equal(scanned["slice_score"].isnan(), by_slice.isnan())
 
 
+class Rise(Brightness):
+    """A pixel is as strange as it is brighter than in the slice before."""
+
+    neighbours = 1
+
+    def anomaly_map(self, x):
+        return (self.judged(x) - x[:, :1]).clamp(min=0)
+
+
+@torch.inference_mode()
+def test_a_volume_is_looked_at_slab_by_slab_where_a_detector_sees_neighbours():
+    volumes = torch.rand(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1)) + 0.1
+    found, _ = Rise().scan(of_unknown_size(volumes))
+    before = torch.cat([torch.zeros_like(volumes[:, :, :1]), volumes[:, :, :-1]], dim=2)
+    torch.testing.assert_close(found, (volumes - before).clamp(min=0))
+    across, _ = Rise(planes=("coronal",)).scan(of_unknown_size(volumes))
+    before = torch.cat([torch.zeros_like(volumes[:, :, :, :1]), volumes[:, :, :, :-1]], dim=3)
+    torch.testing.assert_close(across, (volumes - before).clamp(min=0))
+
+
+def test_val_losses_see_slabs_where_a_detector_sees_neighbours():
+    seen = []
+    detector = Rise()
+    detector.losses = lambda x: seen.append(x) or {"loss": x.mean()}
+    volumes = torch.rand(2, 1, 4, 8, 8) + 0.1
+    batch = {"image": volumes, "label": torch.tensor([0, 1]), "row": torch.arange(2)}
+    detector.validation_step(batch | {"pixel_area": torch.full((2,), 8.0)}, 0)
+    (slabs,) = seen
+    assert torch.equal(slabs[:, 1], volumes[0, 0])
+    assert torch.equal(slabs[1:, 0], volumes[0, 0, :-1])
+
+
 def test_losses_of_volumes_are_those_of_their_slices():
     volumes = torch.rand(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     volumes[1, 0, :2] = 0

@@ -231,3 +231,19 @@ def test_the_memory_layout_changes_no_value(make):
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
     one, other = (net(x) if make is AutoencoderNetwork else net.decode(net.encode(x)[0]) for net in (usual, last))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("neighbours", [1, 2])
+def test_of_a_slab_the_middle_slice_comes_back(neighbours):
+    x = torch.rand(2, 2 * neighbours + 1, 32, 32)
+    plain = AutoencoderNetwork(image_size=32, latent_dim=4, neighbours=neighbours).eval()
+    compact = VAENetwork(image_size=32, latent_dim=4, widths=(4, 8), neighbours=neighbours).eval()
+    assert plain(x).shape == compact.decode(compact.encode(x)[0]).shape == (2, 1, 32, 32)
+    assert plain.neighbours == compact.neighbours == neighbours
+
+
+@pytest.mark.parametrize("make", [AutoencoderNetwork, VAENetwork])
+def test_each_slice_of_a_slab_is_seen(make):
+    network = make(image_size=32, latent_dim=4, neighbours=1).eval()
+    first = network.encoder[0].weight
+    assert first.shape[1] == 3 and (first.abs().sum(dim=(0, 2, 3)) > 0).all()

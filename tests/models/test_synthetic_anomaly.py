@@ -166,3 +166,13 @@ def test_while_it_trains_it_looks_at_val_as_it_is():
 def test_no_turn_at_all_is_told():
     with pytest.raises(MriadError, match=r"model\.turns"):
         segmenter(Ramp(), turns=[])
+
+
+def test_a_slab_has_the_map_and_the_mask_of_its_middle_slice():
+    torch.manual_seed(0)
+    detector = segmenter(UNet(image_size=16, widths=[4, 8], mirror=True, neighbours=1), turns=[0.0, 0.2])
+    slabs, masks = torch.rand(3, 3, 16, 16), (torch.rand(3, 1, 16, 16) < 0.1).float()
+    assert detector.anomaly_map(slabs).shape == (3, 1, 16, 16)
+    detector.training_losses({"image": slabs, "mask": masks})["loss"].backward()
+    healthy, told = detector.losses(slabs), detector.training_losses({"image": slabs, "mask": 0 * masks})
+    torch.testing.assert_close(healthy["loss"], told["loss"])

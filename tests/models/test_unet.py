@@ -135,3 +135,13 @@ def test_the_segmenter_starts_from_a_prior():
 def test_a_prior_is_a_probability(prior):
     with pytest.raises(MriadError, match=rf"model\.network\.prior={prior} is no probability"):
         unet(prior=prior)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_of_a_slab_it_answers_for_one_slice_and_sees_all(mirror):
+    network = unet(mirror=mirror, neighbours=1)
+    x = torch.rand(2, 3, 16, 16, requires_grad=True)
+    out = network(x)
+    assert out.shape == (2, 1, 16, 16)
+    out.square().sum().backward()
+    assert (x.grad.abs().sum(dim=(0, 2, 3)) > 0).all()

@@ -193,3 +193,14 @@ def test_a_score_does_not_depend_on_batch_mates():
     x = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     alone = torch.cat([vae.scan(of_unknown_size(x[i : i + 1]))[1] for i in range(3)])
     torch.testing.assert_close(alone, vae.scan(of_unknown_size(x))[1], atol=1e-6, rtol=1e-5)
+
+
+def test_a_slab_is_judged_by_its_middle_slice(given):
+    x, image, *_ = given
+    network = network_of(given)
+    network.neighbours = 1
+    slabs = torch.cat([torch.rand(2, 1, 20, 20), torch.from_numpy(x), torch.rand(2, 1, 20, 20)], dim=1)
+    alone = build(CompactVAE, network_of(given), beta=0.3).eval().losses(torch.from_numpy(x))
+    vae = build(CompactVAE, network, beta=0.3).eval()
+    assert vae.losses(slabs) == alone
+    assert torch.equal(vae.anomaly_map(slabs), vae.score.residual(torch.from_numpy(x), torch.from_numpy(image)))

@@ -20,7 +20,7 @@ from mriad.data.training import on_device as batched
 from mriad.data.training.contrast import any_curve, monotone_curve
 from mriad.errors import MriadError
 
-Slices = NDArray[np.uint8]  # (B, S, S)
+Slices = NDArray[np.uint8]  # (B, S, S), or (B, C, S, S): C slices that are changed alike
 Masks = NDArray[np.bool_]  # (B, S, S)
 
 _AS_USUAL: dict[str, object] = {  # options of moving transforms
@@ -51,19 +51,21 @@ class Augment:
         """Augment a batch of slices, each on its own; the torch generator is advanced by one draw.
 
         Args:
-            images: (B, S, S) slices.
+            images: (B, S, S) slices; or slabs or volumes (B, C, S, S), whose C slices all go through the same change.
             masks: (B, S, S) masks that move along with them; None for none.
 
         Returns:
             The new slices, and the moved masks where masks were given.
         """
         self._chain.set_random_seed(int(torch.randint(2**31, ())))
+        what = "image" if images.ndim == 3 else "images"  # of which albumentations changes all alike
         if masks is None:
-            return np.stack([self._chain(image=image)["image"] for image in images])
+            return np.stack([self._chain(**{what: image})[what] for image in images])
         pairs = [
-            self._chain(image=image, mask=mask.astype(np.uint8)) for image, mask in zip(images, masks, strict=True)
+            self._chain(**{what: image, "mask": mask.astype(np.uint8)})
+            for image, mask in zip(images, masks, strict=True)
         ]
-        return np.stack([pair["image"] for pair in pairs]), np.stack([pair["mask"] > 0 for pair in pairs])
+        return np.stack([pair[what] for pair in pairs]), np.stack([pair["mask"] > 0 for pair in pairs])
 
     def on_device(self, images: Tensor) -> Tensor:
         """Augment a batch of tensors where they lie, each slice on its own, with the same operations and ranges.

@@ -34,7 +34,10 @@ class AnomalySource(Protocol):
     def __call__(
         self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Slices with anomalies in some of them, and where those are, from slices and their brains; all (B, S, S)."""
+        """Slices with anomalies in some of them, and where those are, from slices and their brains; all (B, S, S).
+
+        Slabs (B, C, S, S) instead of slices stay slabs; brains and masks are those of the slices in their middle.
+        """
         ...
 
     def examples(
@@ -59,8 +62,8 @@ class ScanBatch(TypedDict):
 class TrainBatch(TypedDict):
     """What a loader yields to train on.
 
-    image (B, 1, *spatial) float32 in [0, 1], label (B,) 0 or 1, row (B,) of the catalog; where training has masks,
-    mask (B, 1, *spatial) float32 0 or 1.
+    image (B, C, *spatial) float32 in [0, 1], of slabs the C slices, else C = 1; label (B,) 0 or 1, row (B,) of the
+    catalog; where training has masks, mask (B, 1, *spatial) float32 0 or 1, of slabs that of the slice in the middle.
     """
 
     image: Tensor
@@ -147,7 +150,7 @@ class TrainDataset(Dataset[TrainBatch]):
         rows = self._samples.rows[drawn]
         healthy = self._labels[rows] == 0
         images = self._samples.images(drawn)
-        masks = np.zeros(images.shape, dtype=bool)
+        masks = np.zeros(self._samples.judged(images).shape, dtype=bool)
         if not healthy.all():
             masks[~healthy] = self._samples.masks(drawn[~healthy])
         if self._anomalies is not None:
@@ -160,7 +163,8 @@ class TrainDataset(Dataset[TrainBatch]):
         if self._anomalies is not None:
             images[healthy], masks[healthy] = self._anomalies(images[healthy], masks[healthy])
         label, row = torch.from_numpy(self._labels[rows]), torch.from_numpy(rows)
-        batch = TrainBatch(image=as_tensor(images), label=label, row=row)
+        image = as_tensor(images).squeeze(1) if self._samples.neighbours else as_tensor(images)
+        batch = TrainBatch(image=image, label=label, row=row)
         if self._has_masks:
             batch["mask"] = torch.from_numpy(masks).unsqueeze(1).float()
         return batch
@@ -172,7 +176,8 @@ class TrainDataset(Dataset[TrainBatch]):
             count: number of samples, spread over all; fewer where there are fewer.
 
         Returns:
-            By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S); empty without ``anomalies``.
+            By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S), of slabs those in the
+            middle; empty without ``anomalies``.
         """
         if self._anomalies is None:
             return {}
@@ -180,11 +185,15 @@ class TrainDataset(Dataset[TrainBatch]):
         drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
-        return {name: (slices.astype(np.float32) / np.float32(255), masks) for name, (slices, masks) in kinds.items()}
+        return {
+            name: (self._samples.judged(altered).astype(np.float32) / np.float32(255), masks)
+            for name, (altered, masks) in kinds.items()
+        }
 
     def _brain(self, sample: int) -> NDArray[np.bool_]:
         if sample not in self._brains:
-            self._brains[sample] = brain_mask(self._samples.images([sample])[0].astype(np.float32) / 255)
+            scan = self._samples.judged(self._samples.images([sample]))[0]
+            self._brains[sample] = brain_mask(scan.astype(np.float32) / 255)
         return self._brains[sample]
 
 

@@ -1,10 +1,10 @@
-"""What a network sees of a scan: a picture, slices of a volume, or a whole volume."""
+"""What a network sees of a scan: a picture, slices or slabs of a volume, or a whole volume."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +12,25 @@ from numpy.typing import NDArray
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.packs import Rows
 from mriad.errors import MriadError
-from mriad.geometry.planes import AXES, slice_of
+from mriad.geometry.planes import AXES, slab_of
 
 if TYPE_CHECKING:
     from mriad.data.preparing.prepared import Preparation
     from mriad.data.preparing.volumes import PrepareVolume
+
+_Level = TypeVar("_Level", np.uint8, np.bool_)
 
 TISSUE = 13  # levels of 255 from which a pixel is no background, 0.05 of the range
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceChoice:
-    """Which slices of a volume a detector learns from.
+    """Which slices of a volume a detector learns from, and what it sees beside each.
 
     Args:
         least_brain: share of a slice that shows tissue, below which it is left out, in [0, 1].
         every: mm from a slice that is taken to the next, from the middle of the volume on; None takes all.
+        neighbours: number of slices on each side that are shown beside it: a slab of 2 neighbours + 1 slices.
 
     Raises:
         MriadError: if a number is out of range.
@@ -35,6 +38,7 @@ class SliceChoice:
 
     least_brain: float = 0.1
     every: float | None = None
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_brain <= 1:
@@ -43,11 +47,14 @@ class SliceChoice:
             )
         if self.every is not None and not self.every > 0:
             raise MriadError(f"data.slices.every={self.every} is no distance in mm; choose one above 0, or null.")
+        if not isinstance(self.neighbours, int) or self.neighbours < 0:
+            raise MriadError(f"data.slices.neighbours={self.neighbours} is no number of slices; give 0 or more.")
 
     def options(self, preparation: Preparation) -> dict[str, Any]:
         """What ``Samples`` takes of volumes that were prepared so."""
         spacing = cast("PrepareVolume", preparation).spacing
-        return {"least": self.least_brain, "every": max(1, round((self.every or 0) / spacing))}
+        every = max(1, round((self.every or 0) / spacing))
+        return {"least": self.least_brain, "every": every, "neighbours": self.neighbours}
 
 
 class Samples:
@@ -59,11 +66,14 @@ class Samples:
         planes: of a volume's slices, each of which is a sample; None where a whole scan is one, as any picture is.
         least: share of a slice's pixels that show tissue, below which it is left out.
         every: number of slices from one that is taken to the next.
+        neighbours: k slices on each side of a volume's slice that are part of its sample, a slab of C = 2 k + 1 slices
+            with the sample's own in the middle; beyond the ends of the volume it is 0. 0 for the slice alone.
         labelled: rows with a mask, of which every slice with a lesion is a sample and no other: what a patient shows
             beside a lesion is not known to be healthy.
 
     Attributes:
         rows: (m,) catalog row of each sample.
+        neighbours: as given.
     """
 
     def __init__(
@@ -74,9 +84,11 @@ class Samples:
         planes: Sequence[str] | None = None,
         least: float = 0.0,
         every: int = 1,
+        neighbours: int = 0,
         labelled: Collection[int] = (),
     ) -> None:
         self._cache, self._planes = cache, planes
+        self.neighbours = neighbours
         self.rows = rows
         if planes is not None:
             found = [self._slices_of(row, planes, least, every, row in labelled) for row in rows]
@@ -87,24 +99,33 @@ class Samples:
         return len(self.rows)
 
     def images(self, index: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
-        """(n, *spatial) uint8 of samples."""
+        """(n, *spatial) uint8 of samples; slabs are (n, C, S, S)."""
         if self._planes is None:
             return self._cache.images[self.rows[index]]
-        return self._slices(self._cache.images, self.rows[index], index)
+        slabs = self._slabs(self._cache.images, self.rows[index], index, self.neighbours)
+        return slabs if self.neighbours else slabs[:, 0]
+
+    def judged(self, images: NDArray[_Level]) -> NDArray[_Level]:
+        """(n, *spatial) what is judged of images of samples: of slabs the slices in their middle, else all of them."""
+        return images[:, self.neighbours] if self.neighbours else images
 
     def masks(self, index: NDArray[np.int64] | Sequence[int]) -> NDArray[np.bool_]:
-        """(n, *spatial) lesion masks of samples of rows that have one."""
+        """(n, *spatial) lesion masks of samples of rows that have one, of what is judged."""
         if self._planes is None:
             return self._cache.masks_of(self.rows[index])
-        return self._slices(self._cache.masks, self._cache.mask_index(self.rows[index]), index).astype(bool)
+        return self._slabs(self._cache.masks, self._cache.mask_index(self.rows[index]), index)[:, 0].astype(bool)
 
-    def _slices(
-        self, volumes: Rows, rows: NDArray[np.int64], index: NDArray[np.int64] | Sequence[int]
+    def _slabs(
+        self,
+        volumes: Rows,
+        rows: NDArray[np.int64],
+        index: NDArray[np.int64] | Sequence[int],
+        neighbours: int = 0,
     ) -> NDArray[np.uint8]:
-        """Of each volume its slice alone is read: a batch has as many volumes as samples."""
+        """(n, C, S, S); of each volume its slices alone are read: a batch has as many volumes as samples."""
         planes = cast(Sequence[str], self._planes)
         chosen = zip(rows, self._places[index], strict=True)
-        return np.stack([slice_of(volumes[row], planes[plane], place) for row, (plane, place) in chosen])
+        return np.stack([slab_of(volumes[row], planes[plane], place, neighbours) for row, (plane, place) in chosen])
 
     def _slices_of(
         self, row: int, planes: Sequence[str], least: float, every: int, labelled: bool

@@ -182,3 +182,25 @@ def test_only_a_contrast_that_may_reorder_changes_the_order_of_tissues():
 def test_a_share_of_the_slices_keeps_its_contrast():
     images = run(Augment(transforms=[RandomContrast(p=0.5)]), seed=0, batches=20)
     assert (images == slices(1)).all(axis=(1, 2)).mean() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
+@pytest.mark.parametrize("count", [3, 7])
+def test_slices_of_a_slab_go_through_the_same_change(option, count):
+    """Equal slices stay equal, and are those that a slice alone becomes."""
+    augment = augment_of(option)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        alone, moved = augment(slices(), top_left())
+        torch.manual_seed(seed)
+        slabs, masks = augment(slices()[:, None].repeat(count, axis=1), top_left())
+        assert slabs.shape == (6, count, 48, 48) and masks.shape == (6, 48, 48)
+        for channel in range(count):
+            np.testing.assert_array_equal(slabs[:, channel], alone)
+        np.testing.assert_array_equal(masks, moved)
+
+
+def test_slices_of_a_slab_that_differ_are_moved_alike():
+    images = np.stack([slices(2), slices(2)[:, ::-1], 2 * (slices(2) // 4)], axis=1)
+    flipped = Augment(transforms=[A.HorizontalFlip(p=1)])(images)
+    np.testing.assert_array_equal(flipped, images[..., ::-1])

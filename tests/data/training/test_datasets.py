@@ -219,3 +219,53 @@ def test_only_training_leaves_out_a_last_batch_of_one_scan(slices, shuffle, serv
     dataset = train(slices, [0, 1, 2, 3, 0])
     batches = list(loader(dataset, batch_size=2, num_workers=0, shuffle=shuffle))
     assert sum(len(batch["row"]) for batch in batches) == served
+
+
+class Dark:
+    """Blackens the last column of all slices of a slab, and masks it in the middle one."""
+
+    def __call__(self, images, brains):
+        assert brains.shape == (len(images), SIDE, SIDE)
+        images, masks = images.copy(), np.zeros(brains.shape, dtype=bool)
+        images[..., -1], masks[..., -1] = 0, True
+        return images, masks
+
+    def examples(self, images, brains):
+        return {"dark": self(images, brains)}
+
+
+@pytest.fixture
+def slabs() -> Samples:
+    """Of two volumes of 5 slices, slice n of grey 10 n + 10, the second diseased; its lesion is in slice 2."""
+    images = np.repeat(np.arange(10, 60, 10, dtype=np.uint8), SIDE * SIDE).reshape(1, 5, SIDE, SIDE)
+    masks = np.zeros((1, 5, SIDE, SIDE), dtype=np.uint8)
+    masks[0, 2, 1, 1] = 1
+    volumes = np.concatenate([images, images])
+    cache = ScanCache(images=volumes, masks=masks, thumbnails=volumes, facts=pd.DataFrame({"mask_index": [-1, 0]}))
+    return Samples(cache=cache, rows=np.array([0, 1]), planes=["axial"], neighbours=1, labelled=[1])
+
+
+def test_slabs_train_with_a_channel_for_each_slice_and_the_mask_of_the_middle_one(slabs):
+    dataset = TrainDataset(samples=slabs, labels=LABELS[[0, 4]], augment=Flip(), anomalies=Dark())
+    assert slabs.rows.tolist() == [0, 0, 0, 0, 1]
+    batch = dataset.__getitems__([0, 1, 4])
+    assert batch["image"].shape == (3, 3, SIDE, SIDE) and batch["mask"].shape == (3, 1, SIDE, SIDE)
+    shown = (batch["image"][:, :, 4, 4] * 255).round().int() - 100
+    assert shown.tolist() == [[10, 20, 30], [20, 30, 40], [20, 30, 40]]
+    assert (batch["image"][:2, :, :, -1] == 0).all() and (batch["image"][2] > 0).all()
+    assert masked_pixels(batch)[2] == [[1, SIDE - 2]]
+    assert (batch["mask"][:2, 0, :, -1] == 1).all()
+
+
+def test_slabs_without_masks_train_too(slabs):
+    dataset = TrainDataset(samples=slabs, labels=LABELS[[0, 4]], order=np.array([0, 1]), augment=Flip())
+    batch = dataset.__getitems__([1])
+    assert set(batch) == {"image", "label", "row"} and batch["image"].shape == (1, 3, SIDE, SIDE)
+
+
+def test_examples_of_anomalies_in_slabs_are_their_middle_slices(slabs):
+    dataset = TrainDataset(samples=slabs, labels=LABELS[[0, 4]], anomalies=Dark())
+    examples = dataset.examples(2)
+    for images, masks in examples.values():
+        assert images.shape == masks.shape == (2, SIDE, SIDE)
+    assert (examples["healthy"][0][0] * 255).round().min() == 20

@@ -6,7 +6,7 @@ from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.volumes import PrepareVolume
 from mriad.data.training.samples import Samples, SliceChoice
 from mriad.errors import MriadError
-from mriad.geometry.planes import slice_of
+from mriad.geometry.planes import slab_of, slice_of
 
 DEPTH, SIDE = 6, 8
 
@@ -55,12 +55,40 @@ def test_labelled_volumes_give_their_slices_with_a_lesion(cache):
     np.testing.assert_array_equal(both.masks([2])[0], cache.masks[0, 4].astype(bool))
 
 
+@pytest.mark.parametrize("planes", [["axial"], ["axial", "coronal", "sagittal"]])
+def test_slices_come_between_their_neighbours_where_these_are_asked_for(cache, planes):
+    chosen = {"cache": cache, "rows": np.array([0, 2]), "planes": planes, "least": 0.1, "labelled": [2]}
+    alone, slabs = Samples(**chosen), Samples(**chosen, neighbours=1)
+    every = np.arange(len(alone))
+    assert slabs.rows.tolist() == alone.rows.tolist()
+    assert slabs.images(every).shape == (len(every), 3, SIDE, SIDE)
+    np.testing.assert_array_equal(slabs.judged(slabs.images(every)), alone.images(every))
+    np.testing.assert_array_equal(slabs.judged(slabs.images(every)), slabs.images(every)[:, 1])
+    assert alone.judged(alone.images(every)).shape == alone.images(every).shape
+    lesions = np.flatnonzero(slabs.rows == 2)
+    np.testing.assert_array_equal(slabs.masks(lesions), alone.masks(lesions))
+    assert slabs.masks(lesions).shape == (len(lesions), SIDE, SIDE)
+
+
+def test_a_slab_at_the_end_of_a_volume_has_nothing_beyond_it(cache):
+    slabs = Samples(cache=cache, rows=np.array([1]), planes=["axial"], neighbours=2).images(np.arange(DEPTH))
+    np.testing.assert_array_equal(slabs[0], slab_of(cache.images[1], "axial", 0, 2))
+    assert not slabs[0, :2].any() and not slabs[-1, 3:].any()
+    assert slabs[0, 2:].any(axis=(1, 2)).all()
+
+
 @pytest.mark.parametrize(("every", "spacing", "taken"), [(None, 1.8, 1), (1.0, 1.8, 1), (3.6, 1.8, 2), (10, 2, 5)])
 def test_distances_are_told_in_mm(every, spacing, taken):
     assert SliceChoice(every=every).options(PrepareVolume(spacing=spacing))["every"] == taken
 
 
-@pytest.mark.parametrize("option", [{"every": 0}, {"least_brain": 1.5}, {"least_brain": -0.1}])
+def test_neighbours_are_told_by_their_number():
+    assert SliceChoice(neighbours=2).options(PrepareVolume())["neighbours"] == 2
+
+
+@pytest.mark.parametrize(
+    "option", [{"every": 0}, {"least_brain": 1.5}, {"least_brain": -0.1}, {"neighbours": -1}, {"neighbours": 0.5}]
+)
 def test_a_choice_that_cannot_be_is_refused(option):
     with pytest.raises(MriadError, match=r"data\.slices"):
         SliceChoice(**option)

@@ -56,16 +56,16 @@ class Anomalies:
         """Put anomalies into a batch; the torch generator is advanced by one draw.
 
         Args:
-            images: (B, S, S) healthy slices.
-            brains: (B, S, S) the pixels of the brain in each.
+            images: (B, S, S) healthy slices, or (B, C, S, S) slabs.
+            brains: (B, S, S) the pixels of the brain in each, of slabs in their middle slices.
 
         Returns:
-            The new slices and the masks of their anomalies, both (B, S, S).
+            The new slices or slabs, and the masks (B, S, S) of their anomalies, of slabs in their middle slices.
         """
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         scans = images.astype(np.float32) / 255
         donors = _others(len(scans), rng)
-        altered, masks = images.copy(), np.zeros(images.shape, dtype=bool)
+        altered, masks = images.copy(), np.zeros_like(brains)
         for index in np.flatnonzero(rng.random(len(scans)) >= self._untouched):
             scan, mask = self._put_into(scans[index], scans[donors[index]], brains[index], rng)
             altered[index], masks[index] = np.round(255 * scan), mask
@@ -77,12 +77,11 @@ class Anomalies:
         """Put one anomaly of each kind into each of a few scans, for a reader to see; torch is not asked.
 
         Args:
-            images: (B, S, S) healthy slices.
-            brains: (B, S, S) the pixels of the brain in each.
+            images, brains: see ``__call__``.
             seed: draws everything that is random.
 
         Returns:
-            By name of the generators that have a weight, the new slices and the masks of their anomalies.
+            By name of the generators that have a weight, what ``__call__`` gives.
         """
         scans = images.astype(np.float32) / 255
         donors = _others(len(scans), np.random.default_rng(seed))
@@ -90,11 +89,11 @@ class Anomalies:
         for (name, generator), weight in zip(self._generators.items(), self._weights, strict=True):
             if weight == 0:
                 continue
-            altered, masks = images.copy(), np.zeros(images.shape, dtype=bool)
+            altered, masks = images.copy(), np.zeros_like(brains)
             for index, scan in enumerate(scans):
                 rng = np.random.default_rng((seed, index))  # anew for each kind: they come to lie in about one place
                 new, share = generator(scan, donor=scans[donors[index]], brain=brains[index], rng=rng)
-                altered[index], masks[index] = np.round(255 * new), share > 0.5
+                altered[index], masks[index] = np.round(255 * new), _middle(share) > 0.5
             found[name] = altered, masks
         return found
 
@@ -102,13 +101,18 @@ class Anomalies:
         self, scan: NDArray[np.float32], donor: NDArray[np.float32], brain: NDArray[np.bool_], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         kinds = list(self._generators.values())
-        mask = np.zeros(scan.shape, dtype=bool)
+        mask = np.zeros_like(brain)
         while True:
             generator = kinds[rng.choice(len(kinds), p=self._weights)]
             scan, share = generator(scan, donor=donor, brain=brain, rng=rng)
-            mask |= share > 0.5
+            mask |= _middle(share) > 0.5
             if rng.random() >= self._several:
                 return scan, mask
+
+
+def _middle(share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S, S) of a slice, or of a slab the slice in its middle."""
+    return share if share.ndim == 2 else share[len(share) // 2]
 
 
 def _others(count: int, rng: np.random.Generator) -> NDArray[np.int64]:

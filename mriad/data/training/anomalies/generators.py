@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import cv2
@@ -25,14 +26,17 @@ class Generator(Protocol):
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put it there.
 
+        Through a slab, slices (C, S, S) one above the other, it runs as a lesion of some thickness does: what is drawn
+        is drawn once, each slice is changed by it, and from the middle slice on it becomes smaller until it ends.
+
         Args:
-            scan: (S, S) healthy scan in [0, 1].
-            donor: (S, S) another healthy scan in [0, 1].
-            brain: (S, S) the pixels of the brain.
+            scan: (S, S) healthy scan in [0, 1], or (C, S, S) slab of one.
+            donor: another healthy scan in [0, 1], likewise.
+            brain: (S, S) the pixels of the brain, of a slab those in its middle slice.
             rng: draws everything that is random.
 
         Returns:
-            The new scan, and how much of each pixel is anomalous, in [0, 1]; both (S, S).
+            The new scan, and how much of each pixel is anomalous, in [0, 1]; both of the shape of ``scan``.
         """
         ...
 
@@ -55,14 +59,14 @@ class Blob:
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
-        region = Region.draw(brain, self._diameter, rng)
+        region = _region(scan, brain, self._diameter, rng)
         alpha = region.alpha(_softness(scan, rng)) * brain
         tissue = _inside(scan, alpha)
         lesion = np.full_like(scan, _other_intensity(tissue, rng))
         if rng.random() < self._oedema:
             scan = _in_oedema(scan, region, brain, tissue, rng)
         if self._texture > 0:
-            lesion += rng.uniform(0, self._texture) * smooth_noise(len(scan), len(scan) * rng.uniform(*_GRAIN), rng)
+            lesion += rng.uniform(0, self._texture) * _texture(scan, rng)
         return _blend(scan, lesion, alpha * rng.uniform(*self._opacity)), alpha
 
 
@@ -79,13 +83,13 @@ class Ring:
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
-        region = Region.draw(brain, self._diameter, rng)
+        region = _region(scan, brain, self._diameter, rng)
         softness = _softness(scan, rng)
         alpha = region.alpha(softness) * brain
         tissue = _inside(scan, alpha)
         rim = _other_intensity(tissue, rng)
         core = _other_intensity(rim, rng)
-        texture = rng.uniform(0, 0.1) * smooth_noise(len(scan), len(scan) * rng.uniform(*_GRAIN), rng)
+        texture = rng.uniform(0, 0.1) * _texture(scan, rng)
         if rng.random() < self._oedema:
             scan = _in_oedema(scan, region, brain, tissue, rng)
         inner = region.alpha(softness, scale=rng.uniform(0.4, 0.85))
@@ -109,11 +113,11 @@ class ForeignPatch:
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
-        region = Region.draw(brain, self._diameter, rng)
+        region = _region(scan, brain, self._diameter, rng)
         alpha = region.alpha(_softness(scan, rng)) * brain
         foreign = _moved(donor, rng)
         if self._poisson:
-            foreign = _poisson(scan, foreign, alpha > 0)
+            foreign = _each_slice(_poisson, scan, foreign, alpha)
         new = _blend(scan, foreign, alpha * rng.uniform(*self._opacity))
         return new, alpha * _changed(scan, new)
 
@@ -131,15 +135,14 @@ class Deformation:
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
-        region = Region.draw(brain, self._diameter, rng)
-        alpha = region.alpha(_SOFTNESS[1] * len(scan)) * brain
+        region = _region(scan, brain, self._diameter, rng)
+        alpha = region.alpha(_SOFTNESS[1] * scan.shape[-1]) * brain
         strength = rng.uniform(0.4, 1.0) * self._strength * rng.choice([-1.0, 1.0])
         pull = (strength * np.square(np.clip(1 - region.radius, 0, 1))).astype(np.float32)
-        y, x = np.mgrid[: len(scan), : len(scan)].astype(np.float32)
+        y, x = np.mgrid[: scan.shape[-1], : scan.shape[-1]].astype(np.float32)
         row, column = region.centre
         from_column, from_row = x + pull * (column - x), y + pull * (row - y)
-        moved = cv2.remap(scan, from_column, from_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        new = _blend(scan, np.asarray(moved, dtype=np.float32), brain.astype(np.float32))
+        new = _blend(scan, _each_slice(_read, scan, from_column, from_row), brain.astype(np.float32))
         return new, alpha * _changed(scan, new)
 
 
@@ -155,7 +158,7 @@ class Inversion:
 
     def __call__(self, scan: Image, *, donor: Image, brain: Mask, rng: np.random.Generator) -> tuple[Image, Image]:
         """Put one in."""
-        region = Region.draw(brain, self._diameter, rng)
+        region = _region(scan, brain, self._diameter, rng)
         alpha = region.alpha(_softness(scan, rng)) * brain
         middle = _inside(scan, alpha) + rng.uniform(-0.2, 0.2)
         new = _blend(scan, 2 * middle - scan, alpha)
@@ -181,6 +184,19 @@ def _range(generator: Generator, **option: Range) -> Range:
     )
 
 
+def _region(scan: Image, brain: Mask, diameter: Range, rng: np.random.Generator) -> Region:
+    """Where an anomaly of a diameter lies in a scan, or runs through a slab."""
+    region = Region.draw(brain, diameter, rng)
+    return region if scan.ndim == 2 else region.through(len(scan), rng)
+
+
+def _each_slice(change: Callable[..., Image], *images: Image) -> Image:
+    """What a change of single slices makes of images, slice by slice where they are slabs."""
+    if images[0].ndim == 2:
+        return change(*images)
+    return np.stack([change(*slices) for slices in zip(*images, strict=True)])
+
+
 def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.random.Generator) -> Image:
     """The scan with swollen tissue in and around a region, brighter or darker, fading outwards."""
     oedema = region.alpha(region.size * rng.uniform(0.3, 1.0), scale=rng.uniform(1.2, 2.0)) * brain
@@ -189,7 +205,13 @@ def _in_oedema(scan: Image, region: Region, brain: Mask, tissue: float, rng: np.
 
 def _softness(scan: Image, rng: np.random.Generator) -> float:
     """Width of a border in pixels, from crisp to fading."""
-    return len(scan) * float(np.exp(rng.uniform(*np.log(_SOFTNESS))))
+    return scan.shape[-1] * float(np.exp(rng.uniform(*np.log(_SOFTNESS))))
+
+
+def _texture(scan: Image, rng: np.random.Generator) -> Image:
+    """(S, S) noise of tissue, the same for all slices of a slab."""
+    side = scan.shape[-1]
+    return smooth_noise(side, side * rng.uniform(*_GRAIN), rng)
 
 
 def _inside(scan: Image, alpha: Image) -> float:
@@ -210,23 +232,34 @@ def _blend(scan: Image, lesion: Image, alpha: Image) -> Image:
 
 def _changed(scan: Image, new: Image) -> Image:
     """1 where a scan was changed visibly, give or take the pixels around; 0 elsewhere."""
-    difference = cv2.GaussianBlur(np.abs(new - scan), (0, 0), _VICINITY * len(scan))
+    width = _VICINITY * scan.shape[-1]
+    difference = _each_slice(lambda change: np.asarray(cv2.GaussianBlur(change, (0, 0), width)), np.abs(new - scan))
     return (difference > 0.03).astype(np.float32)
+
+
+def _read(scan: Image, column: Image, row: Image) -> Image:
+    """(S, S) slice with the values that it has at other places."""
+    moved = cv2.remap(scan, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32)
 
 
 def _moved(donor: Image, rng: np.random.Generator) -> Image:
     """The donor turned, flipped, scaled and shifted at random."""
-    side = len(donor)
+    side = donor.shape[-1]
     middle = (side / 2, side / 2)
     matrix = cv2.getRotationMatrix2D(middle, float(rng.uniform(-180, 180)), float(rng.uniform(0.8, 1.3)))
     matrix[:, 2] = matrix[:, 2] + rng.uniform(-0.15, 0.15, size=2) * side
-    flipped = donor[:, :: int(rng.choice([-1, 1]))]
-    return np.asarray(cv2.warpAffine(flipped, matrix, (side, side), borderMode=cv2.BORDER_REFLECT), dtype=np.float32)
+    flipped = donor[..., :: int(rng.choice([-1, 1]))]
+
+    def warped(image: Image) -> Image:
+        return np.asarray(cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT), dtype=np.float32)
+
+    return _each_slice(warped, flipped)
 
 
-def _poisson(scan: Image, foreign: Image, where: Mask) -> Image:
-    """The foreign tissue with its gradients, fitted to the scan at the border of ``where``."""
-    where = where.copy()
+def _poisson(scan: Image, foreign: Image, alpha: Image) -> Image:
+    """(S, S) of foreign tissue with its gradients, fitted to the scan at the border of where ``alpha`` is above 0."""
+    where = alpha > 0
     where[[0, -1]] = where[:, [0, -1]] = False
     rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
     if not where.any() or np.ptp(rows) < 2 or np.ptp(columns) < 2:  # OpenCV needs a pixel with a neighbour on each side

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]  # (S, S)
+Image = NDArray[np.float32]  # (S, S), or a slab (C, S, S)
 Mask = NDArray[np.bool_]  # (S, S)
 Range = tuple[float, float]
 
 _HARMONICS = 6  # waves around an outline
+_THINNEST, _THICKEST = 0.5, 2.0  # reach of a region through a slab: in slices, and in its own radii
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class Region:
     """One irregular region, centred in the brain.
 
     Attributes:
-        radius: (S, S) distance from the centre in units of the outline's own radius there: below 1 is inside.
+        radius: (S, S), or of a slab (C, S, S), distance from the centre in units of the outline's own radius there:
+            below 1 is inside.
         centre: its row and column in pixels.
         size: its mean radius in pixels.
     """
@@ -55,8 +57,25 @@ class Region:
         distance = np.hypot(along, across)
         return cls(radius=distance / (size * np.maximum(outline, 0.2)), centre=(row, column), size=size)
 
+    def through(self, slices: int, rng: np.random.Generator) -> Region:
+        """The same region running through a slab, of which it was drawn in the middle slice.
+
+        It becomes smaller from slice to slice as an ellipsoid does, until it ends. How far it reaches is drawn for
+        each side by itself, log-uniformly, from the middle slice alone to twice its mean radius: the voxels that slabs
+        are made of are cubes.
+
+        Args:
+            slices: of the slab; odd.
+            rng: draws how far it reaches.
+        """
+        place = np.arange(slices) - slices // 2
+        thinnest, thickest = np.log((_THINNEST, max(_THICKEST * self.size, _THINNEST)))
+        below, above = (np.exp(rng.uniform(thinnest, thickest)) for _ in range(2))
+        away = np.where(place < 0, -place / below, place / above).astype(np.float32)
+        return replace(self, radius=np.hypot(self.radius, away[:, None, None]))
+
     def alpha(self, softness: float, *, scale: float = 1.0) -> Image:
-        """Opacity in [0, 1], (S, S): 1 inside, 0 outside, 0.5 on the outline.
+        """Opacity in [0, 1], as ``radius``: 1 inside, 0 outside, 0.5 on the outline.
 
         Args:
             softness: width of the border in pixels.

@@ -185,3 +185,22 @@ def test_examples_of_one_scan_are_at_the_same_place_in_each_kind():
     kinds = {"dark": Blob(diameter=(0.2, 0.2)), "textured": Blob(diameter=(0.2, 0.2), texture=0.3)}
     examples = Anomalies(generators=kinds).examples(*batch())
     np.testing.assert_array_equal(examples["dark"][1], examples["textured"][1])
+
+
+def test_a_blob_in_a_slab_continues_in_neighbours_and_the_mask_is_that_of_the_middle():
+    images = np.full((40, 3, 32, 32), 100, dtype=np.uint8)
+    brains = np.zeros((40, 32, 32), dtype=bool)
+    brains[:, 6:26, 6:26] = True
+    given = Anomalies(generators={"blob": Blob(opacity=(1.0, 1.0))}, untouched=0.25)
+    torch.manual_seed(0)
+    altered, masks = given(images, brains)
+    assert altered.shape == images.shape and masks.shape == brains.shape
+    touched = masks.any(axis=(1, 2))
+    assert 0 < touched.sum() < 40
+    changed = altered != images
+    assert changed[:, 1][masks].all()
+    assert not changed[~changed[:, 1].any(axis=(1, 2))].any()
+    neighbours = changed[touched][:, [0, 2]].any(axis=(2, 3))
+    assert 0.3 < neighbours.mean() < 1
+    examples, outlines = given.examples(images, brains)["blob"]
+    assert examples.shape == images.shape and outlines.shape == brains.shape

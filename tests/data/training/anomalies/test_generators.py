@@ -280,3 +280,53 @@ def test_inversion_turns_the_order_of_the_greys_round(healthy):
         inside = (share == 1) & (new > 0) & (new < 1)
         if inside.sum() > 20:
             assert np.corrcoef(new[inside], scan[inside])[0, 1] == pytest.approx(-1, abs=1e-3)
+
+
+def slab_of(healthy, side=64, count=3):
+    """(count, side, side) of a head that changes a little from slice to slice, and its brain."""
+    (scan, brain), (other, _) = healthy(side), healthy(side, seed=1)
+    return np.stack([0.9 * scan + 0.1 * (place / count) * other for place in range(count)]).astype(np.float32), brain
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_through_a_slab_all_stays_in_its_range_and_the_share_in_the_brain(generator, healthy, count):
+    slab, brain = slab_of(healthy, count=count)
+    donor = np.ascontiguousarray(slab[:, ::-1])
+    copies = slab.copy(), donor.copy()
+    for seed in SEEDS:
+        new, share = put(generator, slab, brain, donor=donor, seed=seed)
+        assert new.shape == share.shape == slab.shape
+        for slice_, its in zip(new, share, strict=True):
+            assert_sound(slice_, its, brain)
+    np.testing.assert_array_equal(copies[0], slab)
+    np.testing.assert_array_equal(copies[1], donor)
+
+
+@pytest.mark.parametrize("name", ["blob", "texture", "ring", "foreign_patch", "inversion"])
+def test_an_anomaly_of_the_middle_continues_in_neighbours_and_is_no_larger_there(healthy, name):
+    slab, brain = slab_of(healthy)
+    slab[:] = slab[1]  # equal slices, so that the same change can be told
+    continued = []
+    for seed in range(60):
+        new, share = put(GENERATORS[name], slab, brain, seed=seed, donor=np.ascontiguousarray(slab[:, ::-1]))
+        inside = share > 0.5
+        if not inside[1].any():
+            continue
+        for side in (0, 2):
+            assert not (inside[side] & ~inside[1]).any()
+            continued.append(bool(inside[side].any()))
+            core = share[side] == 1
+            if name != "ring" and core.any():  # there it is as in the middle
+                np.testing.assert_allclose(new[side][core], new[1][core], atol=1e-5)
+    assert 0.3 < np.mean(continued) < 1
+
+
+def test_a_blob_is_as_bright_in_the_neighbours_as_in_the_middle(healthy):
+    slab, brain = slab_of(healthy)
+    seen = 0
+    for seed in SEEDS:
+        new, share = put(Blob(opacity=(1.0, 1.0)), slab, brain, seed=seed)
+        whole = share == 1
+        seen += whole[0].any() or whole[2].any()
+        assert not whole.any() or np.ptp(new[whole]) < 1e-5
+    assert seen > 5

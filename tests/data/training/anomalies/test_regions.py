@@ -94,3 +94,28 @@ def test_noise_is_smoother_the_coarser_its_grain():
 
 def test_a_grain_coarser_than_the_image_is_still_a_field():
     assert np.isfinite(smooth_noise(16, 1000.0, np.random.default_rng(0))).all()
+
+
+def test_a_region_runs_through_a_slab_as_an_ellipsoid_does():
+    brain = disc(64)
+    middles, outer = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        flat = Region.draw(brain, (0.1, 0.4), rng)
+        through = flat.through(5, rng)
+        assert through.radius.shape == (5, 64, 64) and through.centre == flat.centre
+        np.testing.assert_array_equal(through.radius[2], flat.radius)
+        areas = (through.alpha(1.0) > 0.5).sum(axis=(1, 2))
+        assert areas[0] <= areas[1] <= areas[2] >= areas[3] >= areas[4]
+        middles.append(areas[2])
+        outer += [areas[0], areas[4]]
+    assert min(middles) > 0
+    assert 0.2 < np.mean(np.array(outer) == 0) < 0.8  # some have ended there, some have not
+    assert len(set(outer)) > 40
+
+
+def test_the_sides_of_a_slab_are_drawn_each_by_itself():
+    rng = np.random.default_rng(0)
+    flat = Region.draw(disc(64), (0.2, 0.2), rng)
+    below, _, above = (flat.through(3, rng).alpha(1.0) > 0.5).sum(axis=(1, 2))
+    assert below != above
