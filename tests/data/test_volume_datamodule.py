@@ -33,7 +33,7 @@ def module(tmp_path: Path) -> Callable[..., MRIDataModule]:
         mask.parent.mkdir(parents=True, exist_ok=True)
         nibabel.Nifti1Image(((levels != healthy) & (levels > 800)).astype(np.uint8), placed).to_filename(mask)
 
-    def make(**slices: int) -> MRIDataModule:
+    def make(*, patches: dict[str, float] | None = None, **slices: int) -> MRIDataModule:
         made = MRIDataModule(
             name="heads",
             layout=partial(volumes, healthy="healthy"),
@@ -44,10 +44,11 @@ def module(tmp_path: Path) -> Callable[..., MRIDataModule]:
             cache_dir=tmp_path / "cache",
             planes=PLANES,
             slices={"every": 24, **slices},
-            labelled_train=2,
+            labelled_train=0 if patches else 2,
             labelled_share=0.3,
+            patches=patches,
         )
-        made.spatial_dims = 2
+        made.spatial_dims = 3 if patches else 2
         made.setup()
         return made
 
@@ -86,19 +87,8 @@ def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(module):
     assert images.shape[1:] == masks.shape[1:] == (1, 32, 32)
 
 
-def test_cubes_train_a_detector_of_cubes_and_whole_volumes_are_tested(datamodule, tmp_path):
-    made = MRIDataModule(
-        name="heads",
-        layout=partial(volumes, healthy="healthy"),
-        root=tmp_path / "scans",
-        image_size=32,
-        preprocess=PrepareVolume(image_size=32, depth=24, spacing=8.0),
-        split=GroupedSplit(),
-        cache_dir=tmp_path / "cache",
-        patches={"size": 16, "overlap": 0.5, "per_scan": 3, "least_brain": 0.2},
-    )
-    made.spatial_dims = 3
-    made.setup()
+def test_cubes_train_a_detector_of_cubes_and_whole_volumes_are_tested(module: Callable[..., MRIDataModule]) -> None:
+    made = module(patches={"size": 16, "overlap": 0.5, "per_scan": 3, "least_brain": 0.2})
     batches = list(made.train_dataloader())
     rows = torch.cat([batch["row"] for batch in batches]).numpy()
     np.testing.assert_array_equal(np.sort(rows), np.repeat(made.rows("train"), 3))
