@@ -58,7 +58,7 @@ def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) ->
         head: (D, H, W) of ``head_mask_of_volume``.
         spacing: mm between voxels along each axis.
     """
-    return float(head.sum()) * float(np.prod(spacing)) / 1000 < _STRIPPED
+    return float(np.count_nonzero(head)) * float(np.prod(spacing)) / 1000 < _STRIPPED
 
 
 def deep_brain(head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
@@ -155,8 +155,8 @@ def _coarse(volume: NDArray[Any], spacing: tuple[float, float, float]) -> tuple[
 
 
 def _enlarged(mask: NDArray[np.bool_], like: NDArray[Any], factors: tuple[int, ...]) -> NDArray[np.bool_]:
-    for axis, factor in enumerate(factors):
-        mask = np.repeat(mask, factor, axis=axis)
+    for axis in (2, 1, 0):  # the last axis first: what is repeated then are whole rows and slices
+        mask = np.repeat(mask, factors[axis], axis=axis)
     missing = [(0, size - now) for size, now in zip(like.shape, mask.shape, strict=True)]
     return np.pad(mask, missing, mode="edge")
 

@@ -131,7 +131,7 @@ class PrepareVolume:
         self, levels: NDArray[np.float32], head: NDArray[np.bool_], deep: NDArray[np.bool_]
     ) -> tuple[float, float]:
         low, high = (
-            np.percentile(inside[:: max(1, inside.size // _SAMPLE)], percent)
+            np.percentile(inside[:: max(1, inside.size // _SAMPLE)], percent, overwrite_input=True)
             for inside, percent in ((levels[head], self.low), (levels[deep], self.high))
         )
         if high <= low:
