@@ -1,8 +1,8 @@
 """The brain of a head, as a network of the field finds it.
 
-deepbet (Fisch et al., "deepbet: Fast brain extraction of T1-weighted MRI using Convolutional Neural Networks", Computers
-in Biology and Medicine 2024) brings its weights, which were trained on T1-weighted scans. It is installed by whoever
-asks for it, and imported when the first brain is looked for.
+deepbet (Fisch et al. 2024, "deepbet: Fast brain extraction of T1-weighted MRI using Convolutional Neural Networks")
+brings its weights, which were trained on T1-weighted scans. It is installed by whoever asks for it, and imported when
+the first brain is looked for.
 """
 
 from __future__ import annotations

@@ -47,9 +47,9 @@ class PrepareVolume:
         crop: 'head' as told; 'none' centres the grid on the volume.
         low, high: percentiles, of the head and of the deep brain, that become 0 and 1.
         bias_field: correct the scan for a bias field first (N4, Tustison et al. 2010), which takes its time.
-        strip: what sets all outside of the brain to 0: 'mask', where a scan comes with a brain mask; 'deepbet', a network
-            that finds the brain of T1-weighted scans, see ``brain_extraction``, where a scan does not come stripped;
-            'none' leaves heads as they are.
+        strip: 'mask' sets all outside the brain mask to 0 where a scan comes with one; 'deepbet' does so with the brain
+            that a network finds in T1-weighted scans, see ``brain_extraction``, unless a scan comes stripped; 'none'
+            leaves heads as they are.
 
     Raises:
         MriadError: on an unknown choice, a size that is none, percentiles out of order, or if the network is not
