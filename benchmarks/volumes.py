@@ -35,7 +35,7 @@ def t1_of_1_mm(folder: Path) -> Path:
 
 
 def trained(bench: Bench) -> Path:
-    """Checkpoint of ``synthetic_anomaly`` for slices of volumes, at its default size; it has hardly learned anything."""
+    """Checkpoint of ``synthetic_anomaly`` for slices of volumes, at its default size, that has hardly learned."""
     run = bench.folder / "trained_on_volumes"
     if not run.exists():
         bench.train(
