@@ -31,11 +31,13 @@ class Ended:
     Args:
         seconds: from its start to its end.
         private: most private memory (RssAnon) that it held, in GB; 0 where the system does not say.
+        peak: most memory that was resident (VmHWM), shared libraries and mapped files with it, likewise.
         out: what it printed.
     """
 
     seconds: float
     private: float
+    peak: float
     out: str
 
 
@@ -96,24 +98,34 @@ class Bench:
             stdout=(self.folder / "out").open("w"),
             stderr=(self.folder / "err").open("w"),
         )
-        private = 0.0
+        private = peak = 0.0
         while process.poll() is None:
             private = max(private, private_memory(process.pid))
+            peak = max(peak, peak_memory(process.pid))
             time.sleep(_POLL)
         seconds = time.perf_counter() - start
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         if process.returncode != code:
             raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}: {err[-2000:]}")
-        return Ended(seconds=seconds, private=private, out=out)
+        return Ended(seconds=seconds, private=private, peak=peak, out=out)
 
 
 def private_memory(pid: int) -> float:
     """Private memory (RssAnon) of a process now, in GB; 0 if it has ended or the system does not say."""
+    return _memory(pid, "RssAnon")
+
+
+def peak_memory(pid: int) -> float:
+    """Most resident memory (VmHWM) of a process so far, in GB; 0 if it has ended or the system does not say."""
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid: int, field: str) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    found = [line.split()[1] for line in lines if line.startswith("RssAnon")]
+    found = [line.split()[1] for line in lines if line.startswith(field)]
     return int(found[0]) * 1024 / 1e9 if found else 0.0
 
 

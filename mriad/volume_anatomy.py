@@ -58,7 +58,7 @@ def is_stripped(head: NDArray[np.bool_], spacing: tuple[float, float, float]) ->
         head: (D, H, W) of ``head_mask_of_volume``.
         spacing: mm between voxels along each axis.
     """
-    return float(head.sum()) * float(np.prod(spacing)) / 1000 < _STRIPPED
+    return float(np.count_nonzero(head)) * float(np.prod(spacing)) / 1000 < _STRIPPED
 
 
 def deep_brain(head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
@@ -136,7 +136,8 @@ def _template() -> NDArray[np.bool_]:
     """The MNI152 brain mask, its axes turned to the house's, cut to its box."""
     from nilearn.datasets import load_mni152_brain_mask
 
-    image = load_mni152_brain_mask(resolution=2)
+    # every second voxel of 1 mm is what nilearn resamples to 2 mm, in a tenth of the time
+    image = load_mni152_brain_mask(resolution=1).slicer[::2, ::2, ::2]
     grid = Grid(shape=image.shape, affine=image.affine)
     mask = reorient(np.asarray(image.dataobj) > 0, grid)
     return np.ascontiguousarray(mask[ndimage.find_objects(mask.astype(np.uint8))[0]])
@@ -155,8 +156,8 @@ def _coarse(volume: NDArray[Any], spacing: tuple[float, float, float]) -> tuple[
 
 
 def _enlarged(mask: NDArray[np.bool_], like: NDArray[Any], factors: tuple[int, ...]) -> NDArray[np.bool_]:
-    for axis, factor in enumerate(factors):
-        mask = np.repeat(mask, factor, axis=axis)
+    for axis in (2, 1, 0):  # the last axis first: what is repeated then are whole rows and slices
+        mask = np.repeat(mask, factors[axis], axis=axis)
     missing = [(0, size - now) for size, now in zip(like.shape, mask.shape, strict=True)]
     return np.pad(mask, missing, mode="edge")
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from heads import head, voxels
 
-from mriad.volume_anatomy import brain_mask_of_volume, deep_brain, head_mask_of_volume, is_stripped
+from mriad.geometry import Grid, reorient
+from mriad.volume_anatomy import _template, brain_mask_of_volume, deep_brain, head_mask_of_volume, is_stripped
 
 SHAPE, SPACING = (60, 62, 50), (4.0, 4.0, 4.0)
 
@@ -52,3 +53,12 @@ def test_the_brain_of_a_head_is_found():
 def test_all_of_a_stripped_brain_counts():
     image = head(stripped=True).levels / 600
     assert (brain_mask_of_volume(image.astype(np.float32), 4.0) == (image > 0)).all()
+
+
+def test_the_template_is_the_mni152_brain_of_2_mm():
+    from nilearn.datasets import load_mni152_brain_mask
+
+    image = load_mni152_brain_mask(resolution=2)
+    mask = reorient(np.asarray(image.dataobj) > 0, Grid(shape=image.shape, affine=image.affine))
+    box = tuple(slice(places.min(), places.max() + 1) for places in np.nonzero(mask))
+    np.testing.assert_array_equal(_template(), mask[box])

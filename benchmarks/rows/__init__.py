@@ -15,5 +15,9 @@ ROWS = (
     "logging_cost",
     "growth",
     "memory",
+    "volume_read",
+    "volume_predict",
+    "volume_evaluate",
+    "volume_cache",
     "gpu",
 )

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mriad.data.catalog import Catalog
+from mriad.data.layouts.contrasts import contrast_of
+from mriad.data.preparing.brain_extraction import warn_of_contrasts
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.lesions import doubtful
 from mriad.data.preparing.prepared import Preparation
@@ -191,6 +193,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
                 "sort the files anew, or set data.drop_identical=false."
             )
         self.root = catalog.root
+        if self.preprocess.finds_brain:
+            warn_of_contrasts([contrast_of(name) or name for name in catalog.table["contrast"]])
         self.cache = ScanCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = np.flatnonzero(self._readable(catalog))

@@ -13,7 +13,6 @@ from mriad.data.layouts.bids_names import BidsName
 from mriad.data.layouts.contrasts import contrast_in, of_contrast
 from mriad.data.layouts.files import image_files, volumes
 from mriad.data.layouts.pairing import pair_masks
-from mriad.data.reading.dicom.frames import frames_of
 from mriad.data.reading.suffixes import VOLUME_SUFFIXES, is_dicom, is_volume, stem, volume_suffix
 from mriad.errors import MriadError
 from mriad.prediction.scan_files import ScanFile, scans_among
@@ -30,6 +29,8 @@ def of_file(path: Path, series: str | None) -> ScanFile:
     """A file as a scan; one slice of a DICOM series stands for the series that lies in its folder."""
     if volume_suffix(path) or not is_dicom(path):
         return ScanFile(path=path, contrast=_contrast(path))
+    from mriad.data.reading.dicom.frames import frames_of  # with pydicom, which other files do without
+
     frames = frames_of(path)
     uid = frames[0].facts.series_uid if frames else ""
     if len(frames) == 1 and uid and any(is_dicom(other) for other in _files_beside(path)):
@@ -126,6 +127,8 @@ def _with_studies(found: Sequence[Path]) -> list[Path]:
 
 def _study(folder: Path) -> str:
     """The study that the first DICOM image in a folder belongs to, '' if none says so."""
+    from mriad.data.reading.dicom.frames import frames_of
+
     for file in _files_in(folder):
         if is_dicom(file):
             try:

@@ -7,8 +7,9 @@ import torch
 
 from benchmarks import rows
 from benchmarks.bench import Bench, composed
-from benchmarks.rows import gpu, growth, metrics
+from benchmarks.rows import gpu, growth, metrics, volume_cache
 from mriad.data.roles.grouping import groups
+from mriad.data.synthetic.volumes import make_synthetic_volumes
 from mriad.processes.hardware import choose_open_options
 
 
@@ -57,3 +58,9 @@ def test_without_a_gpu_the_row_says_so(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (row,) = gpu.measure(Bench(folder=Path()))
     assert (row.value, row.how) == (None, "no GPU at hand")
+
+
+def test_one_more_volume_is_one_more_to_prepare(tmp_path):
+    made = make_synthetic_volumes(tmp_path, healthy_subjects=3, diseased_subjects=0, spacing=4.0)
+    prepared, seconds = volume_cache.one_more(made.with_content(), tmp_path / "cache")
+    assert (prepared, len(seconds)) == (1, 2)

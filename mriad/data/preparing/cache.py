@@ -52,10 +52,11 @@ class ScanCache:
     def open(cls, catalog: Catalog, preparation: Preparation, *, folder: Path) -> ScanCache:
         """Open the cache of ``catalog`` below ``folder``; prepare first what is not there.
 
-        A scan is known by the content of its files and the settings, so an edited file or another option never meets a
-        stale image, and one more scan in a data set is one more to prepare. What is prepared together is kept together,
-        in a pack, which appears whole or not at all. Jobs that start together prepare a data set once: the others wait.
-        A scan that cannot be used is looked at anew each time.
+        A scan is known by the content of its files and the settings, and by the version of a library whose weights it
+        is prepared with, so an edited file or another option never meets a stale image, and one more scan in a data set
+        is one more to prepare. What is prepared together is kept together, in a pack, which appears whole or not at
+        all. Jobs that start together prepare a data set once: the others wait. A scan that cannot be used is looked at
+        anew each time.
 
         Args:
             catalog: scans with a ``content`` column.
@@ -66,7 +67,8 @@ class ScanCache:
         if not preparation.wants_brain:
             catalog = replace(catalog, table=catalog.table.assign(brain_mask=""))
         contents = _contents(catalog)
-        home = folder / "slices" / _hash([_VERSION, type(preparation).__name__, asdict(preparation)])
+        settings = [_VERSION, type(preparation).__name__, asdict(preparation), *preparation.libraries]
+        home = folder / "slices" / _hash(settings)
         keys = [_key(scan, contents) for scan in catalog.table.to_dict("records")]
         errors: dict[str, str] = {}
         try:

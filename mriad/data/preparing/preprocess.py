@@ -79,6 +79,16 @@ class Preprocess:
         return False
 
     @property
+    def finds_brain(self) -> bool:
+        """Whether it finds the brain of a scan by itself: never."""
+        return False
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Libraries, with their versions, whose weights what it makes hangs on: none."""
+        return ()
+
+    @property
     def spatial(self) -> tuple[int, int]:
         """Pixels of what it makes along each axis."""
         return self.image_size, self.image_size

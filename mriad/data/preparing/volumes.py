@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mriad.data.preparing import brain_extraction
 from mriad.data.preparing.bias_field import without_bias_field
 from mriad.data.preparing.preprocess import BlankScanError
 from mriad.data.reading.decode import DecodedImage
@@ -18,7 +19,7 @@ from mriad.geometry import Grid, VolumeGeometry, reorient, resample
 from mriad.volume_anatomy import deep_brain, head_mask_of_volume, is_stripped
 
 Crop = Literal["head", "none"]
-Strip = Literal["none", "mask"]
+Strip = Literal["none", "mask", "deepbet"]
 
 _WIDEST = 300.0  # mm: no head is larger along any axis
 _LEAST = 20.0  # mm: no head is smaller
@@ -46,10 +47,13 @@ class PrepareVolume:
         crop: 'head' as told; 'none' centres the grid on the volume.
         low, high: percentiles, of the head and of the deep brain, that become 0 and 1.
         bias_field: correct the scan for a bias field first (N4, Tustison et al. 2010), which takes its time.
-        strip: 'mask' sets all outside the brain mask to 0 where a scan comes with one; 'none' leaves heads as they are.
+        strip: 'mask' sets all outside the brain mask to 0 where a scan comes with one; 'deepbet' does so with the brain
+            that a network finds in T1-weighted scans, see ``brain_extraction``, unless a scan comes stripped; 'none'
+            leaves heads as they are.
 
     Raises:
-        MriadError: on an unknown choice, a size that is none, or percentiles out of order.
+        MriadError: on an unknown choice, a size that is none, percentiles out of order, or if the network is not
+            installed.
     """
 
     image_size: int = 128
@@ -80,11 +84,23 @@ class PrepareVolume:
                 f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
                 "need 0 <= low < high <= 100."
             )
+        if self.finds_brain:
+            brain_extraction.version()
 
     @property
     def wants_brain(self) -> bool:
         """Whether it has a use for the brain mask of a scan."""
         return self.strip == "mask"
+
+    @property
+    def finds_brain(self) -> bool:
+        """Whether it finds the brain of a scan by itself."""
+        return self.strip == "deepbet"
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Libraries, with their versions, whose weights what it makes hangs on."""
+        return (brain_extraction.version(),) if self.finds_brain else ()
 
     @property
     def spatial(self) -> tuple[int, int, int]:
@@ -105,19 +121,22 @@ class PrepareVolume:
 
         Raises:
             BlankScanError: if nothing is to be seen: all voxels are alike, or there is no head's worth of them.
+            MriadError: if no brain is found where one is looked for.
         """
         grid = scan.grid.reoriented()
         levels = np.ascontiguousarray(reorient(scan.levels, scan.grid), dtype=np.float32)
         if levels.max() <= levels.min():
             raise BlankScanError("The scan is blank: all its voxels are equal; replace it or leave it out.")
-        head = None
         if brain is not None and self.wants_brain:
             head = np.ascontiguousarray(reorient(brain, scan.grid))
             if not head.any():
                 raise MriadError("its brain mask covers nothing; mend it, or set data.preprocess.strip=none.")
             levels = np.where(head, levels, levels.min())
-        if head is None:
+        else:
             head = head_mask_of_volume(levels, grid.spacing)
+        if self.finds_brain and not is_stripped(head, grid.spacing):
+            head = brain_extraction.extracted_brain(levels, grid)
+            levels = np.where(head, levels, levels.min())
         if self.bias_field:
             levels = without_bias_field(levels, head, grid.spacing)
         low, high = self._window(levels, head, deep_brain(head, grid.spacing))
@@ -131,7 +150,7 @@ class PrepareVolume:
         self, levels: NDArray[np.float32], head: NDArray[np.bool_], deep: NDArray[np.bool_]
     ) -> tuple[float, float]:
         low, high = (
-            np.percentile(inside[:: max(1, inside.size // _SAMPLE)], percent)
+            np.percentile(inside[:: max(1, inside.size // _SAMPLE)], percent, overwrite_input=True)
             for inside, percent in ((levels[head], self.low), (levels[deep], self.high))
         )
         if high <= low:
