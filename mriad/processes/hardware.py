@@ -75,8 +75,9 @@ def compiled(detector: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _made_on_cpu(data: DictConfig) -> bool:
-    """Whether slices to train on cannot be made on a device."""
-    if data.get("anomalies") or data.get("labelled_train"):
+    """Whether what trains cannot be made on a device: slices of volumes, and what has anomalies or masks."""
+    of_volumes = OmegaConf.select(data, "preprocess.depth") is not None
+    if of_volumes or data.get("anomalies") or data.get("labelled_train"):
         return True
     return bool(data.get("augment")) and not instantiate(data.augment).runs_on_device()
 

@@ -98,6 +98,11 @@ def test_loader_processes_that_are_asked_for_keep_slices_off_the_gpu(gpu):
     assert choices(data={"num_workers": 2}) == (True, False, 2)
 
 
+def test_samples_of_volumes_are_made_by_loader_processes(gpu):
+    compiled, on_device, workers = choices(data=composed("train", "data=synthetic_volumes").data)
+    assert compiled and not on_device and workers > 0
+
+
 def test_nothing_is_compiled_without_a_compiler(gpu, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert choices() == (False, True, 0)
