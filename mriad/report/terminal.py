@@ -32,9 +32,10 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     healthy, anomalous = int((table["label"] == 0).sum()), int((table["label"] == 1).sum())
     calibration = result.calibration
     rule = calibration.rule if calibration.rule == Fixed.name else f"{calibration.rule}, fitted on val"
+    scans = "scan" if len(table) == 1 else "scans"
     console.print()
     console.print(
-        f"[bold]{escape(result.data)}[/bold]: {len(table)} test scans, {healthy} healthy and {anomalous} anomalous. "
+        f"[bold]{escape(result.data)}[/bold]: {len(table)} test {scans}, {healthy} healthy and {anomalous} anomalous. "
         f"Threshold {calibration.threshold:.5g} ({rule})."
     )
     if result.published:
