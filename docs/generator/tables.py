@@ -133,6 +133,7 @@ def as_markdown(heads: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
 def _two_lines(cell: str) -> str:
     """A cell with its interval, note or share below its value, and a spread that stays beside it."""
     cell = cell.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    cell = re.sub(r"(?<=\d), (?=\d+\.\d+\])", ",\N{NO-BREAK SPACE}", cell)
     return re.sub(r"(?<=\d)(?:,)? (?=[\[(]|\d+ % of)", "<br>", cell, count=1)
 
 
