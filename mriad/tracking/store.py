@@ -71,6 +71,8 @@ def connect(tracking_uri: str) -> MlflowClient:
     try:
         if file := database_file(tracking_uri):
             file.parent.mkdir(parents=True, exist_ok=True)
+        elif urlparse(tracking_uri).scheme not in _HTTP and not _is_requeued():
+            _ask(address)
         with FileLock(lock_file(tracking_uri)):  # two processes that migrate a fresh store at once break it
             client = mlflow.MlflowClient(address)
             client.search_experiments(max_results=1)
@@ -195,7 +197,7 @@ def _require_address(tracking_uri: str) -> None:
 
 
 def _require_server(tracking_uri: str) -> None:
-    until = time.monotonic() + (_REQUEUED if "SLURM_RESTART_COUNT" in os.environ else 0)
+    until = time.monotonic() + (_REQUEUED if _is_requeued() else 0)
     while not answers(tracking_uri):
         if time.monotonic() < until:
             time.sleep(10)
@@ -204,6 +206,19 @@ def _require_server(tracking_uri: str) -> None:
             f"The MLflow server at {shown(tracking_uri)} does not answer; start it, or set logger.tracking_uri "
             "(or MLFLOW_TRACKING_URI) to a store that is there, such as 'sqlite:///mlflow.db'."
         )
+
+
+def _ask(address: str) -> None:
+    """Connect to a database once: MLflow tries one that is away for 100 seconds, without a word."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+    engine.connect().close()
+
+
+def _is_requeued() -> bool:
+    """Whether a cluster has started this job again, as it does after what took the store away, too."""
+    return "SLURM_RESTART_COUNT" in os.environ
 
 
 def _health(tracking_uri: str) -> requests.Response:

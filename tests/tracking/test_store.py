@@ -216,3 +216,15 @@ def test_a_database_may_always_be_tried_and_a_server_must_answer(tracking_uri):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert not answers(f"http://127.0.0.1:{free.getsockname()[1]}")
+
+
+@pytest.mark.parametrize("requeued", [False, True])
+def test_a_database_that_is_away_is_told_at_once_but_waited_for_by_a_requeued_job(requeued, monkeypatch):
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'mriad[server]'")
+    waits: list[float] = []
+    monkeypatch.setattr("mlflow.store.db.utils.time.sleep", waits.append)
+    if requeued:
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with pytest.raises(MriadError, match=r"The MLflow store postgresql://me@127\.0\.0\.1:1/gone cannot be opened"):
+        connect("postgresql://me@127.0.0.1:1/gone")
+    assert bool(waits) == requeued
