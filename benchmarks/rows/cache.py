@@ -19,7 +19,7 @@ from mriad.data.catalog import Catalog
 from mriad.data.layouts.files import image_files
 from mriad.data.preparing.cache import ScanCache
 
-TARGET = Target(limit=1.8)
+TARGET = Target(limit=3)
 
 
 def measure(bench: Bench) -> Iterator[Row]:

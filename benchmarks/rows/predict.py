@@ -24,7 +24,7 @@ from mriad.data.layouts.files import image_files
 from mriad.models import Autoencoder
 from mriad.tasks.predict import predict
 
-TARGET = Target(limit=1.4)
+TARGET = Target(limit=1.3)
 
 
 def measure(bench: Bench) -> Iterator[Row]:
