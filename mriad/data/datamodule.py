@@ -340,12 +340,11 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         return Samples(cache=self.cache, rows=rows, planes=self.planes, labelled=set(marked.tolist()), **choice)
 
     def _train_patches(self, choice: PatchChoice) -> PatchDataset:
-        each = np.repeat(self.rows("train"), choice.per_scan)
-        rows = mixed(each, np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
+        rows = mixed(np.repeat(self.rows("train"), choice.per_scan), least=self._epoch_scans)
         return PatchDataset(scans=self.cache, labels=self._labels(), rows=rows, choice=choice, augment=self._augment)
 
     def _train_on(self, device: torch.device) -> DeviceTrainDataset:
-        rows = mixed(self.rows("train"), np.empty(0, dtype=np.int64), share=0.0, least=self._epoch_scans)
+        rows = mixed(self.rows("train"), least=self._epoch_scans)
         return DeviceTrainDataset(
             slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
         )

@@ -147,7 +147,11 @@ class Samples:
 
 
 def mixed(
-    healthy: NDArray[np.int64], labelled: NDArray[np.int64], *, share: float, least: int | None = None
+    healthy: NDArray[np.int64],
+    labelled: NDArray[np.int64] | None = None,
+    *,
+    share: float = 0.0,
+    least: int | None = None,
 ) -> NDArray[np.int64]:
     """Samples of an epoch: healthy ones in turn until they are ``least``, labelled ones until they are ``share``.
 
@@ -155,13 +159,13 @@ def mixed(
 
     Args:
         healthy: healthy samples.
-        labelled: anomalous samples with masks; may be none.
+        labelled: anomalous samples with masks; None for none.
         share: share of all samples that the labelled ones make up.
         least: number of healthy samples at least; None for each once.
     """
     if least is not None and 0 < len(healthy) < least:
         healthy = np.resize(healthy, least)
-    if len(labelled) == 0:
+    if labelled is None or len(labelled) == 0:
         return healthy
     wanted = round(share / (1 - share) * len(healthy))
     return np.concatenate([healthy, np.resize(labelled, max(wanted, len(labelled)))])
