@@ -18,6 +18,7 @@ from mriad.metrics.lesions import healthy_level
 from mriad.metrics.pixel import best_dice_threshold, upper_quantile
 from mriad.ranks import is_first
 from mriad.thresholds import Calibration, Threshold
+from mriad.thresholds.calibration import VAL
 
 
 class ThresholdCalibration(ScanScores):
@@ -34,9 +35,13 @@ class ThresholdCalibration(ScanScores):
         rule: fitted on the val scores.
         pixel_rule: 'quantile', or 'dice', which falls back to the quantile where no val scan has a mask.
         pixel_quantile: the quantile, in (0, 1).
+        fitted_on: what the scans are called that stand in val, where they are of other data than the training's: a
+            detector is then left as it is, and what its maps are compared with is not fitted anew.
     """
 
-    def __init__(self, *, rule: Threshold, pixel_rule: str = "quantile", pixel_quantile: float = 0.995) -> None:
+    def __init__(
+        self, *, rule: Threshold, pixel_rule: str = "quantile", pixel_quantile: float = 0.995, fitted_on: str = VAL
+    ) -> None:
         super().__init__()
         if pixel_rule not in ("quantile", "dice"):
             raise unknown("callbacks.calibration.pixel_rule", pixel_rule, ("quantile", "dice"))
@@ -45,10 +50,11 @@ class ThresholdCalibration(ScanScores):
         self._rule = rule
         self._pixel_rule = pixel_rule
         self._pixel_quantile = pixel_quantile
+        self._fitted_on = fitted_on
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the detector learn from the healthy scans what its maps are compared with."""
-        if trainer.state.fn == TrainerFn.VALIDATING:
+        if trainer.state.fn == TrainerFn.VALIDATING and self._fitted_on == VAL:
             val = cast(Any, trainer).datamodule.whole("val")
             cast(Any, pl_module).fit_scale(_HealthyScans(val, pl_module.device))
 
@@ -65,7 +71,9 @@ class ThresholdCalibration(ScanScores):
         if pixel_threshold is None:
             pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=np.flatnonzero(healthy))
         level = healthy_level(self.maps, scans=np.flatnonzero(healthy))
-        calibration = Calibration.fit(self._rule, table, pixel_threshold=pixel_threshold, lesion_level=level)
+        calibration = Calibration.fit(
+            self._rule, table, pixel_threshold=pixel_threshold, lesion_level=level, fitted_on=self._fitted_on
+        )
         detector.record["calibration"] = calibration.as_record()
 
     def _best_dice(self, cache: ScanCache) -> float | None:

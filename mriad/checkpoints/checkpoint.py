@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mriad.checkpoints.trusted import require_local, require_trusted
+from mriad.checkpoints.whole_files import WholeFiles
 from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
@@ -38,7 +39,9 @@ class Checkpoint:
         calibration: threshold, pixel threshold and val scores; None before calibration.
         key: what contents, paths and patients are marked with in the two tables, see ``roles.identity.marks``.
         split: who stood in which role: content, path, role, group; see ``MRIDataModule.roles``.
-        seen: the scans that it was trained and calibrated on, see ``MRIDataModule.seen``.
+        seen: the scans of its data that it was trained and calibrated on, see ``MRIDataModule.seen``.
+        seen_elsewhere: scans of other data: those that the detector had learned from which gave it its first weights,
+            and those that it was recalibrated on.
         trained: what the train scans were like: known 'contrasts', and of volumes 'spacing', the least and the greatest
             of their widest voxels in mm; empty in a checkpoint from before it was kept.
         resumable: whether it holds the state of the training besides the weights.
@@ -57,6 +60,7 @@ class Checkpoint:
     trained: dict[str, Any] = field(default_factory=dict)
     resumable: bool = False
     epochs: int = 0
+    seen_elsewhere: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -105,6 +109,7 @@ class Checkpoint:
                 trained=dict(record.get("trained", {})),
                 resumable="optimizer_states" in content,
                 epochs=content.get("epoch", 0),
+                seen_elsewhere=pd.DataFrame(record.get("seen_elsewhere", {})),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise MriadError(f"{path} is damaged, or was written by another mriad; give one of this.") from None
@@ -119,6 +124,34 @@ class Checkpoint:
         """The roles that were drawn for the training."""
         nearness = {name: self.config.data.split[name] for name in _NEARNESS if name in self.config.data.split}
         return RecordedSplit(scans=self.split, key=self.key, published=self.published, **nearness)
+
+    @property
+    def known(self) -> pd.DataFrame:
+        """All scans that it must not be tested with: those of ``seen`` and of ``seen_elsewhere``."""
+        return (
+            self.seen if self.seen_elsewhere.empty else pd.concat([self.seen, self.seen_elsewhere], ignore_index=True)
+        )
+
+    def write_recalibrated(self, path: Path, calibration: Calibration, *, seen: pd.DataFrame, run_id: str) -> None:
+        """Write the same detector with another calibration.
+
+        Args:
+            path: of the new checkpoint.
+            calibration: what it gets.
+            seen: the scans that it was fitted on, marked with ``key``, see ``MRIDataModule.seen``.
+            run_id: MLflow run that makes it.
+
+        Raises:
+            MriadError: if the disk is full.
+        """
+        content = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
+        elsewhere = pd.concat([self.seen_elsewhere, seen], ignore_index=True)
+        record = content[CHECKPOINT_KEY] | {
+            "calibration": calibration.as_record(),
+            "seen_elsewhere": elsewhere.to_dict(orient="list"),
+            "run_id": run_id,
+        }
+        WholeFiles().save_checkpoint({**content, CHECKPOINT_KEY: record}, path)
 
     @property
     def published(self) -> bool:

@@ -12,10 +12,38 @@ from mriad.errors import MriadError
 from mriad.tracking.run import Run
 from mriad.tracking.tracker import Tracker
 
+RECALIBRATED = "recalibrated.ckpt"
+
 
 def of_run(run: Run, folder: Path) -> Checkpoint:
-    """The calibrated checkpoint of a run, fetched to ``folder`` if its store is not on this machine."""
-    return Checkpoint.load(run.download("checkpoint/best.ckpt", folder))
+    """The calibrated checkpoint of a run, fetched to ``folder`` if its store is not on this machine.
+
+    That of an evaluation is the one that it has recalibrated.
+
+    Raises:
+        MriadError: if it has none.
+    """
+    if run.tags.get("kind") != "evaluation":
+        return Checkpoint.load(run.download("checkpoint/best.ckpt", folder))
+    if "calibrate" not in run.params:
+        source = run.tags.get("source_run")
+        raise MriadError(
+            f"Run '{run.run_id}' is an evaluation and has no detector of its own"
+            + (f"; give that of the training, run={source}." if source else "; give the checkpoint that it has tested.")
+        )
+    return Checkpoint.load(run.download(f"checkpoint/{RECALIBRATED}", folder))
+
+
+def of_run_or_path(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
+    """A checkpoint by the id of its run, its name in the registry, or its path.
+
+    Raises:
+        MriadError: if there is nothing to be found.
+    """
+    path = Path(name).expanduser()
+    if path.suffix == ".ckpt" or path.exists():
+        return Checkpoint.load(path)
+    return of_run(tracker.find(name), folder)
 
 
 def named_checkpoint(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Checkpoint, Run | None]:

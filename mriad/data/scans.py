@@ -10,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.roles.grouping import REASONS, Patients, recognised
+from mriad.data.roles.draw import draw_healthy
+from mriad.data.roles.grouping import REASONS, Patients, joined, recognised
 from mriad.data.roles.identity import marks, one_id_each
 from mriad.data.roles.leakage import leaks, leaks_in_words
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.data.roles.rules import check, why_none_is_left
 from mriad.data.roles.splits import GroupedSplit, Split
+from mriad.errors import MriadError
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +123,37 @@ class ScansInRoles:
         dropped = (self.split_table["role"] == "test") & (reason != "")
         self.split_table = self.split_table[~dropped].reset_index(drop=True)
         return reason[dropped].value_counts().to_dict()
+
+    def set_aside_healthy(self, count: int, *, seed: int) -> int:
+        """Let healthy test scans stand in val instead, see ``mriad.data.roles.draw``, and drop all other roles.
+
+        The other scans of their groups are dropped too: no patient and no near duplicate stands on both sides, whatever
+        the split takes for a group.
+
+        Args:
+            count: number of groups, of each of which one healthy scan is drawn.
+            seed: draws them.
+
+        Returns:
+            The number of test scans that were dropped because they are of the same groups.
+
+        Raises:
+            MriadError: if there are too few of them, or nothing else is left to be tested.
+        """
+        test = self.scans("test")
+        test["group"] = joined(self._groups.loc[test.index], test["group"])
+        drawn = draw_healthy(test, count, seed=seed)
+        beside = test.index[test["group"].isin(test["group"].loc[drawn])].difference(drawn)
+        left = test.index.difference(drawn).difference(beside)
+        if left.empty:
+            raise MriadError(
+                f"calibrate_scans={count} takes all {test['group'].nunique()} patients or groups of near duplicates "
+                "that can be tested, so nothing is left to test; set fewer."
+            )
+        split = self.split_table[(self.split_table["role"] == "test") & ~self.split_table["row"].isin(beside)]
+        role = split["role"].where(~split["row"].isin(drawn), "val")
+        self.split_table = split.assign(role=role).reset_index(drop=True)
+        return len(beside)
 
     def _check(self) -> None:
         """Hold the rules against all that is known, be it of scans that cannot be read or have no role.

@@ -16,6 +16,7 @@ from mriad.data.roles.grouping import Patients
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.experiment.naming import describe, labelled, protocol, varied_here
 from mriad.experiment.provenance import logged_options
+from mriad.experiment.recalibration import Recalibration
 from mriad.experiment.resume import requeued_run
 from mriad.experiment.run import open_run
 from mriad.thresholds import Calibration
@@ -42,10 +43,11 @@ class Evaluation:
         tracker: its store.
         checkpoint: the detector.
         source: the run that trained it, where the store knows it.
-        calibration: threshold and pixel threshold that decide.
+        calibration: threshold and pixel threshold that decide, unless they are fitted anew.
         data: options of the data to test on.
         elsewhere: whether these are not the training's own data.
         patients: what a patient's id in other data means, see :data:`mriad.data.roles.grouping.Patients`.
+        recalibration: how threshold and pixel threshold are fitted anew on other data; None where they are not.
     """
 
     folder: Path
@@ -56,12 +58,23 @@ class Evaluation:
     data: DictConfig
     elsewhere: bool
     patients: Patients
+    recalibration: Recalibration | None = None
 
     @property
     def choices(self) -> dict[str, str | None]:
         """What is tested, as a person would call it: model, data, and threshold rule."""
         model = self.checkpoint.choices["model"]
-        return {"model": model, "data": self.data.name, "threshold": self.calibration.rule}
+        return {"model": model, "data": self.data.name, "threshold": self.rule}
+
+    @property
+    def rule(self) -> str:
+        """Name of the threshold rule."""
+        return self.recalibration.rule.name if self.recalibration else self.calibration.rule
+
+    @property
+    def calibrate_options(self) -> dict[str, Any]:
+        """The options by which threshold and pixel threshold are fitted anew; none where they are not."""
+        return self.recalibration.options if self.recalibration else {}
 
     @property
     def trained_options(self) -> dict[str, Any]:

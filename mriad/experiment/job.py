@@ -17,6 +17,8 @@ _NUMBERS = {
     "seed": 0,
     "threads": 1,
     "batch_size": 1,
+    "calibrate_scans": 1,
+    "calibrate_seed": 0,
     "trainer.max_epochs": 1,
     "data.batch_size": 1,
     "data.image_size": 8,

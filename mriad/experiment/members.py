@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mriad.checkpoints.checkpoint import Checkpoint, load_weights
-from mriad.checkpoints.named import of_run
+from mriad.checkpoints.named import of_run_or_path
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
@@ -54,9 +54,14 @@ class Members:
         runs = cfg.model.get("runs", ())
         named = [runs] if isinstance(runs, str) else [str(name) for name in runs]
         names = [run_id_of(tracker.client, name, tracker.tracking_uri) for name in named]
-        members = cls(names=names, checkpoints=[_checkpoint(name, tracker, folder / name) for name in names])
+        members = cls(names=names, checkpoints=[of_run_or_path(name, tracker, folder / name) for name in names])
         for name, member in members:
             member.require_calibration()
+            if not member.seen_elsewhere.empty:
+                raise MriadError(
+                    f"{name} also knows scans of other data, by init= or calibrate=healthy, of which an ensemble keeps "
+                    "no record; give runs that were trained from new weights."
+                )
             if not _may_share_roles(member, members.checkpoints[0]):
                 raise MriadError(_OTHER_ROLES.format(name=name, first=names[0]))
         return members
@@ -123,13 +128,6 @@ class Members:
                 )
             if not _roles(datamodule.roles(member.key)) <= _roles(member.split):
                 raise MriadError(_OTHER_ROLES.format(name=name, first=self.names[0]))
-
-
-def _checkpoint(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
-    path = Path(name).expanduser()
-    if path.suffix == ".ckpt" or path.exists():
-        return Checkpoint.load(path)
-    return of_run(tracker.find(name), folder)
 
 
 def _may_share_roles(one: Checkpoint, other: Checkpoint) -> bool:

@@ -17,6 +17,7 @@ from mriad.errors import MriadError
 from mriad.experiment.evaluation import Evaluation
 from mriad.experiment.job import prepare
 from mriad.experiment.members import Members
+from mriad.experiment.recalibration import Recalibration
 from mriad.experiment.resume import starting_point
 from mriad.experiment.training import Training
 from mriad.processes.devices import processes_to_start
@@ -56,7 +57,8 @@ def settle_evaluation(cfg: DictConfig, folder: Path) -> Evaluation:
     tracker: Tracker = instantiate(cfg.logger)
     checkpoint, source = named_checkpoint(cfg, tracker, folder)
     calibration = checkpoint.require_calibration()
-    if "threshold" in cfg and cfg.threshold is not None:
+    recalibration = Recalibration.asked(cfg, checkpoint)
+    if "threshold" in cfg and cfg.threshold is not None and recalibration is None:
         calibration = calibration.refit(instantiate(cfg.threshold))
     return Evaluation(
         folder=folder,
@@ -67,6 +69,7 @@ def settle_evaluation(cfg: DictConfig, folder: Path) -> Evaluation:
         data=_data(cfg, checkpoint),
         elsewhere="_target_" in cfg.data,
         patients=cfg.patients,
+        recalibration=recalibration,
     )
 
 

@@ -10,7 +10,7 @@ from mriad.models import Detector
 from mriad.report.figures import Examples, result_figures, training_figures
 from mriad.report.html import report_html
 from mriad.report.result import Result
-from mriad.report.verdict import AuditFindings
+from mriad.report.verdict import AuditFindings, rates_of_this_threshold
 from mriad.thresholds import Calibration
 from mriad.tracking.run import Run
 
@@ -75,12 +75,16 @@ def _losses(run: Run) -> pd.DataFrame:
 
 
 def _operating_point(calibration: Calibration) -> dict[str, float]:
-    """The threshold, the false positive rate that it had on val, and the one that its rule promised."""
+    """The threshold, the false positive rate that it had where it was fitted, and the one that its rule promised."""
+    where = "calibration" if calibration.recalibrated else "val"
     known = {
         "threshold": calibration.threshold,
-        "val/false_positive_rate": calibration.val_fpr,
-        "val/false_positive_rate_promised": calibration.promised_fpr,
+        f"{where}/false_positive_rate": calibration.val_fpr,
+        f"{where}/false_positive_rate_promised": calibration.promised_fpr,
     }
+    if (rates := rates_of_this_threshold(calibration)) is not None:
+        ends = zip(("low", "high"), rates, strict=True)
+        known |= {f"{where}/false_positive_rate_promised_{end}": rate for end, rate in ends}
     return {name: value for name, value in known.items() if value is not None}
 
 

@@ -22,7 +22,7 @@ from mriad.metrics.sizes import SizeThird
 from mriad.metrics.slices import Slices, slice_intervals, slice_metrics
 from mriad.report.masks import MaskCounts, ScanMasks
 from mriad.report.pixels import measure_pixels
-from mriad.thresholds import Calibration
+from mriad.thresholds import Calibration, Drift
 
 Number = TypeVar("Number")
 _TAKEN = ("healthy", "anomalous", "slice", "patient")  # what metrics are under, beside classes
@@ -54,6 +54,9 @@ class Result:
         labelled_train: number of anomalous scans that trained with their masks.
         scaled_on_val: whether the healthy val scans that the threshold was fitted on also shaped what maps are compared
             with.
+        elsewhere: whether the scans are of other data than those that the threshold was fitted on.
+        drift: of other data, whether the scores lie where those lay that the threshold was fitted on; None where there
+            is nothing to be compared.
         patients: scores table of the patients of volumes, see ``patient_table``; None where none has several scans.
         slice_scores: (n, D) score of each axial slice of volumes, NaN where it has none; None where none was given.
         voxel_volume: (n,) volume of a voxel of each volume in mm3; None for pictures.
@@ -75,6 +78,8 @@ class Result:
     mask_counts: MaskCounts = field(default_factory=MaskCounts)
     labelled_train: int = 0
     scaled_on_val: bool = False
+    elsewhere: bool = False
+    drift: Drift | None = None
     patients: pd.DataFrame | None = None
     slice_scores: NDArray[np.floating] | None = None
     voxel_volume: NDArray[np.floating] | None = None
@@ -90,6 +95,7 @@ class Result:
         calibration: Calibration,
         labelled_train: int = 0,
         scaled_on_val: bool = False,
+        elsewhere: bool = False,
         slice_scores: NDArray[np.floating] | None = None,
         voxel_volume: NDArray[np.floating] | None = None,
     ) -> Result:
@@ -100,9 +106,10 @@ class Result:
             rows: (n,) their catalog rows.
             maps: (n, *spatial) their anomaly maps, which may be mapped from a file.
             datamodule: where their patients, images and masks are.
-            calibration: fitted on val.
+            calibration: the threshold that decides.
             labelled_train: number of anomalous scans that trained with their masks.
             scaled_on_val: whether healthy val scans also shaped what maps are compared with.
+            elsewhere: whether the scans are of other data than those that the calibration was fitted on.
             slice_scores: (n, D) score of each axial slice of volumes, NaN where it has none, as beyond the head.
             voxel_volume: (n,) volume of a voxel of each volume in mm3.
         """
@@ -146,6 +153,9 @@ class Result:
         if patients is not None:
             metrics |= _under("patient", image_metrics(patients))
             intervals |= _under("patient", image_intervals(patients, bootstrap.of(patients["row"])))
+        drift = Drift.of(calibration, table) if elsewhere else None
+        if drift is not None:
+            metrics |= {"drift_statistic": drift.statistic, "drift_p_value": drift.p_value}
         if published := datamodule.split.published:  # what was trained or calibrated on is no sample of new scans
             intervals = {}
             for name in ("accuracy_p_value", "patient/accuracy_p_value"):
@@ -172,6 +182,8 @@ class Result:
             mask_counts=mask_counts,
             labelled_train=labelled_train,
             scaled_on_val=scaled_on_val,
+            elsewhere=elsewhere,
+            drift=drift,
             patients=patients,
             slice_scores=slice_scores,
             voxel_volume=voxel_volume if volumes else None,

@@ -13,7 +13,12 @@ from rich.table import Table
 
 from mriad.report.names import IMAGE, LESION, PIXEL, VOLUME, p_value
 from mriad.report.result import Result
-from mriad.report.verdict import false_component_sentence, false_positive_sentence
+from mriad.report.verdict import (
+    drift_statement,
+    false_component_sentence,
+    false_positive_sentence,
+    promise_sentence,
+)
 from mriad.thresholds import Fixed
 
 _GAP = 3  # columns between two tables
@@ -31,12 +36,12 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     table = result.table
     healthy, anomalous = int((table["label"] == 0).sum()), int((table["label"] == 1).sum())
     calibration = result.calibration
-    rule = calibration.rule if calibration.rule == Fixed.name else f"{calibration.rule}, fitted on val"
+    fitted = f", fitted on {calibration.fitted_on}" if calibration.rule != Fixed.name else ""
     scans = "scan" if len(table) == 1 else "scans"
     console.print()
     console.print(
         f"[bold]{escape(result.data)}[/bold]: {len(table)} test {scans}, {healthy} healthy and {anomalous} anomalous. "
-        f"Threshold {calibration.threshold:.5g} ({rule})."
+        f"Threshold {calibration.threshold:.5g} ({calibration.rule}{escape(fitted)})."
     )
     if result.published:
         console.print(
@@ -55,6 +60,13 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
         console.print(f"Accuracy above the no-information rate: {told} (one-sided binomial).", highlight=False)
     if rates := false_positive_sentence(result):
         console.print(rates, highlight=False)
+    if promise := promise_sentence(result.calibration):
+        console.print(promise, highlight=False)
+    if (drift := drift_statement(result)) is not None:
+        console.print(
+            f"[bold red]Warning:[/bold red] {escape(drift.text)}" if drift.tone == "bad" else escape(drift.text),
+            highlight=False,
+        )
     if components := false_component_sentence(result):
         console.print(components, highlight=False)
     if left_out := result.mask_counts.sentence():

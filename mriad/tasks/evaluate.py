@@ -16,11 +16,12 @@ from mriad.experiment.evaluation import Evaluation
 from mriad.experiment.job import prepare
 from mriad.experiment.method import log_method
 from mriad.experiment.provenance import rule_options
+from mriad.experiment.recalibration import keep_recalibrated
 from mriad.experiment.settle import settle_evaluation
 from mriad.processes.devices import processes_to_start, run_on_devices
 from mriad.report import print_result, record_result
 from mriad.tracking.run import Run
-from mriad.trainer.passes import measure
+from mriad.trainer.passes import measure, recalibrate
 
 log = logging.getLogger(__name__)
 
@@ -49,25 +50,39 @@ def evaluate(cfg: DictConfig) -> float | None:
     evaluation = settle_evaluation(cfg, folder)
     with evaluation.open_run() as run:
         run.log_text(OmegaConf.to_yaml(evaluation.data, resolve=True), "data.yaml")
-        rule = rule_options(cfg)
+        rule = rule_options(cfg) | evaluation.calibrate_options
         run.log_params(evaluation.choices | rule)
-        log_method(run, evaluation.trained_options, threshold={"threshold": evaluation.calibration.rule} | rule)
+        log_method(run, evaluation.trained_options, threshold={"threshold": evaluation.rule} | rule)
         run.log_environment()
 
         datamodule = load_data(evaluation.test_data, roles=("test",), split=evaluation.split)
         if evaluation.elsewhere:
             _drop_seen(run, datamodule, evaluation)
+        if evaluation.recalibration:
+            evaluation.recalibration.set_aside(datamodule, run)
         run.log_table(datamodule.split_as_csv(), "split.csv")
-        run.log_data_sets(data_sets(datamodule, roles=("test",)))
+        run.log_data_sets(data_sets(datamodule, roles=("val", "test") if evaluation.recalibration else ("test",)))
         audit = Audit.of(datamodule)
         record_audit(run, audit)
 
         detector = evaluation.checkpoint.detector()
         detector.record = {"calibration": evaluation.calibration.as_record()}
+        if (anew := evaluation.recalibration) is not None:
+            recalibrate(
+                detector,
+                datamodule,
+                cfg.trainer,
+                rule=anew.rule,
+                pixel_quantile=anew.pixel_quantile,
+                fitted_on=anew.fitted_on(str(datamodule.name)),
+            )
         labelled_train = evaluation.checkpoint.labelled_train
-        result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train)
+        elsewhere = evaluation.elsewhere and anew is None
+        result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train, elsewhere=elsewhere)
         if result is None:
             return None
+        kept = keep_recalibrated(run, evaluation.checkpoint, datamodule, result.calibration, folder) if anew else None
+        tested = f"run={run.run_id}" if kept else evaluation.detector
         source = evaluation.source.run_id if evaluation.source else None
         record_result(
             run,
@@ -76,9 +91,9 @@ def evaluate(cfg: DictConfig) -> float | None:
             audit=audit,
             split=datamodule.split_as_csv(),
             config_yaml=OmegaConf.to_yaml(evaluation.config, resolve=True),
-            commands=[this_command(source), *next_commands(evaluation.detector)],
+            commands=[this_command(source), *next_commands(tested)],
         )
-    print_result(result, places=places(run))
+    print_result(result, places=places(run, kept))
     return result.metrics.get("auroc")
 
 
@@ -90,7 +105,7 @@ def _drop_seen(run: Run, datamodule: MRIDataModule, evaluation: Evaluation) -> N
     """
     trained = evaluation.checkpoint
     total = len(datamodule.rows("test"))
-    by_reason = datamodule.drop_seen(trained.seen, key=trained.key, patients=evaluation.patients)
+    by_reason = datamodule.drop_seen(trained.known, key=trained.key, patients=evaluation.patients)
     dropped = sum(by_reason.values())
     known = ", ".join(f"{by_reason[reason]} {words}" for reason, words in _SEEN_BY.items() if by_reason.get(reason))
     unrelated = (

@@ -1,4 +1,4 @@
-"""What calibration leaves behind: the threshold, the pixel threshold and the val scores they came from."""
+"""What calibration leaves behind: the threshold, the pixel threshold and the scores they came from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mriad.thresholds.rules import Threshold
+from mriad.thresholds.rules import Threshold, count_groups
+
+VAL = "val"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +22,11 @@ class Calibration:
         rule: name of the threshold rule.
         threshold: a scan is anomalous if its score is above it.
         pixel_threshold: a pixel is anomalous if its map value is above it.
-        val_scores: the val scans with at least the columns group, label, score.
+        val_scores: the scans that it was fitted on with at least the columns group, label, score.
         promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
         lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
             in a record from before it was chosen.
+        fitted_on: what these scans are called: 'val', or of what other data they are, as in '20 healthy scans of ixi'.
     """
 
     rule: str
@@ -32,12 +35,19 @@ class Calibration:
     val_scores: pd.DataFrame
     promised_fpr: float | None = None
     lesion_level: float | None = None
+    fitted_on: str = VAL
 
     @classmethod
     def fit(
-        cls, rule: Threshold, val_scores: pd.DataFrame, *, pixel_threshold: float, lesion_level: float | None = None
+        cls,
+        rule: Threshold,
+        val_scores: pd.DataFrame,
+        *,
+        pixel_threshold: float,
+        lesion_level: float | None = None,
+        fitted_on: str = VAL,
     ) -> Self:
-        """Fit a rule on val scores; ``rule`` is fitted in place."""
+        """Fit a rule on scores; ``rule`` is fitted in place."""
         rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
         return cls(
             rule=rule.name,
@@ -46,13 +56,30 @@ class Calibration:
             val_scores=val_scores,
             promised_fpr=rule.promised_fpr,
             lesion_level=lesion_level,
+            fitted_on=fitted_on,
         )
 
     def refit(self, rule: Threshold) -> Calibration:
-        """The same calibration under another rule, fitted on the same val scores."""
+        """The same calibration under another rule, fitted on the same scores."""
+        if self.recalibrated:
+            rule.told_of(f"the calibration ({self.fitted_on})", "calibrate on more of them")
         return Calibration.fit(
-            rule, self.val_scores, pixel_threshold=self.pixel_threshold, lesion_level=self.lesion_level
+            rule,
+            self.val_scores,
+            pixel_threshold=self.pixel_threshold,
+            lesion_level=self.lesion_level,
+            fitted_on=self.fitted_on,
         )
+
+    @property
+    def recalibrated(self) -> bool:
+        """Whether it was fitted on healthy scans of other data than those that the detector was trained on."""
+        return self.fitted_on != VAL
+
+    @property
+    def healthy_groups(self) -> int:
+        """Number of healthy scans that it was fitted on, those of a group counted once."""
+        return count_groups(self.val_scores["label"].to_numpy(), self.val_scores["group"].to_numpy())
 
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
         """(n,) decisions: 1 where the score is above the threshold, else 0."""
@@ -60,7 +87,7 @@ class Calibration:
 
     @property
     def val_fpr(self) -> float | None:
-        """Share of the healthy val scans that are called anomalous; None where val holds none."""
+        """Share of the healthy scans among them that are called anomalous; None where there are none."""
         healthy = self.val_scores.loc[self.val_scores["label"] == 0, "score"].to_numpy()
         return float(self.decide(healthy).mean()) if len(healthy) else None
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import beta
 
 from mriad.errors import MriadError
 from mriad.thresholds.rules import Groups, Labels, Scores, Threshold, count_groups, group_shares, require_share
+
+_SLACK = 1e-9  # keeps numbers where floating point may say a little more
 
 
 class Conformal(Threshold):
@@ -43,13 +46,12 @@ class Conformal(Threshold):
     def require(self, labels: Labels, groups: Groups | None = None) -> None:
         """Raise a MriadError if val has too few healthy groups for ``alpha``."""
         super().require(labels, groups)
-        # the small slack keeps 1 / 0.05 at 20 where floating point may say a little more
-        needed = int(np.ceil(1 / self.alpha - 1e-9)) - 1
+        needed = int(np.ceil(1 / self.alpha - _SLACK)) - 1
         if (found := count_groups(labels, groups)) < needed:
             raise MriadError(
                 f"Threshold 'conformal' with threshold.alpha={self.alpha} needs {needed} independent healthy scans in "
-                f"val (groups count once), but val holds {found}; raise threshold.alpha to {1 / (found + 1):.3g} or "
-                "more, or change data.split."
+                f"{self._scans} (groups count once), but {self._scans} holds {found}; raise threshold.alpha to "
+                f"{np.ceil(1e4 / (found + 1) - _SLACK) / 1e4:g} or more, or {self._remedy}."
             )
 
     def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:
@@ -58,4 +60,24 @@ class Conformal(Threshold):
         order = np.argsort(scores[healthy])
         n_groups = count_groups(labels, groups)
         below = np.cumsum(shares[order]) * n_groups / (n_groups + 1)
-        return float(scores[healthy][order][np.searchsorted(below, 1 - self.alpha - 1e-9)])
+        return float(scores[healthy][order][np.searchsorted(below, 1 - self.alpha - _SLACK)])
+
+
+def rate_interval(alpha: float, scans: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Where the false positive rate of one conformal threshold lies: what the promise averages over.
+
+    ``Conformal`` promises the mean over calibrations. The rate of the one threshold that was fitted follows, where no
+    scores tie, Beta(n + 1 - k, k) with k = ceil((n + 1)(1 - ``alpha``)); with ties it is smaller.
+    Vovk, Conditional validity of inductive conformal predictors, ACML 2012.
+
+    Args:
+        alpha: the promised rate, at least 1 / (``scans`` + 1).
+        scans: n, healthy scans that it was fitted on, none related to another.
+        level: of the interval.
+
+    Returns:
+        Its ends, with equal chances beyond each.
+    """
+    rank = int(np.ceil((scans + 1) * (1 - alpha) - _SLACK))
+    low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], scans + 1 - rank, rank)
+    return float(low), float(high)

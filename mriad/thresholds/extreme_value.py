@@ -61,9 +61,9 @@ class ExtremeValue(Threshold):
         needed = int(np.ceil(MIN_EXCESSES / self.tail - 1e-9))
         if (found := count_groups(labels, groups)) < needed:
             raise MriadError(
-                f"Threshold 'evt' with threshold.tail={self.tail} needs {needed} independent healthy scans in val "
-                f"(groups count once), so that {MIN_EXCESSES} lie in the tail, but val holds {found}; change "
-                "data.split or choose threshold=quantile."
+                f"Threshold 'evt' with threshold.tail={self.tail} needs {needed} independent healthy scans in "
+                f"{self._scans} (groups count once), so that {MIN_EXCESSES} lie in the tail, but {self._scans} holds "
+                f"{found}; {self._remedy} or choose threshold=quantile."
             )
 
     def _fit(self, scores: Scores, labels: Labels, groups: Groups) -> float:

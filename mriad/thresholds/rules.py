@@ -31,6 +31,17 @@ class Threshold(ABC):
     name: ClassVar[str]
     needs_labels: ClassVar[bool] = False
     threshold_: float
+    _scans, _remedy = "val", "change data.split"
+
+    def told_of(self, scans: str, remedy: str) -> Self:
+        """The rule itself, whose errors speak of other scans than those of val.
+
+        Args:
+            scans: what they are called.
+            remedy: what to do where they are too few.
+        """
+        self._scans, self._remedy = scans, remedy
+        return self
 
     @property
     def promised_fpr(self) -> float | None:
@@ -52,23 +63,24 @@ class Threshold(ABC):
         groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
         if not np.isfinite(scores).all():
             raise MriadError(
-                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} val scores are not finite, so threshold "
-                f"'{self.name}' cannot be fitted; train with a smaller learning rate."
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} {self._scans} scores are not finite, so "
+                f"threshold '{self.name}' cannot be fitted; train with a smaller learning rate."
             )
         self.require(labels, groups)
         self.threshold_ = float(self._fit(scores, labels, groups))
         return self
 
     def require(self, labels: Labels, groups: Groups | None = None) -> None:
-        """Raise a MriadError if val scans with these labels and groups cannot give the threshold."""
+        """Raise a MriadError if scans with these labels and groups cannot give the threshold."""
         if not (labels == 0).any():
             raise MriadError(
-                f"Threshold '{self.name}' needs healthy scans in val, but val holds none; change data.split."
+                f"Threshold '{self.name}' needs healthy scans in {self._scans}, but {self._scans} holds none; "
+                f"{self._remedy}."
             )
         if self.needs_labels and not (labels == 1).any():
             raise MriadError(
-                f"Threshold '{self.name}' needs anomalous scans in val, but val holds none; "
-                "choose threshold=mean_std or threshold=quantile, or change data.split."
+                f"Threshold '{self.name}' needs anomalous scans in {self._scans}, but {self._scans} holds none; "
+                f"choose threshold=mean_std or threshold=quantile, or {self._remedy}."
             )
 
     @abstractmethod
