@@ -42,6 +42,7 @@ class Checkpoint:
         seen: the scans of its data that it was trained and calibrated on, see ``MRIDataModule.seen``.
         seen_elsewhere: scans of other data: those that the detector had learned from which gave it its first weights,
             and those that it was recalibrated on.
+        labelled_before: number of anomalous scans that trained that detector with their masks.
         trained: what the train scans were like: known 'contrasts', and of volumes 'spacing', the least and the greatest
             of their widest voxels in mm; empty in a checkpoint from before it was kept.
         resumable: whether it holds the state of the training besides the weights.
@@ -61,6 +62,7 @@ class Checkpoint:
     resumable: bool = False
     epochs: int = 0
     seen_elsewhere: pd.DataFrame = field(default_factory=pd.DataFrame)
+    labelled_before: int = 0
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -110,6 +112,7 @@ class Checkpoint:
                 resumable="optimizer_states" in content,
                 epochs=content.get("epoch", 0),
                 seen_elsewhere=pd.DataFrame(record.get("seen_elsewhere", {})),
+                labelled_before=record.get("labelled_before", 0),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise MriadError(f"{path} is damaged, or was written by another mriad; give one of this.") from None
@@ -160,8 +163,8 @@ class Checkpoint:
 
     @property
     def labelled_train(self) -> int:
-        """Number of anomalous scans that trained with their masks."""
-        return self.config.data.get("labelled_train", 0)
+        """Number of anomalous scans that trained with their masks, here or in the detector that it started from."""
+        return self.config.data.get("labelled_train", 0) + self.labelled_before
 
     def preprocess(self) -> Preparation:
         """The preparation that the detector was trained with."""

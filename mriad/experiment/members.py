@@ -146,7 +146,7 @@ def _require_same_data(name: str, member: Checkpoint, config: DictConfig, choice
     data = member.choices["data"]
     if choices["data"] != data:
         raise MriadError(f"{name} was trained on data={data}, not on data={choices['data']}; set data={data}.")
-    wanted, found = _preparation(member.config), _preparation(config)
+    wanted, found = preparation(member.config), preparation(config)
     for option in [option for option in wanted if wanted[option] != found.get(option)][:1]:
         raise MriadError(
             f"{name} was trained with {option}={wanted[option]}, and here it is {found.get(option)}; "
@@ -154,7 +154,7 @@ def _require_same_data(name: str, member: Checkpoint, config: DictConfig, choice
         )
 
 
-def _preparation(config: DictConfig) -> dict[str, Any]:
+def preparation(config: DictConfig) -> dict[str, Any]:
     """What is done to a scan, option by option."""
     preprocess = cast(dict[str, Any], OmegaConf.to_container(config.data.preprocess, resolve=True))
     return {"data.image_size": config.data.image_size} | {

@@ -22,6 +22,7 @@ _NOT_THE_METHOD = {
     "data.root",
     "data.split.file",
     "experiment",
+    "init",
     "logger",
     "model.members",
     "model.network.image_size",
@@ -41,6 +42,11 @@ _NOT_THE_METHOD = {
 }
 
 
+def method_options(params: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of a training that make its method."""
+    return {name: str(value) for name, value in params.items() if name not in _NOT_THE_METHOD}
+
+
 def log_method(run: Run, params: Mapping[str, Any], *, threshold: Mapping[str, Any] | None = None) -> None:
     """Log ``method.json``, by which comparisons know what is to be compared.
 
@@ -52,7 +58,7 @@ def log_method(run: Run, params: Mapping[str, Any], *, threshold: Mapping[str, A
         threshold: the rule of an evaluation and its values, as in {'threshold': 'quantile', 'threshold.q': 0.5}; only
             values where the rule is the training's own.
     """
-    options = {name: str(value) for name, value in params.items() if name not in _NOT_THE_METHOD}
+    options = method_options(params)
     own = {name: str(value) for name, value in (threshold or {}).items()}
     if own.get("threshold") not in (None, options.get("threshold")):
         options = {name: value for name, value in options.items() if name.partition(".")[0] != "threshold"}

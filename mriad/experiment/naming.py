@@ -14,7 +14,7 @@ from mriad.tracking.sweep import job_options, parent_run, this_job
 from mriad.tracking.tags import OUTPUT_TAG
 from mriad.tracking.tracker import Tracker
 
-_NOT_NAMED = ("data.root", "run", "checkpoint")  # options of a job that say nothing a person could read
+_NOT_NAMED = ("data.root", "run", "checkpoint", "init")  # options of a job that say nothing a person could read
 
 
 def describe(
@@ -34,6 +34,7 @@ def describe(
     words = {name: str(choices[name]) for name in ("model", "data", "threshold")}
     words |= {"data.labelled_train": f"labelled {labelled_train}"} if labelled_train else {}
     words |= {name: f"{name.rpartition('.')[2]}={_short(value)}" for name, value in varied.items() if name not in words}
+    words |= {"init": f"from {choices['started_from']}"} if choices.get("started_from") else {}
     words["seed"] = f"seed {seed}"
     return " ".join(words[name] for name in sorted(words, key=lambda name: name not in varied))[:250]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -69,6 +70,8 @@ def logged_options(config: dict[Any, Any], choices: Mapping[str, str | None]) ->
         choices: the option file of each config group.
     """
     named = {name: choice for name, choice in choices.items() if choice is not None}
+    if config.get("init") is None:  # as in runs from before there was such an option
+        config = {name: value for name, value in config.items() if name != "init"}
     return {name: value for name, value in (named | _flat(config)).items() if not name.startswith(_NOT_LOGGED)}
 
 
@@ -78,13 +81,17 @@ def rule_options(cfg: DictConfig) -> dict[str, Any]:
     return _flat(rule, "threshold") if rule else {}
 
 
-def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None = None) -> dict[str, Any]:
+def record_scans(
+    run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None = None, initial: Checkpoint | None = None
+) -> dict[str, Any]:
     """Log the split, and the data sets by their roles.
 
     Args:
         run: where to.
         datamodule: the scans in their roles.
         earlier: the checkpoint that a training goes on from, which knows scans that may have gone since.
+        initial: the checkpoint that a new training has its first weights from: what that has seen stays known, by its
+            key.
 
     Returns:
         The record that checkpoints carry besides: who stood in which role, and what the seen scans look like, all of
@@ -94,14 +101,19 @@ def record_scans(run: Run, datamodule: MRIDataModule, earlier: Checkpoint | None
     run.log_data_sets(data_sets(datamodule))
     if earlier is not None:
         key, split, seen = earlier.key, earlier.split, earlier.seen
+        elsewhere, labelled = earlier.seen_elsewhere, earlier.labelled_before
     else:
-        key = new_key()
+        key = new_key() if initial is None else initial.key
         split, seen = datamodule.roles(key), datamodule.seen(key)
+        elsewhere = pd.DataFrame() if initial is None else initial.known
+        labelled = 0 if initial is None else initial.labelled_train
     trained = earlier.trained if earlier is not None else datamodule.trained_on()
     return {
         "key": key,
         "split": split.to_dict(orient="list"),
         "seen": seen.to_dict(orient="list"),
+        "seen_elsewhere": elsewhere.to_dict(orient="list"),
+        "labelled_before": labelled,
         "trained": trained,
     }
 

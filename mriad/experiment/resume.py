@@ -111,6 +111,11 @@ def _with_changes(stored: Checkpoint, cfg: DictConfig, choices: dict[str, str | 
         name = override.key_or_group
         if name == "resume":
             continue
+        if name == "init":
+            raise MriadError(
+                f"init={cfg.init} cannot be given where a training goes on: it has its weights; drop it, or start a "
+                "new run without resume."
+            )
         if name in choices:
             if choices[name] == stored.choices.get(name):
                 continue

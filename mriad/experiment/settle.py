@@ -15,6 +15,7 @@ from mriad.checkpoints.named import named_checkpoint
 from mriad.data.roles.grouping import Patients
 from mriad.errors import MriadError
 from mriad.experiment.evaluation import Evaluation
+from mriad.experiment.initial import Initial
 from mriad.experiment.job import prepare
 from mriad.experiment.members import Members
 from mriad.experiment.recalibration import Recalibration
@@ -40,6 +41,13 @@ def settle_training(cfg: DictConfig) -> Training:
         return replace(training, processes=processes)
     members = Members.find(training.config, training.tracker, folder)
     training = replace(training, members=members, choices=members.join(training.config, training.choices))
+    if training.earlier is None and training.config.get("init") is not None:
+        if members.checkpoints:
+            raise MriadError("init goes with a model that is trained: the members of an ensemble are; drop it.")
+        initial = Initial.find(training.config, training.tracker, folder)
+        training = replace(training, initial=initial, choices=initial.join(training.config, training.choices))
+    elif training.earlier is not None and (started := training.earlier.choices.get("started_from")):
+        training = replace(training, choices=training.choices | {"started_from": started})
     choose_open_options(training.config)
     return training
 

@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
+from mriad.experiment.initial import Initial
 from mriad.experiment.members import Members
-from mriad.experiment.naming import describe, tags, varied_here
+from mriad.experiment.naming import describe, labelled, tags, varied_here
 from mriad.experiment.run import open_run
 from mriad.models import Detector
 from mriad.tracking.run import Run
@@ -34,6 +35,7 @@ class Training:
         run_id: MLflow run to go on with; None for a new one.
         earlier: the checkpoint to go on from; None for new weights.
         members: the trained detectors that it makes one of; none for any other model.
+        initial: the detector that gives a new training its first weights; None for new weights.
     """
 
     config: DictConfig
@@ -44,11 +46,13 @@ class Training:
     run_id: str | None = None
     earlier: Checkpoint | None = None
     members: Members = field(default_factory=Members)
+    initial: Initial | None = None
 
     @property
     def labelled_train(self) -> int:
-        """Number of anomalous scans that train with their masks."""
-        return self.config.data.get("labelled_train", 0)
+        """Number of anomalous scans that train with their masks, those of the detector that gave weights included."""
+        before = self.initial.labelled if self.initial else self.earlier.labelled_before if self.earlier else 0
+        return self.config.data.get("labelled_train", 0) + before
 
     @property
     def split(self) -> RecordedSplit | None:
@@ -58,7 +62,9 @@ class Training:
     def open_run(self) -> AbstractContextManager[Run]:
         """Its run: a new one, or that which it goes on with."""
         name = describe(self.choices, self.config.seed, self.labelled_train, varied_here(self.tracker))
-        found = tags(self.choices, self.config.data, self.folder)
+        found = tags(self.choices, self.config.data, self.folder) | labelled(self.labelled_train)
+        if self.initial:
+            found["init"] = self.initial.name
         return open_run(self.tracker, name=name, tags=found, parent=parent_run(), resume=self.run_id)
 
     def detector(self) -> Detector:
@@ -94,4 +100,6 @@ class Training:
             )
         if detector.learns_masks and not given:
             raise MriadError(f"model={model} learns from masks; set anomalies=all, or data.labelled_train=<scans>.")
+        if self.initial:
+            self.initial.load_into(detector, str(model))
         return detector

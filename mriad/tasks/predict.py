@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -22,17 +23,22 @@ from mriad.data.reading.scan import Scan
 from mriad.data.reading.volume_masks import read_mask_on
 from mriad.errors import MriadError
 from mriad.experiment.job import prepare
+from mriad.invocation import typed
 from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor, Prepared
 from mriad.prediction.scan_files import ScanFile
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
+from mriad.thresholds import Calibration, Drift
+from mriad.thresholds.calibration import VAL
 from mriad.writing.maps import MapFolder
 from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table, told
 
 log = logging.getLogger(__name__)
 
 Row: TypeAlias = dict[str, Any]
+
+_FEWEST_FOR_DRIFT = 10  # scores: of fewer than these a test of drift says little
 
 
 def predict(cfg: DictConfig) -> None:
@@ -77,6 +83,7 @@ def predict(cfg: DictConfig) -> None:
                 if not isinstance(one, MriadError):
                     unlike.note(file, one[0])
     unlike.tell(len(scans))
+    _warn_of_drift(rows, predictor.calibration)
     _summarise(rows, table.file, console)
 
 
@@ -106,8 +113,9 @@ def _rows(
     rows = []
     for file, scan in zip(batch, read, strict=True):
         row: Row = {"path": str(file.path), "threshold": predictor.calibration.threshold, "error": ""}
+        row["patient"] = file.patient
         if isinstance(scan, MriadError):
-            row |= {"error": str(scan), "patient": file.patient}
+            row["error"] = str(scan)
         else:
             found = next(predictions)
             row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
@@ -131,6 +139,32 @@ def _is_flat(levels: NDArray[Any]) -> bool:
     """Whether a scan holds two levels and none in between."""
     low, high = levels.min(), levels.max()
     return bool(low < high and ((levels == low) | (levels == high)).all())
+
+
+def _warn_of_drift(rows: Sequence[Row], calibration: Calibration) -> None:
+    """Warn if the scores of many scans lie off those of the healthy scans that the threshold was fitted on."""
+    scored = [row for row in rows if "score" in row]
+    patients = [row.get("patient") or f"scan:{row['path']}" for row in scored]
+    table = pd.DataFrame({"score": [row["score"] for row in scored], "group": patients}, dtype=object)
+    drift = Drift.of(calibration, table)
+    if drift is None or drift.scans < _FEWEST_FOR_DRIFT or not drift.significant:
+        return
+    whose = "val" if drift.fitted_on == VAL else f"the {drift.fitted_on}"
+    log.warning(
+        "The scores of these scans lie off those of the healthy scans that the threshold was fitted on (%d scores, one "
+        "of each patient that is known, against %d of %s: two-sample Kolmogorov-Smirnov D = %.2f, p = %.2g, median "
+        "%.4g against %.4g). Many anomalous scans among them do that, and so does another source: if most of them "
+        "should be healthy, the threshold does not hold here; %s with calibrate=healthy fits it on healthy scans of "
+        "this source.",
+        drift.scans,
+        drift.known,
+        whose,
+        drift.statistic,
+        drift.p_value,
+        drift.median,
+        drift.known_median,
+        typed("evaluate"),
+    )
 
 
 def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:

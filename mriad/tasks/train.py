@@ -43,7 +43,12 @@ def train(cfg: DictConfig) -> float | None:
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=training.split)
         datamodule.spatial_dims = detector.spatial_dims
         training.members.require_seen(datamodule)
-        detector.record = record | record_scans(run, datamodule, training.earlier)
+        initial = training.initial
+        if initial is not None:
+            initial.warn_of_preparation(cfg)
+            run.log_metrics(initial.leave_out_known(datamodule))
+        seen_by = initial.checkpoint if initial else None
+        detector.record = record | record_scans(run, datamodule, training.earlier, seen_by)
         audit = Audit.of(datamodule)
         record_audit(run, audit)
         val = datamodule.scans("val")
