@@ -47,8 +47,13 @@ def measure(
         MriadError: if a command fails.
     """
     for label in rows:
+        row = definition.rows[label]
+        first = _run(row.before, options, folder)[0][0].run_id if row.before else None
         for variant, command in definition.commands(label).items():
-            runs, store = _run(command, options, folder)
+            runs, store = _run(command.replace("RUN_ID", first) if first else command, options, folder)
+            if row.recalibrated is not None:
+                yield _recalibrated(label, command, runs[0].run_id, row.recalibrated, options, folder, whence)
+                continue
 
             def line(variant: str, runs: list[ScoredRun], command: str, label: str = label, store: str = store) -> Line:
                 return Line(
@@ -60,11 +65,28 @@ def measure(
                     **whence,
                 )
 
-            yield line(variant, runs, _told(command, options))
+            whole = f"{command}, where RUN_ID is of: {row.before}" if row.before else command
+            yield line(variant, runs, _told(whole, options))
             for elsewhere, words in definition.evaluations.items():
                 asked = [f"python evaluate.py run={run.run_id} {words}" for run in runs]
                 tested = [run for one in asked for run in _run(one, options, folder, kind="evaluation")[0]]
                 yield line(elsewhere, tested, _told(f"python evaluate.py run=RUN_ID {words}", options))
+
+
+def _recalibrated(
+    label: str, command: str, run_id: str, words: str, options: Sequence[str], folder: Path, whence: dict[str, str]
+) -> Line:
+    """The line of a row whose scores on other data are recalibrated."""
+    from benchmarks.recalibration import recalibrated
+
+    (tested,), _ = _run(f"python evaluate.py run={run_id} {words}", options, folder, kind="evaluation")
+    return Line(
+        row=label,
+        values={name: _rounded(value, 3) for name, value in recalibrated(tested.scores).items()},
+        seeds="1",
+        command=_told(f"{command}, and then: python evaluate.py run=RUN_ID {words}", options),
+        **whence,
+    )
 
 
 def _run(command: str, options: Sequence[str], folder: Path, *, kind: str = "training") -> tuple[list[ScoredRun], str]:
@@ -73,6 +95,13 @@ def _run(command: str, options: Sequence[str], folder: Path, *, kind: str = "tra
     store = f"sqlite:///{folder.absolute() / 'mlflow.db'}"
     before = _stored(store, kind)
     words = [word for word in shlex.split(command)[2:] if word != "data.root=DATA"]
+    if any("=DATA/" in word for word in words):  # of several data sets, each in its folder
+        roots = [word.removeprefix("data.root=") for word in options if word.startswith("data.root=")]
+        if not roots:
+            raise MriadError("Give the folder that holds the data sets: data.root=<folder>.")
+        words = [word.replace("=DATA/", f"={roots[-1]}/") for word in words]
+    if any(word.startswith("data.root=") for word in words) or "data=synthetic" in words:
+        options = [word for word in options if not word.startswith("data.root=")]
     script = ROOT / shlex.split(command)[1]
     done = subprocess.run(
         [sys.executable, str(script), *words, *options],

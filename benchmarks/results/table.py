@@ -31,11 +31,16 @@ class Row:
         options: what it adds to the command; None for a row that is not measured but given.
         variants: in which variants of the table; None for all.
         audit: its value is the best AUROC that the audit finds without a model.
+        before: a command that is run first; its run stands for RUN_ID in the options.
+        recalibrated: what ``evaluate.py run=RUN_ID`` is told: its scores are recalibrated again and again, see
+            ``benchmarks.recalibration``.
     """
 
     options: str | None = None
     variants: tuple[str, ...] | None = None
     audit: bool = False
+    before: str | None = None
+    recalibrated: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,8 @@ class GroupedSplit:
         train_on: values of ``contrast`` or ``plane``, as in ``{"contrast": ["T2", "FLAIR"]}``, that scans of train,
             val and the labelled pool must have; the others are dropped. None keeps all.
         test_on: the same for test. Roles are drawn before scans are dropped, so neither changes a role.
+        train_scans: number of healthy scans that train at most; the others of train are dropped, by their contents,
+            which is as good as random: fewer are always among more. None keeps all.
         published: let it part what belongs together, as published protocols do; a run that uses it is tagged so.
         seed: draws the roles; no other seed does.
     """
@@ -85,6 +87,7 @@ class GroupedSplit:
     labelled: int = 0
     train_on: Mapping[str, Sequence[str]] | None = None
     test_on: Mapping[str, Sequence[str]] | None = None
+    train_scans: int | None = None
     published: bool = False
     seed: int = 0
 
@@ -97,6 +100,10 @@ class GroupedSplit:
             )
         if not 0 < self.val_anomalies < 1:
             raise MriadError(f"data.split.val_anomalies={self.val_anomalies} is no share; choose one between 0 and 1.")
+        if self.train_scans is not None and self.train_scans < 1:
+            raise MriadError(
+                f"data.split.train_scans={self.train_scans} is no number of scans; give 1 or more, or null for all."
+            )
         if self.labelled < 0:
             raise MriadError(f"data.split.labelled={self.labelled} is negative; give a number of scans.")
 
@@ -109,7 +116,12 @@ class GroupedSplit:
         may_train, may_be_tested = _matches(table, "train_on", self.train_on), _matches(table, "test_on", self.test_on)
         split = self._draw(table)
         kept = np.where(split["role"] == "test", may_be_tested[split["row"]], may_train[split["row"]]).astype(bool)
-        return split[kept].reset_index(drop=True)
+        split = split[kept]
+        if self.train_scans is not None:
+            train = split["row"][split["role"] == "train"]
+            order = table["content" if "content" in table else "path"].loc[train].sort_values(kind="stable").index
+            split = split[~split["row"].isin(order[self.train_scans :])]
+        return split.reset_index(drop=True)
 
     def _draw(self, table: pd.DataFrame) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
