@@ -77,7 +77,7 @@ def evaluate(cfg: DictConfig) -> float | None:
                 fitted_on=anew.fitted_on(str(datamodule.name)),
             )
         labelled_train = evaluation.checkpoint.labelled_train
-        elsewhere = evaluation.elsewhere and anew is None
+        elsewhere = anew is None and (evaluation.elsewhere or evaluation.calibration.recalibrated)
         result = measure(detector, datamodule, cfg.trainer, labelled_train=labelled_train, elsewhere=elsewhere)
         if result is None:
             return None

@@ -89,5 +89,7 @@ class Drift:
 
 def _one_of_each_group(scans: pd.DataFrame) -> np.ndarray:
     """(n,) scores, one of each group, drawn from all of its scans; the draw is always the same."""
-    order = np.random.default_rng(0).permutation(len(scans))
-    return scans.iloc[order].drop_duplicates("group")["score"].to_numpy(dtype=np.float64)
+    drawn = scans.iloc[np.random.default_rng(0).permutation(len(scans))]
+    if "group" in drawn:  # a record from before groups were kept has none
+        drawn = drawn.drop_duplicates("group")
+    return drawn["score"].to_numpy(dtype=np.float64)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -193,6 +194,65 @@ def test_the_runs_of_a_row_are_tested_elsewhere_and_other_columns_shown_of_it(tm
     assert tested.values == {"pixel_ap": "0.300", "slice/auroc": "0.700"}
     assert definition.options(tested) == f"{typed[0]} {tested.command}"
     assert list(other.columns) == ["Slices"] and other.rows == definition.rows
+
+
+def test_a_row_may_start_from_a_run_of_another_command(tmp_path, monkeypatch):
+    (tmp_path / "t.yaml").write_text(
+        "heading: m\ncommand: python train.py data=br35h\ncolumns: {AUROC: auroc}\n"
+        "rows: {tuned: {options: init=RUN_ID, before: python train.py data=synthetic}}\n"
+    )
+    typed = []
+
+    def run(command, options, folder):
+        typed.append(command)
+        return [scored(len(typed), {}, [0.1, 0.2, 0.8, 0.9])], "store"
+
+    monkeypatch.setattr(measuring, "_run", run)
+    (line,) = measuring.measure(Definition.read("t", tmp_path), ["tuned"], [], folder=tmp_path, whence=WHENCE)
+    assert typed == ["python train.py data=synthetic", "python train.py data=br35h init=run1"]
+    assert line.command == "python train.py data=br35h init=RUN_ID, where RUN_ID is of: python train.py data=synthetic"
+
+
+def test_a_row_may_be_of_scores_that_are_recalibrated(tmp_path, monkeypatch):
+    (tmp_path / "t.yaml").write_text(
+        "heading: m\ncommand: python train.py\ncolumns: {Of val: val, n = 5: n5}\n"
+        "rows: {there: {options: data=a data.root=DATA/a, recalibrated: data=b data.root=DATA/b}}\n"
+    )
+    healthy = pd.DataFrame({"path": [f"{n}" for n in range(40)], "group": range(40), "label": 0, "threshold": 19.5})
+    healthy["score"] = np.arange(40.0)
+    typed = []
+
+    def run(command, options, folder, *, kind="training"):
+        typed.append(command)
+        found = scored(0, {}, [0.1, 0.2, 0.8, 0.9])
+        return [replace(found, scores=healthy) if kind == "evaluation" else found], "store"
+
+    monkeypatch.setattr(measuring, "_run", run)
+    definition = Definition.read("t", tmp_path)
+    (line,) = measuring.measure(definition, ["there"], ["data.root=/all"], folder=tmp_path, whence=WHENCE)
+    assert typed == ["python train.py data=a data.root=DATA/a", "python evaluate.py run=run0 data=b data.root=DATA/b"]
+    assert line.values["val"] == "0.500" and 0.1 < float(line.values["n5"]) < 0.25
+    assert line.command.startswith(typed[0]) and "/all" not in line.command
+    write_lines("t", definition.metrics, [line], tmp_path)
+    assert read_lines("t", tmp_path)[0].cell("val") == "0.500"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python train.py data=a data.root=DATA/a", ["data=a", "data.root=/all/a", "threads=1"]),
+        ("python train.py data=a data.root=DATA", ["data=a", "data.root=/all", "threads=1"]),
+        ("python train.py data=synthetic", ["data=synthetic", "threads=1"]),
+    ],
+)
+def test_each_data_set_is_looked_for_in_its_folder(tmp_path, monkeypatch, command, expected):
+    seen = []
+    monkeypatch.setattr(
+        measuring.subprocess, "run", lambda words, **_: (seen.extend(words[2:]), subprocess.CompletedProcess([], 1))[1]
+    )
+    with pytest.raises(MriadError, match="exit code 1"):
+        measuring._run(command, ["data.root=/all", "threads=1"], tmp_path)
+    assert sorted(seen) == sorted(expected)
 
 
 def test_runs_that_differ_by_more_than_their_seed_make_no_row(tmp_path, monkeypatch):

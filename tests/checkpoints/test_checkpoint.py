@@ -3,6 +3,7 @@ import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -14,6 +15,7 @@ from mriad.checkpoints.checkpoint import Checkpoint, load_weights
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.errors import MriadError
 from mriad.models import Autoencoder
+from mriad.thresholds import Calibration
 from mriad.trainer.fit import restore_best
 
 SCORE = {"_target_": "mriad.scoring.Score", "residual": "l1"}
@@ -261,3 +263,28 @@ def test_the_last_weights_stay_where_no_metric_chose(content, save, tmp_path, ca
     best = restore_best(SimpleNamespace(checkpoint_callback=callback), detector, tmp_path)
     assert best == tmp_path / "best.ckpt"
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
+
+
+def test_a_recalibrated_checkpoint_is_the_same_detector_that_knows_more_scans(content, save, tmp_path):
+    first = Checkpoint.load(save(content))
+    new = Calibration(
+        rule="conformal",
+        threshold=0.7,
+        pixel_threshold=0.4,
+        val_scores=pd.DataFrame({"label": [0], "score": [0.7], "group": [0]}),
+        promised_fpr=0.5,
+        fitted_on="1 healthy scan of there",
+    )
+    there = pd.DataFrame({"content": ["9"], "patient": ["p"], "phash": ["aa"], "phash_head": ["bb"]})
+    first.write_recalibrated(tmp_path / "there.ckpt", new, seen=there, run_id="r2")
+    again = Checkpoint.load(tmp_path / "there.ckpt")
+    found = again.require_calibration()
+    assert (found.threshold, found.pixel_threshold, found.promised_fpr) == (0.7, 0.4, 0.5)
+    assert found.fitted_on == "1 healthy scan of there"
+    assert again.run_id == "r2" and again.key == KEY
+    assert again.seen.to_dict(orient="list") == SEEN
+    assert again.known["content"].tolist() == ["1", "9"]
+    assert first.known["content"].tolist() == ["1"]
+    weights = again.detector().state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in content["state_dict"].items())
+    assert Checkpoint.load(first.path).require_calibration().threshold == 0.5

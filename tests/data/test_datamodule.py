@@ -1022,3 +1022,63 @@ def test_slices_on_the_device_are_where_the_trainer_is(module):
 def test_what_is_made_on_the_cpu_is_not_kept_on_the_device(module, option):
     with pytest.raises(MriadError, match=rf"data.on_device=true and data.{next(iter(option))} exclude each other"):
         module(on_device=True, **option)
+
+
+def test_healthy_scans_are_set_aside_and_nothing_of_theirs_is_tested(module, root):
+    copied(root, ("healthy/00.png", "healthy/twin.png"), ("healthy/05.png", "healthy/fifth.png"))
+    found = set()
+    for seed in range(8):
+        datamodule = module(split=AllTest(group="none"))  # says that nothing belongs together
+        before = datamodule.rows("test")
+        beside = datamodule.set_aside_healthy(10, seed=seed)
+        val, test = datamodule.rows("val"), datamodule.rows("test")
+        assert len(val) == 10 and (datamodule.table["label"].to_numpy()[val] == 0).all()
+        assert len(before) == len(val) + len(test) + beside
+        assert not set(val) & set(test)
+        facts = datamodule._groups
+        assert not set(facts.loc[val]) & set(facts.loc[test])
+        found.add(beside)
+    assert len(found) > 1  # a twin went with one that was drawn, or was not drawn
+
+
+def test_a_patient_never_calibrates_and_is_tested(module, root, tmp_path):
+    lines = [f"healthy/{n:02}.png,0,p{n // 3}" for n in range(24)] + [f"glioma/{n:02}.png,1,p{n}" for n in (0, 2, 4)]
+    (root / "scans.csv").write_text("path,label,patient\n" + "\n".join(lines))
+    layout = partial(folder, healthy="healthy", anomalies=None, masks="masks", manifest=root / "scans.csv")
+    for seed in range(8):
+        datamodule = module(split=AllTest(), layout=layout)
+        beside = datamodule.set_aside_healthy(3, seed=seed)
+        patient = datamodule.table["patient"].to_numpy()
+        val, test = datamodule.rows("val"), datamodule.rows("test")
+        assert len(set(patient[val])) == len(val) == 3
+        assert not set(patient[val]) & set(patient[test])
+        assert beside == np.isin(patient, patient[val]).sum() - 3  # their lesions, too, are left out
+
+
+def test_scans_of_other_roles_do_not_calibrate(module):
+    datamodule = module(split=GroupedSplit(test=0.5, val=0.2))
+    test = set(datamodule.rows("test"))
+    datamodule.set_aside_healthy(4, seed=0)
+    assert set(datamodule.split_table["role"]) == {"val", "test"}
+    assert set(datamodule.split_table["row"]) <= test
+
+
+def test_what_would_leave_nothing_to_test_is_refused(module, root):
+    for file in (*root.glob("glioma/*"), *root.glob("meningioma/*")):
+        file.unlink()
+    with pytest.raises(MriadError, match=r"calibrate_scans=24 takes all 24 .*, so nothing is left to test; set fewer"):
+        module(split=AllTest()).set_aside_healthy(24, seed=0)
+    datamodule = module(split=AllTest())
+    datamodule.set_aside_healthy(23, seed=0)
+    assert len(datamodule.rows("test")) == 1
+
+
+def test_fewer_train_scans_are_among_more_and_the_other_roles_stay(module):
+    everything = module(split=GroupedSplit())
+    few, more = (module(split=GroupedSplit(train_scans=count)) for count in (3, 8))
+    assert (len(few.rows("train")), len(more.rows("train"))) == (3, 8)
+    assert set(few.rows("train")) < set(more.rows("train")) < set(everything.rows("train"))
+    for role in ("val", "test"):
+        assert set(few.rows(role)) == set(everything.rows(role))
+    with pytest.raises(MriadError, match=r"data\.split\.train_scans=0 is no number of scans"):
+        GroupedSplit(train_scans=0)

@@ -1,8 +1,24 @@
+import io
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
+from rich.console import Console
 
-from mriad.report.verdict import best_feature, false_positive_sentence, key_figures, statements, threshold_sentence
+from mriad.report.terminal import print_result
+from mriad.report.verdict import (
+    best_feature,
+    drift_statement,
+    false_positive_sentence,
+    key_figures,
+    promise_sentence,
+    rates_of_this_threshold,
+    statements,
+    threshold_sentence,
+)
+from mriad.thresholds import Calibration, Conformal, Drift, Quantile
+from mriad.thresholds.conformal import rate_interval
 
 
 def with_interval(result, name, low, high):
@@ -125,3 +141,72 @@ def test_a_promise_is_called_optimistic_where_val_also_shaped_the_maps(measure, 
 def test_what_is_not_promised_is_not_called_optimistic(measure):
     result = replace(measure(["healthy"] * 3 + ["glioma"], [0.1, 0.2, 0.9, 0.9]), scaled_on_val=True)
     assert "optimistic" not in false_positive_sentence(result)
+
+
+def recalibrated(result, rule, scans=20):
+    scores = pd.DataFrame({"group": np.arange(scans), "label": 0, "score": np.linspace(0, 1, scans)})
+    fitted = Calibration.fit(
+        rule, scores, pixel_threshold=0.2, lesion_level=0.3, fitted_on=f"{scans} healthy scans of x"
+    )
+    return replace(result, calibration=fitted)
+
+
+def printed(result):
+    console = Console(width=2000, record=True, file=io.StringIO())
+    print_result(result, places=[], console=console)
+    return console.export_text()
+
+
+def test_a_recalibrated_threshold_says_what_it_promises_and_what_not(mixed):
+    result = recalibrated(mixed, Conformal(alpha=0.1))
+    low, high = rate_interval(0.1, 20)
+    assert rates_of_this_threshold(result.calibration) == (low, high)
+    told = promise_sentence(result.calibration)
+    assert told in printed(result) and ("plain", told) in said(result, None)
+    assert "Recalibrated on 20 healthy scans of x, each of another patient or group" in told
+    assert "at most 10.0 % of healthy scans like them" in told
+    assert f"a rate of {100 * low:.1f} % to {100 * high:.1f} % (95 % interval of its Beta distribution)" in told
+    assert "no rate below 4.8 %, 1 / (n + 1), can be promised by n = 20 scans" in told
+    assert "Nothing is promised of the sensitivity" in told
+    assert "fitted on 20 healthy scans of x" in printed(result)
+    assert "by the rule conformal on 20 healthy scans of x; the pixel threshold 0.2 is" in threshold_sentence(result)
+    assert "promised 10.0 %, the calibration " in false_positive_sentence(result)
+    assert {figure.mark_name for figure in key_figures(result, None)} >= {"promised on the calibration: 10.0 %"}
+
+
+def test_another_rule_promises_less(mixed):
+    result = recalibrated(mixed, Quantile(q=0.9))
+    assert rates_of_this_threshold(result.calibration) is None
+    assert "the rule quantile guarantees no false positive rate" in promise_sentence(result.calibration)
+
+
+def test_a_threshold_of_val_says_nothing_of_recalibration(mixed):
+    assert promise_sentence(mixed.calibration) is None and drift_statement(mixed) is None
+
+
+def drift(**more):
+    options = {"kind": "healthy", "fitted_on": "val", "scans": 30, "known": 40, "statistic": 0.5, "p_value": 0.0004}
+    return Drift(median=0.2, known_median=0.1, **{**options, **more})
+
+
+def test_scores_that_lie_elsewhere_are_warned_of(mixed):
+    result = replace(mixed, drift=drift())
+    statement = drift_statement(result)
+    assert statement.tone == "bad"
+    assert "Scores of the 30 healthy test scans lie off those of the 40 of val" in statement.text
+    assert "D = 0.50, p < 0.001; median 0.2 against 0.1" in statement.text
+    assert "calibrate=healthy" in statement.text
+    assert f"Warning: {statement.text}" in printed(result)
+    assert ("bad", statement.text) in said(result, None)
+
+
+def test_scores_that_are_not_told_apart_are_told_without_a_warning(mixed):
+    result = replace(mixed, drift=drift(p_value=0.011, fitted_on="20 healthy scans of x"))
+    statement = drift_statement(result)
+    assert statement.tone == "plain"
+    assert "cannot be told from those of the 20 healthy scans of x" in statement.text and "p = 0.011" in statement.text
+    assert statement.text in printed(result) and "Warning" not in printed(result)
+
+
+def test_lesions_of_another_kind_may_be_what_lies_elsewhere(mixed):
+    assert "may be of another kind" in drift_statement(replace(mixed, drift=drift(kind="anomalous"))).text

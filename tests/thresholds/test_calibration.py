@@ -123,3 +123,22 @@ def test_float32_scores_are_compared_as_the_number_they_are(calibration):
 def test_maps_share_a_colour_scale_that_is_never_empty(calibration, pixel_threshold, top):
     scaled = Calibration(**{**vars(calibration), "pixel_threshold": pixel_threshold})
     assert scaled.map_scale == (0.0, top)
+
+
+def test_a_calibration_on_other_scans_says_so_and_stays_with_them(calibration, val_scores):
+    assert not calibration.recalibrated
+    healthy = val_scores[val_scores["label"] == 0].reset_index(drop=True)
+    there = Calibration.fit(Quantile(q=0.5), healthy, pixel_threshold=0.3, fitted_on="12 healthy scans of there")
+    back = Calibration.from_record(there.as_record())
+    assert back.recalibrated and back.fitted_on == "12 healthy scans of there"
+    assert back.healthy_groups == healthy["group"].nunique()
+    again = back.refit(Quantile(q=0.9))
+    assert (again.fitted_on, again.pixel_threshold) == ("12 healthy scans of there", 0.3)
+    with pytest.raises(MriadError, match=r"anomalous scans in the calibration \(12 healthy scans of there\)"):
+        back.refit(Youden())
+
+
+def test_a_record_from_before_there_were_others_is_of_val(calibration):
+    record = calibration.as_record()
+    del record["fitted_on"]
+    assert not Calibration.from_record(record).recalibrated

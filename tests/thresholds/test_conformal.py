@@ -4,6 +4,7 @@ from scipy.stats import norm
 
 from mriad.errors import MriadError
 from mriad.thresholds import Conformal
+from mriad.thresholds.conformal import rate_interval
 
 
 def fitted(scores, groups=None, *, alpha=0.05):
@@ -102,3 +103,41 @@ def test_alpha_is_a_rate(alpha):
 def test_val_without_healthy_scans_is_told():
     with pytest.raises(MriadError, match="needs healthy scans in val"):
         Conformal().fit(np.ones(3), np.ones(3, dtype=int))
+
+
+@pytest.mark.parametrize(("scans", "alpha"), [(5, 1 / 6), (10, 1 / 11), (20, 0.05), (50, 0.05), (50, 0.2)])
+def test_the_rate_of_one_threshold_lies_in_its_interval_as_often_as_it_says(scans, alpha):
+    rng = np.random.default_rng(0)
+    rates = norm.sf([fitted(rng.normal(size=scans), alpha=alpha) for _ in range(4000)])
+    low, high = rate_interval(alpha, scans)
+    assert np.mean(rates) <= alpha + 3 * np.std(rates) / 4000**0.5
+    assert np.mean(rates < low) == pytest.approx(0.025, abs=0.01)
+    assert np.mean(rates > high) == pytest.approx(0.025, abs=0.01)
+
+
+def test_the_smallest_rate_of_twenty_scans_by_hand():
+    low, high = rate_interval(0.05, 20)  # Beta(1, 20): 1 - (1 - x)^20
+    assert (low, high) == pytest.approx((1 - 0.975 ** (1 / 20), 1 - 0.025 ** (1 / 20)))
+
+
+@pytest.mark.parametrize("found", [1, 2, 5, 6, 11, 12, 18, 37])
+def test_the_alpha_that_is_offered_works_for_any_number(found):
+    with pytest.raises(MriadError) as error:
+        fitted(np.arange(float(found)), alpha=0.01)
+    offered = float(str(error.value).split("raise threshold.alpha to ")[1].split(" ")[0])
+    assert fitted(np.arange(float(found)), alpha=offered) == found - 1
+
+
+def test_tied_scores_are_called_no_more_often_than_promised():
+    rng = np.random.default_rng(1)
+    rates = []
+    for _ in range(2000):
+        scores = rng.integers(0, 4, 20).astype(float)
+        rates.append((3 - fitted(scores, alpha=0.2)) / 4)  # of 0, 1, 2, 3 those above
+    assert 0 < np.mean(rates) <= 0.2
+
+
+def test_errors_speak_of_the_scans_that_a_rule_is_fitted_on():
+    rule = Conformal().told_of("the calibration", "raise calibrate_scans=5")
+    with pytest.raises(MriadError, match=r"needs 19 .* in the calibration .* holds 5; .* or raise calibrate_scans=5\."):
+        rule.require(np.zeros(5, dtype=int))
