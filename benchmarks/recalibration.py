@@ -37,9 +37,10 @@ def recalibrated(scores: pd.DataFrame, *, draws: int = DRAWS) -> dict[str, float
     """
     healthy = scores[scores["label"] == 0].reset_index(drop=True)
     healthy = healthy.assign(content=healthy["path"])
-    found = {"groups": float(healthy["group"].nunique()), "val": _rate(healthy, healthy["threshold"].iloc[0])}
+    groups = int(healthy["group"].nunique())
+    found = {"groups": groups, "val": _rate(healthy, healthy["threshold"].iloc[0])}
     for scans in SCANS:
-        if scans >= found["groups"]:
+        if scans >= groups:
             continue
         rates = []
         for draw in range(draws):

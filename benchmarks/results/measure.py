@@ -82,7 +82,10 @@ def _recalibrated(
     (tested,), _ = _run(f"python evaluate.py run={run_id} {words}", options, folder, kind="evaluation")
     return Line(
         row=label,
-        values={name: _rounded(value, 3) for name, value in recalibrated(tested.scores).items()},
+        values={
+            name: str(value) if isinstance(value, int) else _rounded(value, 3)
+            for name, value in recalibrated(tested.scores).items()
+        },
         seeds="1",
         command=_told(f"{command}, and then: python evaluate.py run=RUN_ID {words}", options),
         **whence,

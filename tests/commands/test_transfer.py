@@ -15,14 +15,13 @@ from .brains import brain, lesion, save
 from .command_line import Outcome, Terminal, TrainedRun
 
 
-def write_site(root: Path, *, healthy: int = 50, anomalous: int = 6, gain: float = 0.6) -> Path:
-    """Scans of another source: other people, noisier and darker."""
-    rng = np.random.default_rng(5)
+def write_site(root: Path, *, healthy: int = 50, anomalous: int = 6) -> Path:
+    """Scans of another source: other people, darker, and each with a bright bar across the head."""
     for number in range(healthy + anomalous):
         sick = number >= healthy
-        pixels = (lesion(3000 + number)[0] if sick else brain(3000 + number)).astype(float)
-        noisy = np.clip(gain * pixels + rng.normal(0, 12, pixels.shape) * (pixels > 0), 0, 255)
-        save(root / ("tumour" if sick else "healthy") / f"{number:02}.png", noisy.astype(np.uint8))
+        pixels = (lesion(3000 + number)[0] if sick else brain(3000 + number)) // 5 * 2
+        pixels[18:30, 18:46] = 255
+        save(root / ("tumour" if sick else "healthy") / f"{number:02}.png", pixels)
     return root
 
 
