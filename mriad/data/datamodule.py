@@ -90,6 +90,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         patches: of which cubes a detector of three dimensions learns, see ``PatchChoice``; None for whole volumes.
         spacing: of the working grid, mm; the options read it, this module does not.
         contrast: which scans the layout takes; likewise.
+        val_on: contrasts of the built-in scans that are measured beside val; likewise.
 
     Attributes:
         spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
@@ -126,6 +127,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         patches: Mapping[str, Any] | None = None,
         spacing: float | None = None,
         contrast: str | Sequence[str] | None = None,
+        val_on: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from mriad.errors import MriadError
 from mriad.models.networks import require_multiple, require_widths
 
-
 _BACKGROUND = 0.05  # of the range of a scan
 
 
@@ -36,8 +35,7 @@ class UNet(nn.Module):
             contrast, a lesion is not.
         neighbours: k slices on each side of the one that is answered for that are seen beside it; C = 2 k + 1 channels.
         relative: divide what it sees by twice the median of what is no background there: what is bright is then what is
-            brighter than most of the head, however a window lies, and a lesion does not change it as it changes an upper
-            percentile.
+            brighter than most of the head, wherever a window lies; an upper percentile would change with a lesion.
 
     Raises:
         MriadError: if there is no level, a level has no convolution, the size does not fit, or the prior is none.

@@ -1,4 +1,4 @@
-"""Healthy volumes imaged anew, in contrasts and with lesions that nobody has scanned: tissues in, slabs and masks out."""
+"""Healthy volumes imaged anew, in other contrasts and with lesions: tissues in, slabs and masks out."""
 
 from mriad.data.training.simulation.simulation import Simulation
 

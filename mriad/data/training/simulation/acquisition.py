@@ -95,7 +95,7 @@ def draw_contrast(weights: Mapping[str, float], rng: np.random.Generator) -> str
 def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
     """An acquisition of ``contrast``, with settings as they differ between hospitals and years; times in ms."""
     if contrast == "T1":
-        return Sequence(contrast="T1", tr=rng.uniform(6, 14), flip=rng.uniform(12, 28))
+        return Sequence(contrast="T1", tr=rng.uniform(6, 12), flip=rng.uniform(18, 30))
     if contrast == "T2":
         return Sequence(contrast="T2", tr=rng.uniform(2500, 7000), te=rng.uniform(75, 130))
     if contrast == "PD":
@@ -105,7 +105,7 @@ def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
         return Sequence(contrast="DWI", tr=rng.uniform(3000, 8000), te=te, b=b)
     tr, fluid = rng.uniform(6000, 11000), TISSUES["csf"].t1
     nulled = fluid * np.log(2 / (1 + np.exp(-tr / fluid)))
-    return Sequence(contrast="FLAIR", tr=tr, te=rng.uniform(80, 140), ti=nulled * rng.uniform(0.85, 1.02))
+    return Sequence(contrast="FLAIR", tr=tr, te=rng.uniform(80, 140), ti=nulled * rng.uniform(0.93, 1.02))
 
 
 def scanned(

@@ -114,7 +114,7 @@ class Lesions:
             cover = cover * (1 - slab.fluid)
         if cover.max(initial=0.0) < 0.5:
             return image, np.zeros(image.shape, dtype=bool)
-        tissue = float((image * cover).sum() / cover.sum())
+        before, tissue = image, float((image * cover).sum() / cover.sum())
         lesion = np.full(image.shape, self._signal(look, tissue, least, rng), dtype=np.float32)
         if core is not None:
             lesion = lesion * (1 - core) + self._signal(look, tissue, least, rng) * core
@@ -124,7 +124,7 @@ class Lesions:
         if rng.random() < 0.3:
             lesion += 0.4 * (image - tissue)  # what was there is seen through
         new = image + cover * rng.uniform(0.45, 1.0) * (lesion - image)
-        return new, (cover > 0.5) & (np.abs(new - image) > 0.4 * least)
+        return new, (cover > 0.5) & (np.abs(new - before) > 0.4 * least)
 
     def _signal(self, look: Look, tissue: float, least: float, rng: np.random.Generator) -> float:
         """Of a lesion in tissue of a signal, which it can be told from."""
