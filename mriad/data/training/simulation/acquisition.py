@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,10 +80,10 @@ class Look:
         if self.contrast == "FLAIR" and rng.random() < _FLOW:
             flow = smooth_field(image.shape, rng.uniform(*grain / 2), rng) - 1
             image += slab.fluid * np.clip(flow, 0, 1) * rng.uniform(0.2, 0.7)
-        outside = slab.levels ** np.exp(rng.uniform(-_GAMMA, _GAMMA)) * rng.uniform(0.3, 1.8)
+        outside = slab.levels ** math.exp(rng.uniform(-_GAMMA, _GAMMA)) * rng.uniform(0.3, 1.8)
         if self.contrast == "T1" and rng.random() < _ALONG:
             white = max(float(slab.levels[slab.brain].max(initial=0.0)) * 0.9, 0.1)
-            image = (slab.levels / white) ** np.exp(rng.uniform(-_GAMMA, _GAMMA))
+            image = (slab.levels / white) ** math.exp(rng.uniform(-_GAMMA, _GAMMA))
         return np.where(slab.brain, image, outside).astype(np.float32)
 
 
@@ -136,7 +137,7 @@ def scanned(
     white = float(np.percentile(inside, rng.choice([97, 99, 99.5, 99.9]))) if inside.size else 1.0
     image = np.clip(image / max(white, 1e-3) * rng.uniform(0.6, 1.15), 0, 1)
     if rng.random() < _BLURRED:
-        image **= np.exp(rng.uniform(-_GAMMA, _GAMMA))
+        image **= math.exp(rng.uniform(-_GAMMA, _GAMMA))
     return np.where(slab.brain | (not stripped), image, 0).astype(np.float32)
 
 
