@@ -82,6 +82,7 @@ CONSTRUCTORS: Mapping[str, frozenset[str]] = {
             "mriad.data.training.anomalies.Ring",
             "mriad.data.training.augment.Augment",
             "mriad.data.training.augment.RandomContrast",
+            "mriad.data.training.simulation.Simulation",
             "mriad.data.layouts.atlas",
             "mriad.data.layouts.bids",
             "mriad.data.layouts.br35h",

@@ -29,8 +29,10 @@ from mriad.data.training.datasets import (
     Batch,
     DeviceTrainDataset,
     ScanDataset,
+    TissueSource,
     TrainDataset,
     as_scans,
+    wants_tissues,
 )
 from mriad.data.training.loading import loader
 from mriad.data.training.patches import PatchChoice, PatchDataset
@@ -65,7 +67,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         split: draws the roles.
         cache_dir: folder of the slice cache; ``~`` is expanded.
         augment: for train only; None for none.
-        anomalies: pastes synthetic anomalies into the healthy scans of train, after ``augment``; None for none.
+        anomalies: pastes synthetic anomalies into the healthy scans of train, after ``augment``, or images the tissues
+            of healthy volumes anew, with anomalies, before it; None for none.
         labelled_train: number of scans of the labelled pool that train with their masks, see ``labelled_rows``.
         labelled_share: share of an epoch's scans that they make up: they are repeated in turn, each at least once,
             beside every healthy scan once.
@@ -87,6 +90,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         patches: of which cubes a detector of three dimensions learns, see ``PatchChoice``; None for whole volumes.
         spacing: of the working grid, mm; the options read it, this module does not.
         contrast: which scans the layout takes; likewise.
+        val_on: contrasts of the built-in scans that are measured beside val; likewise.
 
     Attributes:
         spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
@@ -107,7 +111,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         split: Split,
         cache_dir: str | Path,
         augment: Augment | None = None,
-        anomalies: AnomalySource | None = None,
+        anomalies: AnomalySource | TissueSource | None = None,
         labelled_train: int = 0,
         labelled_share: float = 0.2,
         epoch_scans: int | None = None,
@@ -123,6 +127,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         patches: Mapping[str, Any] | None = None,
         spacing: float | None = None,
         contrast: str | Sequence[str] | None = None,
+        val_on: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if preprocess.image_size != image_size:
@@ -166,6 +171,11 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             raise MriadError(
                 f"data.slices.neighbours={self._slices.neighbours} asks for the neighbours of slices, and the scans of "
                 f"data set '{name}' are pictures, which have none; drop it, or choose data of volumes."
+            )
+        if wants_tissues(anomalies) and len(preprocess.spatial) == 2:
+            raise MriadError(
+                f"anomalies=simulated takes the tissues of volumes, and the scans of data set '{self.name}' are "
+                "pictures; choose anomalies=all, or data of volumes."
             )
         self._patches = PatchChoice.of(patches, preprocess.spatial)
         self.spatial_dims = 2
@@ -322,6 +332,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
 
     def _train(self) -> TrainDataset:
         labels = self._labels()
+        if wants_tissues(self._anomalies):
+            self._require_t1()
         samples = self._samples(self.rows("train"), self.labelled_rows())
         diseased = labels[samples.rows] == 1
         healthy, labelled = np.flatnonzero(~diseased), np.flatnonzero(diseased)
@@ -329,6 +341,16 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         return TrainDataset(
             samples=samples, labels=labels, order=order, augment=self._augment, anomalies=self._anomalies
         )
+
+    def _require_t1(self) -> None:
+        """Raise a MriadError if healthy train scans are known to be of another contrast than T1-weighted."""
+        named = {name: contrast_of(name) or name for name in self.scans("train")["contrast"]}
+        if others := sorted({contrast for contrast in named.values() if contrast not in ("", "T1")}):
+            raise MriadError(
+                f"anomalies=simulated tells the tissues of T1-weighted scans apart, and train scans of data set "
+                f"'{self.name}' are {', '.join(others)}; choose T1-weighted ones, as by data.contrast=T1, or "
+                "anomalies=all."
+            )
 
     def _samples(self, healthy: NDArray[np.int64], labelled: NDArray[np.int64] | None = None) -> Samples:
         """What the detector learns from of healthy and of labelled rows."""

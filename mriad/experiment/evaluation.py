@@ -25,7 +25,7 @@ from mriad.tracking.sweep import parent_run
 from mriad.tracking.tags import OUTPUT_TAG
 from mriad.tracking.tracker import Tracker
 
-_OF_TRAINING = {  # options of data, and their absence
+OF_TRAINING = {  # options of data, and their absence
     "augment": None,
     "anomalies": None,
     "labelled_train": 0,
@@ -88,7 +88,7 @@ class Evaluation:
         """The options of the data without what matters for train scans alone."""
         bare = copy.deepcopy(self.data)
         with open_dict(bare):
-            bare.update(_OF_TRAINING)
+            bare.update(OF_TRAINING)
         return bare
 
     @property
@@ -107,7 +107,7 @@ class Evaluation:
         config = self.checkpoint.config.copy()
         config.data = self.data
         with open_dict(config):
-            for option in _OF_TRAINING:
+            for option in OF_TRAINING:
                 config.data[option] = self.checkpoint.config.data.get(option)
         return config
 

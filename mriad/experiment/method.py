@@ -21,6 +21,7 @@ _NOT_THE_METHOD = {
     "data.preprocess.image_size",
     "data.root",
     "data.split.file",
+    "data.val_on",
     "experiment",
     "init",
     "logger",

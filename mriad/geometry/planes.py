@@ -31,7 +31,7 @@ def require_planes(planes: Sequence[str]) -> tuple[str, ...]:
 
 def slice_of(volume: NDArray[Any], plane: str, place: int) -> NDArray[Any]:
     """(S, S) slice of a volume (D, S, S), S >= D; above and below what a coronal or sagittal one shows it is 0."""
-    slice_ = volume.take(place, axis=AXES[plane])
+    slice_ = np.moveaxis(volume, AXES[plane], 0)[place]  # a view: take would copy the volume first
     return slice_ if plane == "axial" else np.pad(slice_[::-1], (margins(*volume.shape[:2]), (0, 0)))
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from mriad.errors import MriadError
 from mriad.models.networks import require_multiple, require_widths
 
+_BACKGROUND = 0.05  # of the range of a scan
+
 
 class UNet(nn.Module):
     """U-Net (Ronneberger et al. 2015) for one image or slab in and one image out, cut to what a CPU trains in minutes.
@@ -32,6 +34,8 @@ class UNet(nn.Module):
         mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
             contrast, a lesion is not.
         neighbours: k slices on each side of the one that is answered for that are seen beside it; C = 2 k + 1 channels.
+        relative: divide what it sees by twice the median of what is no background there: what is bright is then what is
+            brighter than most of the head, wherever a window lies; an upper percentile would change with a lesion.
 
     Raises:
         MriadError: if there is no level, a level has no convolution, the size does not fit, or the prior is none.
@@ -46,6 +50,7 @@ class UNet(nn.Module):
         prior: float | None = None,
         mirror: bool = False,
         neighbours: int = 0,
+        relative: bool = False,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -54,7 +59,7 @@ class UNet(nn.Module):
             raise MriadError(f"model.network.depth={depth} is no number of convolutions; give 1 or more.")
         if prior is not None and not 0 < prior < 1:
             raise MriadError(f"model.network.prior={prior} is no probability; choose one between 0 and 1, or null.")
-        self._mirror, self.neighbours = mirror, neighbours
+        self._mirror, self.neighbours, self._relative = mirror, neighbours, relative
         folded = (8 if mirror else 4) * (2 * neighbours + 1)
         levels = zip((folded, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
@@ -70,6 +75,8 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, S, S) to (B, 1, S, S), without an activation behind the last convolution."""
+        if self._relative:
+            x = _relative(x)
         if self._mirror:
             x = torch.cat([x, x.flip(-1)], dim=1)
         features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
@@ -81,6 +88,13 @@ class UNet(nn.Module):
         for lift, up, skip in zip(self.lift[::-1], self.up[::-1], skips[::-1], strict=True):
             features = up(F.interpolate(lift(features), scale_factor=2.0) + skip)
         return F.pixel_shuffle(self.last(features), 2)
+
+
+def _relative(x: Tensor) -> Tensor:
+    """x (B, C, S, S) in [0, 1] over twice the median of each one's pixels above the background; in [0, 2]."""
+    flat = x.flatten(1)
+    median = torch.where(flat > _BACKGROUND, flat, torch.nan).nanmedian(dim=1).values.nan_to_num(0.5)
+    return (x / (2 * median.view(-1, 1, 1, 1))).clamp(max=2.0)
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ from mriad.experiment.settle import settle_training
 from mriad.processes.devices import run_on_devices
 from mriad.report import print_result, record_result, record_training
 from mriad.trainer.fit import fit
+from mriad.trainer.held_out import held_out
 from mriad.trainer.passes import calibrate, measure
 
 
@@ -56,7 +57,7 @@ def train(cfg: DictConfig) -> float | None:
 
         start = training.earlier.path if training.earlier else None
         checkpoint, epoch = fit(detector, datamodule, cfg, run=run, folder=training.folder, start=start)
-        chosen = calibrate(detector, datamodule, cfg, checkpoint)
+        chosen = calibrate(detector, datamodule, cfg, checkpoint) | held_out(detector, cfg.data)
         run.log_metrics(chosen, step=epoch)
         result = measure(detector, datamodule, cfg.trainer, labelled_train=training.labelled_train)
         if result is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NotRequired, Protocol, TypeAlias, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from mriad.errors import MriadError
 
 if TYPE_CHECKING:
     from mriad.data.training.augment import Augment
+    from mriad.data.training.simulation.tissues import Slab
 
 _COPIED = 1024  # slices that are copied to a device at a time
 
@@ -44,6 +46,20 @@ class AnomalySource(Protocol):
         self, images: NDArray[np.uint8], brains: NDArray[np.bool_]
     ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
         """One anomaly of each kind in each slice, and where it is, by the name of the kind; torch is not asked."""
+        ...
+
+
+class TissueSource(Protocol):
+    """Makes images with anomalies of the tissues of healthy volumes, seeded from torch's generator by itself."""
+
+    wants_tissues: Literal[True]
+
+    def __call__(self, slabs: Sequence[Slab]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (B, C, S, S) of B slabs of C slices, and where anomalies are in those in the middle, (B, S, S)."""
+        ...
+
+    def examples(self, slabs: Sequence[Slab]) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        """The same of each kind of image by its name; torch is not asked."""
         ...
 
 
@@ -120,7 +136,8 @@ class TrainDataset(Dataset[TrainBatch]):
         labels: (N,) label of every catalog row.
         order: (n,) samples to serve, in this order; None for each once. Anomalous ones must have a mask.
         augment: applied to all samples of a batch and their masks; None for none.
-        anomalies: applied to the healthy samples of a batch and their brains, after ``augment``; None for none.
+        anomalies: applied to the healthy samples of a batch and their brains, after ``augment``, or before it to their
+            tissues; None for none.
 
     Batches have masks where ``anomalies`` are pasted in or some samples are anomalous.
     """
@@ -132,11 +149,13 @@ class TrainDataset(Dataset[TrainBatch]):
         labels: NDArray[np.int64],
         order: NDArray[np.int64] | None = None,
         augment: Augment | None = None,
-        anomalies: AnomalySource | None = None,
+        anomalies: AnomalySource | TissueSource | None = None,
     ) -> None:
         self._samples, self._labels = samples, labels
         self._order = np.arange(len(samples)) if order is None else order
-        self._augment, self._anomalies = augment, anomalies
+        self._augment = augment
+        self._tissues = cast(TissueSource, anomalies) if wants_tissues(anomalies) else None
+        self._anomalies = None if self._tissues else cast(AnomalySource | None, anomalies)
         self._has_masks = anomalies is not None or bool(labels[samples.rows[self._order]].any())
         self._brains: dict[int, NDArray[np.bool_]] = {}
 
@@ -153,6 +172,9 @@ class TrainDataset(Dataset[TrainBatch]):
         masks = np.zeros(self._samples.judged(images).shape, dtype=bool)
         if not healthy.all():
             masks[~healthy] = self._samples.masks(drawn[~healthy])
+        if self._tissues is not None and healthy.any():
+            made, masks[healthy] = self._tissues(self._samples.slabs(drawn[healthy]))
+            images[healthy] = made if self._samples.neighbours else made[:, 0]
         if self._anomalies is not None:
             for index in np.flatnonzero(healthy):
                 masks[index] = self._brain(drawn[index])  # until it is known where anomalies go
@@ -179,10 +201,15 @@ class TrainDataset(Dataset[TrainBatch]):
             By name, slices in [0, 1] and the masks of their anomalies, both (count, S, S), of slabs those in the
             middle; empty without ``anomalies``.
         """
-        if self._anomalies is None:
+        if self._anomalies is None and self._tissues is None:
             return {}
         healthy = np.unique(self._order[self._labels[self._samples.rows[self._order]] == 0])
         drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
+        if self._tissues is not None:
+            made = self._tissues.examples(self._samples.slabs(drawn))
+            middle = self._samples.neighbours
+            return {name: (images[:, middle] / np.float32(255), masks) for name, (images, masks) in made.items()}
+        assert self._anomalies is not None
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
         return {
@@ -195,6 +222,11 @@ class TrainDataset(Dataset[TrainBatch]):
             scan = self._samples.judged(self._samples.images([sample]))[0]
             self._brains[sample] = brain_mask(scan.astype(np.float32) / 255)
         return self._brains[sample]
+
+
+def wants_tissues(anomalies: object) -> bool:
+    """Whether what makes anomalies makes images of tissues, and does not change images."""
+    return getattr(anomalies, "wants_tissues", False)
 
 
 class DeviceTrainDataset(Dataset[TrainBatch]):

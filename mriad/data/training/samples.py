@@ -17,6 +17,7 @@ from mriad.geometry.planes import AXES, slab_of
 if TYPE_CHECKING:
     from mriad.data.preparing.prepared import Preparation
     from mriad.data.preparing.volumes import PrepareVolume
+    from mriad.data.training.simulation.tissues import Slab, TissueMap
 
 _Level = TypeVar("_Level", np.uint8, np.bool_)
 
@@ -54,7 +55,7 @@ class SliceChoice:
         """What ``Samples`` takes of volumes that were prepared so."""
         spacing = cast("PrepareVolume", preparation).spacing
         every = max(1, round((self.every or 0) / spacing))
-        return {"least": self.least_brain, "every": every, "neighbours": self.neighbours}
+        return {"least": self.least_brain, "every": every, "neighbours": self.neighbours, "spacing": spacing}
 
 
 class Samples:
@@ -68,6 +69,7 @@ class Samples:
         every: number of slices from one that is taken to the next.
         neighbours: k slices on each side of a volume's slice that are part of its sample, a slab of C = 2 k + 1 slices
             with the sample's own in the middle; beyond the ends of the volume it is 0. 0 for the slice alone.
+        spacing: of volumes, mm per voxel; for ``slabs`` alone.
         labelled: rows with a mask, of which every slice with a lesion is a sample and no other: what a patient shows
             beside a lesion is not known to be healthy.
 
@@ -85,9 +87,11 @@ class Samples:
         least: float = 0.0,
         every: int = 1,
         neighbours: int = 0,
+        spacing: float = 1.0,
         labelled: Collection[int] = (),
     ) -> None:
-        self._cache, self._planes = cache, planes
+        self._cache, self._planes, self._spacing = cache, planes, spacing
+        self._tissues: dict[int, TissueMap] = {}
         self.neighbours = neighbours
         self.rows = rows
         if planes is not None:
@@ -108,6 +112,19 @@ class Samples:
     def judged(self, images: NDArray[_Level]) -> NDArray[_Level]:
         """(n, *spatial) what is judged of images of samples: of slabs the slices in their middle, else all of them."""
         return images[:, self.neighbours] if self.neighbours else images
+
+    def slabs(self, index: NDArray[np.int64] | Sequence[int]) -> list[Slab]:
+        """Samples of healthy T1-weighted volumes with what is known of their tissues, slabs of C slices each."""
+        from mriad.data.training.simulation.tissues import TissueMap  # of other volumes nobody asks
+
+        found = []
+        for row, (plane, place) in zip(self.rows[index], self._places[index], strict=True):
+            volume = self._cache.images[row]
+            if row not in self._tissues:
+                self._tissues[row] = TissueMap(volume, spacing=self._spacing)
+            planes = cast(Sequence[str], self._planes)
+            found.append(self._tissues[row].slab(volume, planes[plane], place, self.neighbours))
+        return found
 
     def masks(self, index: NDArray[np.int64] | Sequence[int]) -> NDArray[np.bool_]:
         """(n, *spatial) lesion masks of samples of rows that have one, of what is judged."""

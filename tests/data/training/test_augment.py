@@ -40,7 +40,7 @@ def run(augment: Augment, *, seed: int, batches: int = 1) -> np.ndarray:
 
 
 def test_the_options_are_those_that_are_documented():
-    assert OPTIONS == ["contrast", "flip", "mild", "none", "strong"]
+    assert OPTIONS == ["contrast", "flip", "mild", "moved", "none", "strong"]
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
