@@ -17,13 +17,12 @@ from rich.console import Console
 from rich.progress import track
 
 from mriad.checkpoints.named import named_checkpoint
-from mriad.data.reading.read import read_scan
 from mriad.data.reading.scan import Scan
-from mriad.data.reading.volume_masks import read_mask_on
 from mriad.errors import MriadError
 from mriad.experiment.job import prepare
 from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor, Prepared
+from mriad.prediction.reading import read_prepared
 from mriad.prediction.scan_files import ScanFile
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
@@ -49,7 +48,7 @@ def predict(cfg: DictConfig) -> None:
     """
     folder = prepare(cfg)
     output = Path(cfg.output).expanduser()
-    checkpoint, _ = named_checkpoint(cfg, None, folder)
+    checkpoint, _ = named_checkpoint(cfg, None, folder, box=True)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     of_volumes = predictor.of_volumes
     series = None if cfg.series is None else str(cfg.series)
@@ -82,15 +81,9 @@ def predict(cfg: DictConfig) -> None:
 
 def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:
     try:
-        scan = read_scan(file.path, series=file.series or None)
-        wanted = file.brain_mask if scan.is_volume and predictor.wants_brain else None
-        brain = read_mask_on(wanted, scan.grid) if wanted else None
+        return read_prepared(file, predictor)
     except MriadError as error:
         return error
-    try:
-        return scan, predictor.prepare(scan, spacing=file.spacing, brain=brain)
-    except MriadError as error:
-        return MriadError(f"{file.path}: {error}")
 
 
 def _rows(
