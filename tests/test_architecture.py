@@ -20,7 +20,7 @@ ENTRY_POINTS = SCRIPTS | {name: MAINS[name] for name in ("audit", "mriad")}
 FLOORS = (
     ("cli",),
     ("tasks",),
-    ("serving",),
+    ("bids_app", "serving"),
     ("api", "export"),
     ("experiment", "trainer"),
     ("sweeps", "callbacks", "report", "compare", "audit", "writing"),

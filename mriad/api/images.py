@@ -90,15 +90,21 @@ def opened(image: Image, place: Place, *, name: str, labels: bool = False) -> Op
     return found
 
 
-def nibabel_back(scan: Scan) -> Callable[[NDArray[Any]], Image]:
-    """Makes images of nibabel of values on a scan, as ``mriad predict`` writes them."""
+def nibabel_back(scan: Scan, affine: NDArray[np.float64] | None = None) -> Callable[[NDArray[Any]], Image]:
+    """Makes images of nibabel of values on a scan, as ``mriad predict`` writes them.
+
+    Args:
+        scan: where they lie.
+        affine: that of an image in memory, which has more digits than its header; None for the header's.
+    """
     # not the levels: a result is kept longer than a scan needs to be
     bare = replace(scan, levels=np.empty((0, 0, 0)))
 
     def back(values: NDArray[Any]) -> Image:
         from mriad.writing.nifti import nifti_image
 
-        return nifti_image(values, bare, description="mriad")
+        made = nifti_image(values, bare, description="mriad")
+        return made if affine is None else type(made)(values, affine, made.header)
 
     return back
 
@@ -210,7 +216,7 @@ def _of_nibabel(image: Any, name: str) -> Opened:
     values, slope, intercept = _voxels(image)
     if isinstance(image, Nifti1Pair):  # Nifti1Image, Nifti2Image and their pairs are of this class
         scan = nifti_scan(Path(name), image.header, values, slope=slope, intercept=intercept)
-        return Opened(scan=scan, back=nibabel_back(scan))
+        return Opened(scan=scan, back=nibabel_back(scan, np.array(image.affine)))
     if not isinstance(image, MGHImage):
         raise MriadError(
             f"{name} is a {type(image).__name__}, a format that need not say left from right; give a NIfTI or MGH "

@@ -52,7 +52,14 @@ def predict(cfg: DictConfig) -> None:
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     of_volumes = predictor.of_volumes
     series = None if cfg.series is None else str(cfg.series)
-    wanted = Wanted(volumes=of_volumes, series=series, contrast=cfg.contrast, brains=predictor.wants_brain)
+    wanted = Wanted(
+        volumes=of_volumes,
+        series=series,
+        contrast=cfg.contrast,
+        brains=predictor.wants_brain,
+        participants=_labels(cfg.participants),
+        sessions=_labels(cfg.sessions),
+    )
     scans = find_scans(cfg.input, wanted)
     files = [scan.path for scan in scans]
     maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps else None
@@ -62,8 +69,9 @@ def predict(cfg: DictConfig) -> None:
     console = Console()
     batch_size = 1 if of_volumes else cfg.batch_size  # a volume is a batch of slices
     with ExitStack() as stack:
-        table = stack.enter_context(prediction_table(output, scans=files, volumes=of_volumes))
-        lesions = stack.enter_context(lesion_table(output, scans=files)) if of_volumes else None
+        tables = Path(cfg.tables).expanduser()
+        table = stack.enter_context(prediction_table(tables, scans=files, volumes=of_volumes))
+        lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
@@ -77,6 +85,19 @@ def predict(cfg: DictConfig) -> None:
                     unlike.note(file, one[0])
     unlike.tell(len(scans))
     _summarise(rows, table.file, console)
+
+
+def _labels(named: Any) -> list[str] | None:
+    """Labels of BIDS, of one or a list of them; a number has lost zeros that a label had."""
+    if named is None:
+        return None
+    labels = [named] if isinstance(named, str | int) else list(named)
+    if numbers := [label for label in labels if not isinstance(label, str)]:
+        raise MriadError(
+            f"The label {numbers[0]} is taken for a number, which may have lost zeros; write it as sub-... or ses-..., "
+            "or in two pairs of quotes."
+        )
+    return labels
 
 
 def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:

@@ -109,6 +109,12 @@ def test_a_scaled_file_scores_the_same_through_nibabel(of_volumes, tmp_path):
     assert of_volumes(nibabel.load(tmp_path / "scaled.nii.gz")).score == of_volumes(tmp_path / "scaled.nii.gz").score
 
 
+def test_an_image_in_memory_keeps_every_digit_of_its_affine(of_volumes):
+    levels, placed = head(1)
+    found = of_volumes(nibabel.Nifti1Image(levels, placed))
+    assert np.array_equal(found.map.affine, placed) and int(found.map.header["sform_code"]) == 2
+
+
 def test_an_mgh_image_comes_back_as_one(of_volumes, tmp_path):
     levels, placed = head(1)
     nibabel.save(nibabel.MGHImage(levels, placed), tmp_path / "t1.mgz")
