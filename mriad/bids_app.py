@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -73,7 +74,7 @@ def _parser() -> OptionParser:
     parser.add_argument("bids_dir", help="folder of the BIDS data set")
     parser.add_argument("output_dir", help="folder of the derivative data set; several jobs may write to one")
     parser.add_argument("analysis_level", choices=["participant", "group"], help="participant; there is no group level")
-    several = {"nargs": "+", "metavar": "LABEL"}
+    several: dict[str, Any] = {"nargs": "+", "metavar": "LABEL"}
     parser.add_argument("--participant-label", "--participant_label", **several, help="with sub- or without; else all")
     parser.add_argument("--session-label", "--session_label", "--session-id", **several, help="likewise")
     detector = parser.add_mutually_exclusive_group()

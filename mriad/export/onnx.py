@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,20 @@ def _exported(graph: ScanGraph, sample: Sample, factor: int | None) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises whatever its parts do
-        reason = " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split()).rstrip(".")
         raise MriadError(
-            f"{type(graph.detector).__name__} cannot be exported, for its steps are no graph ({reason}); serve it with "
-            "mriad."
+            f"{type(graph.detector).__name__} cannot be exported, for its steps are no graph ({_first_cause(error)}); "
+            "serve it with mriad."
         ) from error
     assert made is not None
     return made.model_proto.SerializeToString()
+
+
+def _first_cause(error: BaseException) -> str:
+    """What began an exception, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", first).split()).rstrip(".")[:200]
 
 
 def _require_agreement(name: str, file: Path, sample: Sample) -> None:

@@ -80,6 +80,8 @@ def _axial(image: Nifti1Image) -> np.ndarray:
     """The axial slice of the highest value, as radiologists look at it."""
     from mriad.geometry import Grid, reorient
 
-    values = np.asarray(image.dataobj).reshape(image.shape[:3])
-    upright = reorient(values, Grid(shape=values.shape, affine=image.affine))
+    values = np.asarray(image.dataobj)
+    first, second, third = values.shape[:3]
+    grid = Grid(shape=(first, second, third), affine=np.asarray(image.affine))
+    upright = reorient(values.reshape(grid.shape), grid)
     return np.ascontiguousarray(upright[np.unravel_index(upright.argmax(), upright.shape)[0]])

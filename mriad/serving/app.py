@@ -31,7 +31,7 @@ _ABOUT = """Post a scan: a picture, a NIfTI file, or a zip of the DICOM files of
 It is no medical device. What is sent is kept in a temporary folder until it is answered,
 and neither logged nor returned."""
 _SEND = "Send the scan as the form field 'file', as in curl -F file=@scan.nii.gz http://127.0.0.1:8000/predict."
-_REFUSED = {
+_REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"description": "What was sent is no scan, or nothing for this detector; `error` says why."},
     401: {"description": "The token is missing."},
     413: {"description": "The scan is too large."},

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 import zlib
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from mriad.data.reading.decode import IMAGE_SUFFIXES
 from mriad.data.reading.suffixes import has_dicom_mark
@@ -86,9 +86,7 @@ def _series(upload: BinaryIO, folder: Path, limits: Limits) -> Path:
     return folder
 
 
-def _written(
-    source: BinaryIO | zipfile.ZipExtFile | gzip.GzipFile, file: Path, most: int, *, told: int | None = None
-) -> Path:
+def _written(source: IO[bytes] | gzip.GzipFile, file: Path, most: int, *, told: int | None = None) -> Path:
     """Copy until the end, or until it is too much: of several files together, which have a limit that is told."""
     size = 0
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -54,7 +55,8 @@ def export(cfg: DictConfig) -> None:
         write_openvino(output)
     about = described(checkpoint, version=mriad.__version__, file=MODEL, sample=sample, factor=factor)
     (output / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    np.savez_compressed(output / "sample.npz", **sample.inputs, map=sample.map, score=sample.score)
+    arrays: dict[str, Any] = {**sample.inputs, "map": sample.map, "score": sample.score}
+    np.savez_compressed(output / "sample.npz", **arrays)
     write_preparation(output, version=mriad.__version__)
     shutil.copyfile(EXAMPLE, output / EXAMPLE.name)
     console = Console()

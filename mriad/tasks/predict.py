@@ -91,7 +91,7 @@ def _labels(named: Any) -> list[str] | None:
     """Labels of BIDS, of one or a list of them; a number has lost zeros that a label had."""
     if named is None:
         return None
-    labels = [named] if isinstance(named, str | int) else list(named)
+    labels: list[Any] = [named] if isinstance(named, str | int) else list(named)
     if numbers := [label for label in labels if not isinstance(label, str)]:
         raise MriadError(
             f"The label {numbers[0]} is taken for a number, which may have lost zeros; write it as sub-... or ses-..., "
