@@ -18,8 +18,8 @@ def write_openvino(folder: Path) -> None:
         import openvino
     except ImportError as error:
         raise MriadError(
-            f"format=openvino needs OpenVINO, which cannot be imported ({error}): pip install openvino. It reads "
-            f"{folder / MODEL} as it is, too."
+            f"format=openvino needs OpenVINO, which cannot be imported ({error}): pip install "
+            f"'mriad[openvino]'. It reads {folder / MODEL} as it is, too."
         ) from error
     try:
         openvino.save_model(openvino.convert_model(folder / MODEL), folder / "model.xml", compress_to_fp16=False)

@@ -24,6 +24,7 @@ from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.errors import MriadError
 from mriad.export.graph import Sample, ScanGraph
 from mriad.export.onnx import export_onnx
+from mriad.export.openvino import write_openvino
 from mriad.tasks.export import export
 
 TINY = ("model.network.latent_dim=8",)
@@ -205,6 +206,16 @@ def test_the_example_scores_a_volume_and_maps_it_on_its_own_grid(tmp_path):
     found = np.load(tmp_path / "map.npy")
     assert found.shape == nibabel.load(scan).shape
     np.testing.assert_allclose(found, np.asarray(expected.map.dataobj), atol=1e-4)
+
+
+def test_libraries_that_are_missing_are_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MriadError, match=r"format=openvino needs OpenVINO, .*pip install 'mriad\[openvino\]'"):
+        write_openvino(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    file = made.checkpoint(tmp_path / "best.ckpt", *made.PICTURES, "model=intensity")
+    with pytest.raises(MriadError, match=r"format=onnx needs .*pip install 'mriad\[onnx\]'"):
+        export_onnx(Checkpoint.load(file), tmp_path)
 
 
 def test_the_example_has_thirty_lines():
