@@ -21,6 +21,8 @@ TASKS = {
     "evaluate": "test a trained detector again, under another threshold, or on other data",
     "predict": "score scans with a trained detector",
     "audit": "tell what a data set gives away without any model",
+    "export": "write a trained detector as ONNX, for programs without mriad",
+    "serve": "answer over HTTP with a trained detector",
     "register": "give a trained detector a name in MLflow's registry, and an alias",
 }
 OTHERS = {
@@ -58,6 +60,11 @@ def main() -> None:
         _complete(words)
         return
     name = words[0]
+    if name not in _NAMES and is_bids_app(words):
+        from mriad.bids_app import run_as_bids_app
+
+        run_as_bids_app(words, predict=partial(run_task, "predict"))
+        return
     if name not in _NAMES:
         near = get_close_matches(name, _NAMES, n=1)
         meant = f"did you mean {near[0]}? mriad" if near else "mriad"
@@ -68,6 +75,11 @@ def main() -> None:
         run_task(name)
     else:
         import_module(OTHERS[name][0]).main()
+
+
+def is_bids_app(words: list[str]) -> bool:
+    """Whether a command line is that of a BIDS app: ``mriad bids_dir out_dir participant``."""
+    return len(words) > 2 and any(level in words for level in ("participant", "group"))
 
 
 def _let_idle_threads_sleep() -> None:
@@ -97,6 +109,8 @@ def _help() -> str:
             "mriad finds anomalies in brain MRI after training on healthy scans only.",
             "",
             *lines,
+            "",
+            "As a BIDS app: mriad BIDS_DIR OUTPUT_DIR participant [--participant-label LABEL ...] [--help]",
             "",
             "mriad COMMAND --help lists the options of a command, and all that stands behind them.",
             'Tab completion in bash: eval "$(mriad train --shell-completion install=bash)"',

@@ -20,6 +20,8 @@ ENTRY_POINTS = SCRIPTS | {name: MAINS[name] for name in ("audit", "mriad")}
 FLOORS = (
     ("cli",),
     ("tasks",),
+    ("bids_app", "serving"),
+    ("api", "export"),
     ("experiment", "trainer"),
     ("sweeps", "callbacks", "report", "compare", "audit", "writing"),
     ("prediction",),
@@ -85,7 +87,7 @@ def test_the_parser_sees_imports_of_every_kind(tmp_path, monkeypatch):
 def test_a_module_imports_its_own_room_and_lower_floors_only(file):
     room = room_of(name_of(file))
     if room is None:
-        assert rooms_imported(file) == set()
+        assert rooms_imported(file) == {"api"}  # once somebody asks for it, see the test below
         return
     assert room in FLOOR, f"{room} stands on no floor; give it one here and in the design"
     upward = {other for other in rooms_imported(file) if other != room and FLOOR[other] <= FLOOR[room]}
@@ -156,6 +158,13 @@ def test_an_entry_point_is_thin(command):
     file = ENTRY_POINTS[command]
     assert rooms_imported(file) == {"cli"}
     assert len(file.read_text().splitlines()) < 10
+
+
+def test_a_program_that_imports_mriad_waits_for_nothing_until_it_asks_for_something():
+    program = "import sys, mriad\nprint([name for name in sys.modules if name.startswith('mriad.')], mriad.__version__)"
+    program += "\nprint(callable(mriad.load), 'torch' in sys.modules, 'mlflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[] 0.1.0\nTrue True False\n", "")
 
 
 @pytest.mark.parametrize("room", ["data.reading", "data.preparing", "data.roles", "geometry"])

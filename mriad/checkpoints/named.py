@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from mriad.checkpoints.box import boxed
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.errors import MriadError
 from mriad.tracking.run import Run
@@ -46,15 +47,26 @@ def of_run_or_path(name: str, tracker: Tracker, folder: Path) -> Checkpoint:
     return of_run(tracker.find(name), folder)
 
 
-def named_checkpoint(cfg: DictConfig, tracker: Tracker | None, folder: Path) -> tuple[Checkpoint, Run | None]:
+def named_checkpoint(
+    cfg: DictConfig, tracker: Tracker | None, folder: Path, *, box: bool = False
+) -> tuple[Checkpoint, Run | None]:
     """The checkpoint that ``run`` or ``checkpoint`` names, and its run where the store knows it.
+
+    Args:
+        cfg: options with ``run``, ``checkpoint`` and ``logger``.
+        tracker: the store; None to open it only if a run is named.
+        folder: where a checkpoint is fetched to that lies elsewhere.
+        box: take the detector in the box where neither is named.
 
     Raises:
         MriadError: if neither or both are given, or there is nothing to be found.
     """
+    if box and cfg.run is None and cfg.checkpoint is None and (ready := boxed()) is not None:
+        return Checkpoint.load(ready), None
     if (cfg.run is None) == (cfg.checkpoint is None):
+        lacking = "; no detector comes with this mriad" if box and cfg.run is None else ""
         raise MriadError(
-            "Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>."
+            f"Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>{lacking}."
         )
     if cfg.run is not None:
         tracker = tracker or instantiate(cfg.logger)

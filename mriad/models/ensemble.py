@@ -129,11 +129,24 @@ class HealthyRanks(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Ranks of map values in [0, 2], above 1 where healthy maps have no such value; as they are if unfitted."""
-        if self.spread == 0:
+        if torch.compiler.is_exporting():
+            above = self._smaller(maps)
+        elif self.spread == 0:
             return maps
-        above = torch.searchsorted(self.values, maps.contiguous()).clamp(1, _QUANTILES - 1)
+        else:
+            above = torch.searchsorted(self.values, maps.contiguous())
+        above = above.clamp(1, _QUANTILES - 1)
         low, high = self.values[above - 1], self.values[above]
         weight = (maps - low) / (high - low).clamp(min=torch.finfo(maps.dtype).tiny)
         share = torch.lerp(self.shares[above - 1], self.shares[above], weight.clamp(0, 1))
         excess = (maps - self.values[-1]) / self.spread
         return torch.where(excess > 0, 2 - 1 / (1 + excess), share)
+
+    def _smaller(self, maps: Tensor) -> Tensor:
+        """What ``searchsorted`` gives, for a graph, which has none: how many quantiles are smaller, by bisection."""
+        count = torch.zeros_like(maps, dtype=torch.int64)
+        for power in reversed(range(_QUANTILES.bit_length())):
+            further = count + 2**power
+            fits = (further <= _QUANTILES) & (self.values[further.clamp(max=_QUANTILES) - 1] < maps)
+            count = torch.where(fits, further, count)
+        return count

@@ -137,9 +137,14 @@ class PatchCore(FittedDetector):
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Distance of each place to the nearest healthy patch, (B, 1, H, W)."""
         patches = self._patches(x)
-        # one scan at a time: the distances of all patches to all that are kept take room
-        nearest = [torch.cdist(scan.flatten(1).T, self.memory).amin(dim=1) for scan in patches]
-        maps = resized(torch.stack(nearest).view(-1, 1, *patches.shape[-2:]), x)
+        if torch.compiler.is_exporting():  # a graph cannot count scans
+            nearest = torch.cdist(patches.flatten(2).transpose(1, 2), self.memory.expand(x.shape[0], -1, -1)).amin(
+                dim=2
+            )
+        else:
+            # one scan at a time: the distances of all patches to all that are kept take room
+            nearest = torch.stack([torch.cdist(scan.flatten(1).T, self.memory).amin(dim=1) for scan in patches])
+        maps = resized(nearest.view(-1, 1, *patches.shape[-2:]), x)
         return gaussian_blur(maps, self._blur) if self._blur else maps
 
     def _patches(self, x: Tensor) -> Tensor:

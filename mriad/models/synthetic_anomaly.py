@@ -84,6 +84,6 @@ def turned(images: Tensor, angle: float) -> Tensor:
     if angle == 0:
         return images
     cosine, sine = math.cos(angle), math.sin(angle)
-    rotation = images.new_tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
+    rotation = images.new_tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(images.shape[0], 2, 3)
     grid = F.affine_grid(rotation, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

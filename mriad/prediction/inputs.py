@@ -29,12 +29,15 @@ class Wanted:
         series: which series of DICOM files, where there are several, see ``read_scan``.
         contrast: which contrast, where there are several, see ``of_contrast``; None for all, if no session has several.
         brains: whether brain masks of volumes are looked for, too.
+        participants, sessions: which of a BIDS data set, as in '01' or 'sub-01'; None for all.
     """
 
     volumes: bool = False
     series: str | None = None
     contrast: str | Sequence[str] | None = None
     brains: bool = False
+    participants: Sequence[str] | None = None
+    sessions: Sequence[str] | None = None
 
 
 def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list[ScanFile]:
@@ -75,7 +78,14 @@ def _named(entry: str, wanted: Wanted) -> Iterable[ScanFile]:
         if path.is_file():
             return [volume_inputs.of_file(path, wanted.series)]
         if path.is_dir():
-            return volume_inputs.in_folder(path, wanted.series, wanted.contrast, brains=wanted.brains)
+            return volume_inputs.in_folder(
+                path,
+                wanted.series,
+                wanted.contrast,
+                brains=wanted.brains,
+                participants=wanted.participants,
+                sessions=wanted.sessions,
+            )
         return volume_inputs.among(_matches(path), _start(path), wanted.series, wanted.contrast)
     if path.is_file():
         return [ScanFile(path=path)]

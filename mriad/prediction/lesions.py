@@ -19,12 +19,16 @@ class Lesion:
         ml: its volume.
         centre: mean of its voxels' centres, in mm to the right, to the front and upwards (RAS+) of the scan's origin.
         peak, mean: highest and mean value of the map in it.
+        voxels: how many it has.
+        place: mean index of them along each axis of the map.
     """
 
     ml: float
     centre: tuple[float, float, float]
     peak: float
     mean: float
+    voxels: int = 0
+    place: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) -> list[Lesion]:
@@ -41,7 +45,8 @@ def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) ->
     voxels = np.bincount(component, minlength=1)
     weight = np.maximum(voxels, 1)
     places = np.unravel_index(inside, anomaly_map.shape)
-    centres = grid.to_world(np.stack([np.bincount(component, place, len(voxels)) / weight for place in places], axis=1))
+    middles = np.stack([np.bincount(component, place, len(voxels)) / weight for place in places], axis=1)
+    centres = grid.to_world(middles)
     means = np.bincount(component, values, len(voxels)) / weight
     peaks = np.full(len(voxels), -np.inf)
     np.maximum.at(peaks, component, values)
@@ -52,6 +57,8 @@ def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) ->
             centre=(float(centres[number, 0]), float(centres[number, 1]), float(centres[number, 2])),
             peak=float(peaks[number]),
             mean=float(means[number]),
+            voxels=int(voxels[number]),
+            place=(float(middles[number, 0]), float(middles[number, 1]), float(middles[number, 2])),
         )
         for number in order
     ]

@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mriad.data.layouts.bids import bids_scans
 from mriad.data.layouts.bids_names import BidsName
@@ -39,11 +40,19 @@ def of_file(path: Path, series: str | None) -> ScanFile:
     return ScanFile(path=path, series=series or "")
 
 
-def in_folder(folder: Path, series: str | None, contrast: Contrast, *, brains: bool) -> list[ScanFile]:
+def in_folder(
+    folder: Path,
+    series: str | None,
+    contrast: Contrast,
+    *,
+    brains: bool,
+    participants: Sequence[str] | None = None,
+    sessions: Sequence[str] | None = None,
+) -> list[ScanFile]:
     """The scans below a folder: those of a BIDS data set, or all volumes, the DICOM files of a study as one.
 
     Raises:
-        MriadError: if there is none, or it is not clear which contrast is meant.
+        MriadError: if there is none, one who is asked for is not there, or it is not clear which contrast is meant.
     """
     found = volumes(folder)
     if not found:
@@ -53,6 +62,9 @@ def in_folder(folder: Path, series: str | None, contrast: Contrast, *, brains: b
             f"trained on volumes; give a folder with {_KINDS}."
         )
     if _is_bids(folder, found):
+        records = bids_scans(folder, contrast=contrast, lesions=False, brains=brains, option="contrast")
+        records = _asked_for(records, "patient", "sub-", participants, folder)
+        records = _asked_for(records, "session", "ses-", sessions, folder)
         return [
             ScanFile(
                 path=folder / record["path"],
@@ -61,8 +73,10 @@ def in_folder(folder: Path, series: str | None, contrast: Contrast, *, brains: b
                 contrast=record["contrast"],
                 bids=_root(folder / record["path"], record["patient"]),
             )
-            for record in bids_scans(folder, contrast=contrast, lesions=False, brains=brains, option="contrast")
+            for record in records
         ]
+    if participants is not None or sessions is not None:
+        raise MriadError(f"{folder} is no BIDS data set, of which participants or sessions could be chosen.")
     kept = scans_among(_with_studies(found), folder, str(folder), kind="volumes")
     brain_of = _brain_masks(folder, kept, found) if brains else {}
     return [
@@ -74,6 +88,20 @@ def in_folder(folder: Path, series: str | None, contrast: Contrast, *, brains: b
         )
         for path in _of_contrast(kept, contrast, folder)
     ]
+
+
+def _asked_for(
+    records: list[dict[str, Any]], column: str, prefix: str, asked: Sequence[str] | None, folder: Path
+) -> list[dict[str, Any]]:
+    """The records of those who are asked for, each with its prefix or without."""
+    if asked is None:
+        return records
+    wanted = {f"{prefix}{str(one).removeprefix(prefix)}" for one in asked}
+    known = {record[column] for record in records} - {""}
+    if missing := sorted(wanted - known):
+        there = ", ".join(sorted(known)[:10]) + (", ..." if len(known) > 10 else "")
+        raise MriadError(f"There is no scan of {', '.join(missing)} in {folder}; there are {there or 'none'}.")
+    return [record for record in records if record[column] in wanted]
 
 
 def among(matches: Iterable[Path], folder: Path, series: str | None, contrast: Contrast) -> list[ScanFile]:

@@ -31,7 +31,7 @@ def in_plane(volumes: Tensor, plane: str, *, neighbours: int = 0) -> Tensor:
         slices = F.pad(slices.reshape(-1, 1, depth, side).flip(-2), (0, 0, *margins(depth, side)))
     if neighbours == 0:
         return slices
-    stacks = F.pad(slices.view(len(volumes), -1, *slices.shape[-2:]), (0, 0, 0, 0, neighbours, neighbours))
+    stacks = F.pad(slices.view(volumes.shape[0], -1, *slices.shape[-2:]), (0, 0, 0, 0, neighbours, neighbours))
     return stacks.unfold(1, 2 * neighbours + 1, 1).movedim(-1, 2).flatten(0, 1)
 
 
@@ -76,8 +76,11 @@ def assembled(
         slabs = in_plane(volumes, plane, neighbours=neighbours)
         slices = slabs[:, neighbours : neighbours + 1]
         maps = torch.zeros_like(slices)
-        for part in _shows(slices).nonzero().squeeze(1).split(_AT_ONCE):
-            maps[part] = anomaly_map(slabs[part])
+        if torch.compiler.is_exporting():  # a graph looks at all slices, for it cannot choose
+            maps = torch.where(_shows(slices).view(-1, 1, 1, 1), anomaly_map(slabs), maps)
+        else:
+            for part in _shows(slices).nonzero().squeeze(1).split(_AT_ONCE):
+                maps[part] = anomaly_map(slabs[part])
         total += from_plane(maps, plane, volumes.shape[2])
     return total / len(planes)
 

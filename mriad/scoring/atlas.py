@@ -52,7 +52,7 @@ class HealthyAtlas(nn.Module):
     @property
     def floor(self) -> Tensor:
         """() what a map of 0, the least that most maps can have, is worth where that is least; 0 or below."""
-        return (-self.mean / self.spread).amin().clamp(max=0)
+        return (-self.mean / self.spread).min().clamp(max=0)
 
     def reset(self) -> None:
         """Forget what was fitted: maps stay as they are."""

@@ -87,7 +87,7 @@ def equalize(images: Tensor, x: Tensor, level: float) -> Tensor:
     """
     bins = (x.nan_to_num().clamp(0, 1) * 255).round().long().flatten(1)
     counted = (x > level).flatten(1).to(x)
-    histogram = x.new_zeros(len(x), 256).scatter_add_(1, bins, counted)
+    histogram = x.new_zeros(x.shape[0], 256).scatter_add_(1, bins, counted)
     share = histogram.cumsum(dim=1) / counted.sum(dim=1, keepdim=True).clamp(min=1)
     position = (images.clamp(0, 1) * 255).flatten(1)
     below = position.nan_to_num().floor().long().clamp(max=254)  # NaN stays NaN in the weights

@@ -18,14 +18,13 @@ from rich.console import Console
 from rich.progress import track
 
 from mriad.checkpoints.named import named_checkpoint
-from mriad.data.reading.read import read_scan
 from mriad.data.reading.scan import Scan
-from mriad.data.reading.volume_masks import read_mask_on
 from mriad.errors import MriadError
 from mriad.experiment.job import prepare
 from mriad.invocation import typed
 from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor, Prepared
+from mriad.prediction.reading import read_prepared
 from mriad.prediction.scan_files import ScanFile
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
@@ -55,11 +54,18 @@ def predict(cfg: DictConfig) -> None:
     """
     folder = prepare(cfg)
     output = Path(cfg.output).expanduser()
-    checkpoint, _ = named_checkpoint(cfg, None, folder)
+    checkpoint, _ = named_checkpoint(cfg, None, folder, box=True)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     of_volumes = predictor.of_volumes
     series = None if cfg.series is None else str(cfg.series)
-    wanted = Wanted(volumes=of_volumes, series=series, contrast=cfg.contrast, brains=predictor.wants_brain)
+    wanted = Wanted(
+        volumes=of_volumes,
+        series=series,
+        contrast=cfg.contrast,
+        brains=predictor.wants_brain,
+        participants=_labels(cfg.participants),
+        sessions=_labels(cfg.sessions),
+    )
     scans = find_scans(cfg.input, wanted)
     files = [scan.path for scan in scans]
     maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps else None
@@ -69,8 +75,9 @@ def predict(cfg: DictConfig) -> None:
     console = Console()
     batch_size = 1 if of_volumes else cfg.batch_size  # a volume is a batch of slices
     with ExitStack() as stack:
-        table = stack.enter_context(prediction_table(output, scans=files, volumes=of_volumes))
-        lesions = stack.enter_context(lesion_table(output, scans=files)) if of_volumes else None
+        tables = Path(cfg.tables).expanduser()
+        table = stack.enter_context(prediction_table(tables, scans=files, volumes=of_volumes))
+        lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
@@ -87,17 +94,24 @@ def predict(cfg: DictConfig) -> None:
     _summarise(rows, table.file, console)
 
 
+def _labels(named: Any) -> list[str] | None:
+    """Labels of BIDS, of one or a list of them; a number has lost zeros that a label had."""
+    if named is None:
+        return None
+    labels: list[Any] = [named] if isinstance(named, str | int) else list(named)
+    if numbers := [label for label in labels if not isinstance(label, str)]:
+        raise MriadError(
+            f"The label {numbers[0]} is taken for a number, which may have lost zeros; write it as sub-... or ses-..., "
+            "or in two pairs of quotes."
+        )
+    return labels
+
+
 def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:
     try:
-        scan = read_scan(file.path, series=file.series or None)
-        wanted = file.brain_mask if scan.is_volume and predictor.wants_brain else None
-        brain = read_mask_on(wanted, scan.grid) if wanted else None
+        return read_prepared(file, predictor)
     except MriadError as error:
         return error
-    try:
-        return scan, predictor.prepare(scan, spacing=file.spacing, brain=brain)
-    except MriadError as error:
-        return MriadError(f"{file.path}: {error}")
 
 
 def _rows(

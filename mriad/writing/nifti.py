@@ -19,7 +19,13 @@ _FAST = 1  # compression that is worth its time
 
 
 def as_nifti(values: NDArray[Any], scan: Scan, *, description: str) -> bytes:
-    """A packed NIfTI file of values on a scan's own grid.
+    """A packed NIfTI file of ``nifti_image``."""
+    image = nifti_image(values, scan, description=description)
+    return gzip.compress(image.to_bytes(), compresslevel=_FAST, mtime=0)
+
+
+def nifti_image(values: NDArray[Any], scan: Scan, *, description: str) -> Nifti1Image:
+    """A NIfTI image of values on a scan's own grid.
 
     Beside a NIfTI file it has the header of that: the same kind, size, qform and sform with their codes, and units.
     Beside any other its place is the scan's, and the slices of a DICOM series lie along the last axis.
@@ -32,7 +38,7 @@ def as_nifti(values: NDArray[Any], scan: Scan, *, description: str) -> bytes:
     if scan.header:
         header = nifti_header(Path(), scan.header)
         kind = Nifti2Image if isinstance(header, Nifti2Header | Nifti2PairHeader) else Nifti1Image
-        image = kind(values, None, header)
+        image = kind(values, header.get_best_affine(), header)
     else:
         grid = scan.grid
         if scan.facts.format == "DICOM":
@@ -46,4 +52,4 @@ def as_nifti(values: NDArray[Any], scan: Scan, *, description: str) -> bytes:
     image.header.set_intent("none")
     image.header["cal_min"] = image.header["cal_max"] = 0
     image.header["descrip"] = description.encode()[:79]
-    return gzip.compress(image.to_bytes(), compresslevel=_FAST, mtime=0)
+    return image

@@ -45,7 +45,7 @@ SAME = {name: f"{name}.py" for name in ("train", "evaluate", "predict")} | {"com
 # Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
 DESKS = {
     "use": ("README.md", "docs/index.md", "docs/start", "docs/guides/evaluate.md", "docs/guides/compare.md",
-            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/registry.md"),
+            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/onnx.md", "docs/guides/registry.md"),
     "train": ("docs/guides/train.md", "docs/guides", "docs/explanation", "docs/results", "docs/reference"),
 }  # fmt: skip
 
@@ -283,6 +283,9 @@ def check(done: Done) -> None:
     elif script == "mriad register":
         registered = done.desk.terminal.store.get_model_version_by_alias("mriad", words[-1].removeprefix("alias="))
         assert registered.run_id == done.desk.first().id
+    elif script == "mriad export":
+        written = {file.name for file in (done.desk.terminal.folder / done.words["output"]).iterdir()}
+        assert written == {"model.onnx", "model.json", "sample.npz", "preparation.zip", "example.py"}
     elif script == "cp":
         assert (done.desk.terminal.folder / words[-1]).exists()
     else:

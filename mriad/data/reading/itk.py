@@ -6,6 +6,7 @@ import math
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,20 +57,47 @@ def _read(file: Path, format: str) -> Scan:
     reader.SetImageIO({"NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}[format])
     try:
         reader.ReadImageInformation()
-        dimensions, channels = reader.GetDimension(), reader.GetNumberOfComponents()
         one_volume(file, reader.GetSize())
-        if channels > 1 or dimensions < 3:
-            what = f"{channels} numbers in a voxel, such as colours or vectors" if channels > 1 else "a single slice"
-            raise MriadError(f"{file} holds {what}, and mriad reads volumes of single numbers; save the scan itself.")
+        require_single_numbers(file, reader.GetDimension(), reader.GetNumberOfComponents())
         image = reader.Execute()
     except MemoryError as error:
         raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from error
     except RuntimeError as error:
         raise _damaged(file, str(error).strip().splitlines()[-1].strip().rstrip(".")) from None
+    return itk_scan(file, image, format)
+
+
+def itk_scan(file: Path, image: Any, format: str) -> Scan:
+    """The scan of a SimpleITK image of three dimensions or more.
+
+    Args:
+        file: what the image is called in errors.
+        image: the image.
+        format: what it comes from, such as 'NRRD'.
+
+    Raises:
+        MriadError: if it has no usable place, is no single volume, or no real numbers.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    dimensions = image.GetDimension()
+    one_volume(file, image.GetSize())
+    require_single_numbers(file, dimensions, image.GetNumberOfComponentsPerPixel())
     affine = np.eye(4)
     affine[:3, :3] = (np.array(image.GetDirection()).reshape(dimensions, -1) * image.GetSpacing())[:3, :3]
     affine[:3, 3] = image.GetOrigin()[:3]
     return volume_scan(file, sitk.GetArrayFromImage(image).T, _LPS_TO_RAS @ affine, Facts(format=format))
+
+
+def require_single_numbers(file: Path, dimensions: int, channels: int) -> None:
+    """See that an image is a volume of single numbers.
+
+    Raises:
+        MriadError: if it is a slice, or its voxels are colours or vectors.
+    """
+    if channels > 1 or dimensions < 3:
+        what = f"{channels} numbers in a voxel, such as colours or vectors" if channels > 1 else "a single slice"
+        raise MriadError(f"{file} holds {what}, and mriad reads volumes of single numbers; save the scan itself.")
 
 
 def _check_nrrd(file: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
@@ -70,14 +71,38 @@ def read_nifti(file: Path, content: bytes, *, voxels: bytes | None = None) -> Sc
             f"{' x '.join(map(str, shape))} voxels of {kind} in its header, more than the {len(stored)} bytes in it",
         )
     values = np.frombuffer(stored, dtype=kind, count=size, offset=offset).reshape(shape, order="F")
+    return nifti_scan(
+        file, header, values, slope=1.0 if slope is None else slope, intercept=intercept or 0.0, stored=content
+    )
+
+
+def nifti_scan(
+    file: Path,
+    header: Nifti1Header,
+    values: NDArray[Any],
+    *,
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    stored: bytes | None = None,
+) -> Scan:
+    """The scan of a header and its voxels, from a file or not.
+
+    Args:
+        file: what the image is called in errors.
+        header: says where the voxels lie.
+        values: the voxels, of any real type.
+        slope, intercept: levels are ``values * slope + intercept``.
+        stored: what begins with the header as it is stored; None where it is no file's.
+
+    Raises:
+        MriadError: if it has no place in space, is no single volume, or no real numbers.
+    """
     facts = Facts(
         format="NIfTI-2" if isinstance(header, Nifti2Header) else "NIfTI-1",
         labels=int(header["intent_code"]) == _LABELS,
     )
-    scan = volume_scan(
-        file, values, _affine(file, header), facts, slope=1.0 if slope is None else slope, intercept=intercept or 0.0
-    )
-    return replace(scan, header=content[: header.sizeof_hdr])
+    scan = volume_scan(file, values, _affine(file, header), facts, slope=slope, intercept=intercept)
+    return replace(scan, header=(header.binaryblock if stored is None else stored)[: header.sizeof_hdr])
 
 
 def nifti_header(file: Path, content: bytes) -> Nifti1Header:

@@ -61,17 +61,32 @@ def read_mask_on(path: Path, grid: Grid, *, labels: Collection[int] | None = Non
         MriadError: if it is no volume that mriad reads, or lies elsewhere than the scan.
     """
     mask, own = read_volume_mask(path, labels=labels)
+    return mask_on(mask, own, grid, called=str(path))
+
+
+def mask_on(mask: NDArray[np.bool_], own: Grid, grid: Grid, *, called: str) -> NDArray[np.bool_]:
+    """Bring a mask onto the grid of its scan, see ``read_mask_on``.
+
+    Args:
+        mask: bool array of the shape of ``own``.
+        own: the grid that it lies on.
+        grid: the scan's.
+        called: what it is called in errors.
+
+    Raises:
+        MriadError: if it lies elsewhere than the scan.
+    """
     if own.agrees(grid, within=_NO_SHIFT):
         return mask
     if not (grid.overlap(own) or own.overlap(grid)):
         raise MriadError(
-            f"The mask {path} lies elsewhere than its scan: it reaches over {_extent(own)}, the scan over "
+            f"The mask {called} lies elsewhere than its scan: it reaches over {_extent(own)}, the scan over "
             f"{_extent(grid)}; give the mask of this scan, or resample it onto the scan."
         )
     carried = resample_mask(mask, own, grid)
     if mask.any() and not carried.any():
         raise MriadError(
-            f"The mask {path} marks nothing inside of its scan: it reaches over {_extent(own)}, the scan over "
+            f"The mask {called} marks nothing inside of its scan: it reaches over {_extent(own)}, the scan over "
             f"{_extent(grid)}; give the mask of this scan, or resample it onto the scan."
         )
     return carried

@@ -1,0 +1,1 @@
+"""A detector behind HTTP: an upload in, score, lesions and map out."""
