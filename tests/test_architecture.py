@@ -25,7 +25,7 @@ FLOORS = (
     ("prediction",),
     ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),
-    ("scoring", "thresholds", "metrics", "data"),
+    ("scoring", "thresholds", "metrics", "data", "pacs"),
     ("command", "disk", "ranks"),
     ("invocation",),
     ("volume_anatomy",),
