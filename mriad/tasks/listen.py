@@ -20,12 +20,11 @@ from mriad.errors import MriadError, ReadError
 from mriad.experiment.job import prepare
 from mriad.pacs.address import Address, is_address
 from mriad.pacs.dicomweb import AwayError, DicomWeb
-from mriad.pacs.node import Node, Receiver
 from mriad.pacs.spool import Arrival, Spool
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.scan_files import TABLE, ScanFile
 from mriad.tables import write_csv
-from mriad.tasks.scoring import Scoring
+from mriad.tasks.scoring import Scoring, require_dicom
 from mriad.writing.maps import MapFolder
 from mriad.writing.tables import COLUMNS, OF_VOLUMES
 
@@ -102,6 +101,9 @@ def listen(cfg: DictConfig) -> None:
     Raises:
         MriadError: on bad input.
     """
+    require_dicom("mriad listen")
+    from mriad.pacs.node import Node  # with pynetdicom
+
     folder = prepare(cfg)
     output = Path(cfg.output).expanduser()
     checkpoint, _ = named_checkpoint(cfg, None, folder)
@@ -109,13 +111,16 @@ def listen(cfg: DictConfig) -> None:
     if not predictor.of_volumes:
         raise MriadError("The detector was trained on pictures, and series are volumes; take one trained on volumes.")
     archive = _archive(cfg)
-    spool = Spool(output / "spool", quiet=cfg.quiet, most_bytes=int(cfg.most_gb * _GB))
     lock = FileLock(output / ".listening")
     try:
+        output.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
         raise MriadError(f"Another mriad listens for {output}; stop it, or choose another output.") from None
+    except OSError as error:
+        raise MriadError(f"The folder {output} cannot be made ({error.strerror}); choose another output.") from error
     try:
+        spool = Spool(output / "spool", quiet=cfg.quiet, most_bytes=int(cfg.most_gb * _GB))
         listener = Listener(
             scoring=Scoring(predictor=predictor),
             records=Records(output),
@@ -141,6 +146,8 @@ def _archive(cfg: DictConfig) -> Archive | None:
         return None
     if is_address(cfg.store):
         return DicomWeb(Address.of(cfg.store), patience=0)  # a try at a time: scans come meanwhile
+    from mriad.pacs.node import Receiver
+
     return Receiver(str(cfg.store), title=cfg.aet)
 
 

@@ -22,7 +22,7 @@ from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
-from mriad.tasks.scoring import UNSTORED, Row, Scoring
+from mriad.tasks.scoring import UNSTORED, Row, Scoring, require_dicom
 from mriad.writing.maps import MapFolder
 from mriad.writing.tables import lesion_table, prediction_table
 
@@ -113,6 +113,7 @@ def _formats(cfg: DictConfig, *, of_volumes: bool) -> list[str]:
             "format=dicom is for DICOM series, and the detector was trained on pictures; take one that was trained on "
             "volumes."
         )
+    require_dicom("format=dicom")
     return named
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -42,6 +43,16 @@ class Known:
     lesions: list[Lesion]
     count: int
     ml: float
+
+
+def require_dicom(what: str) -> None:
+    """See that DICOM objects can be written.
+
+    Raises:
+        MriadError: if what writes them is not installed.
+    """
+    if missing := [name for name in ("highdicom", "pynetdicom") if find_spec(name) is None]:
+        raise MriadError(f"{what} needs {' and '.join(missing)}; install it with: pip install 'mriad[pacs]'")
 
 
 Read: TypeAlias = tuple[Scan, Prepared] | Known | MriadError
