@@ -116,6 +116,8 @@ class Receiver:
         """
         datasets = [dcmread(file) for file in files]
         entity = AE(ae_title=self._own)
+        entity.connection_timeout = entity.acse_timeout = 10
+        entity.dimse_timeout = entity.network_timeout = 120
         for dataset in datasets:
             entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
         link = entity.associate(self._host, self._port, ae_title=self._title)

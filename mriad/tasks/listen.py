@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from mriad.checkpoints.named import named_checkpoint
 from mriad.disk import written_whole
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError, ReadError, reason
 from mriad.experiment.job import prepare
 from mriad.pacs.address import Address, is_address
 from mriad.pacs.dicomweb import AwayError, DicomWeb
@@ -24,13 +25,14 @@ from mriad.pacs.spool import Arrival, Spool
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.scan_files import TABLE, ScanFile
 from mriad.tables import write_csv
-from mriad.tasks.scoring import Scoring, require_dicom
+from mriad.tasks.scoring import Read, Row, Scoring, require_dicom
 from mriad.writing.maps import MapFolder
 from mriad.writing.tables import COLUMNS, OF_VOLUMES
 
 log = logging.getLogger(__name__)
 
 _LOOK = 0.2  # seconds between two looks at the spool
+_TRIES = 5  # of a series whose scoring fails for a reason that may pass, such as a full disk
 _AGAIN, _LONGEST = 1.0, 60.0  # seconds until what failed in passing is tried again, growing
 _HOUR, _GB = 3600, 10**9
 
@@ -133,7 +135,11 @@ def listen(cfg: DictConfig) -> None:
         with Node(spool, title=cfg.aet, host=cfg.host, port=cfg.port, allow=cfg.allow):
             Console().print(f"{cfg.aet} listens on {cfg.host}:{cfg.port}; Ctrl-C stops it.", highlight=False)
             while True:
-                listener.work()
+                try:
+                    listener.work()
+                except MriadError as error:  # a record that the disk does not take
+                    log.warning("%s", error)
+                    time.sleep(_AGAIN)
                 time.sleep(_LOOK)
     except KeyboardInterrupt:
         log.info("Stopped; what has arrived is kept, and scored when mriad listens again.")
@@ -174,6 +180,7 @@ class Listener:
     keep: float = 0.0
     _refused: set[str] = field(default_factory=set)
     _late: set[str] = field(default_factory=set)
+    _tries: Counter[str] = field(default_factory=Counter)
     _not_before: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def work(self) -> None:
@@ -202,28 +209,34 @@ class Listener:
             algorithm=self.scoring.algorithm,
         )
         self.scoring.maps = maps
-        read = self.scoring.read(file)
-        if isinstance(read, ReadError):
-            log.warning("%s; it is tried again.", read)
-            self._later(arrival.series)
+        read: Read | None = None
+        row: Row = {"threshold": predictor.calibration.threshold}
+        try:
+            read = self.scoring.read(file)
+            (row,) = self.scoring.rows([file], [read])
+        except Exception as error:  # of one series, whatever it is: the next ones are waiting
+            row["error"] = reason(error)
+        problem = row["error"]
+        if (read is None or isinstance(read, ReadError | tuple)) and problem and self._tries[arrival.series] < _TRIES:
+            self._tries[arrival.series] += 1
+            wait = self._later(arrival.series)
+            log.warning("The series %s is not scored: %s; another try in %.0f s.", arrival.series, problem, wait)
             return
-        (row,) = self.scoring.rows([file], [read])
         row["path"] = f"{arrival.study}/{arrival.series}"
-        objects = [str(one.relative_to(self.output)) for one in maps.objects(file) if one.exists()]
-        scored = isinstance(read, tuple) and not row["error"]
         again = " again, with images that came late" if arrival.series in self.records.of else ""
         self.records.keep(
             Record(
                 series=arrival.series,
                 images=sorted(arrival.images),
                 row={name: row.get(name, "") for name in (*COLUMNS, *OF_VOLUMES)},
-                objects=objects if scored else [],
-                stored=self.archive is None or not scored,
+                objects=[] if problem else [str(one.relative_to(self.output)) for one in maps.objects(file)],
+                stored=self.archive is None or bool(problem),
             )
         )
         self._not_before.pop(arrival.series, None)
-        if row["error"]:
-            log.warning("The series %s is not scored: %s", arrival.series, row["error"])
+        self._tries.pop(arrival.series, None)
+        if problem:
+            log.warning("The series %s is not scored: %s", arrival.series, problem)
         else:
             log.info("The series %s is scored%s: %.5g.", arrival.series, again, row["score"])
 

@@ -101,7 +101,8 @@ def stopped(desk, options, tmp_path, method, call, *, after):
 
 
 def log_of(desk):
-    return (desk.folder / ".terminal" / str(desk._count) / "out").read_text()
+    file = desk.folder / ".terminal" / str(desk._count) / "out"
+    return file.read_text() if file.exists() else ""
 
 
 def test_a_study_is_fetched_scored_and_its_results_stand_in_it(desk, orthanc, checkpoint, series, tmp_path):
