@@ -48,7 +48,7 @@ class Node:
             self._entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
         self._entity.add_supported_context(Verification)
         self._left_out = 0
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._take)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._take), (evt.EVT_CONN_CLOSE, self._gone)]
         try:
             self._server = self._entity.start_server((host, port), block=False, evt_handlers=handlers)
         except (OSError, OverflowError) as error:
@@ -75,7 +75,7 @@ class Node:
             dataset = event.dataset
             study, series = str(dataset.get("StudyInstanceUID", "")), str(dataset.get("SeriesInstanceUID", ""))
             image = str(asked.AffectedSOPInstanceUID)
-            self._spool.take(event.encoded_dataset(), study=study, series=series, image=image)
+            self._spool.take(event.encoded_dataset(), study=study, series=series, image=image, sender=event.assoc)
         except FullError:
             log.warning("The spool is full (most_gb); what comes is refused until there is room.")
             return _NO_ROOM
@@ -86,6 +86,9 @@ class Node:
             log.warning("An image came in that cannot be understood (%s); its sender is told so.", type(error).__name__)
             return _NOT_UNDERSTOOD
         return _TAKEN
+
+    def _gone(self, event: evt.Event) -> None:
+        self._spool.gone(event.assoc)
 
 
 class Receiver:

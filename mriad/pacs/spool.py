@@ -22,7 +22,7 @@ from mriad.pacs.address import is_uid
 log = logging.getLogger(__name__)
 
 _PATIENT = 10
-"""Times as long as others a series is waited for whose images say that there are more of them."""
+"""Times as long as others a series is waited for whose sender is still there, or whose images announce more of them."""
 
 
 class FullError(Exception):
@@ -58,6 +58,7 @@ class Spool:
         self._folder, self._quiet, self._most = folder, quiet, most_bytes
         self._lock = threading.Lock()
         self._last: dict[Path, float] = {}
+        self._senders: dict[Path, set[object]] = {}
         self._counted: dict[Path, tuple[float, Arrival]] = {}
         self._bytes = 0
         try:
@@ -73,8 +74,13 @@ class Spool:
             else:
                 file.unlink()  # half of an image, which was not answered for
 
-    def take(self, content: bytes, *, study: str, series: str, image: str) -> None:
+    def take(self, content: bytes, *, study: str, series: str, image: str, sender: object = None) -> None:
         """Keep an image; when this returns it is on the disk, whatever happens then.
+
+        Args:
+            content: the file.
+            study, series, image: UIDs.
+            sender: who has more to say perhaps, until ``gone``; None for nobody.
 
         Raises:
             ValueError: if its UIDs are none.
@@ -89,7 +95,7 @@ class Spool:
                 raise FullError
             self._bytes += len(content)
         target = folder / f"{image}.dcm"
-        part = folder / f"{image}.{threading.get_ident()}.part"
+        part = folder / f".{threading.get_ident()}.part"  # hidden from whoever reads the series
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with part.open("wb") as stream:
@@ -101,6 +107,8 @@ class Spool:
                 os.replace(part, target)
                 self._bytes -= replaced
                 self._last[folder] = time.monotonic()
+                if sender is not None:
+                    self._senders.setdefault(folder, set()).add(sender)
             for above in (folder, folder.parent, self._folder):
                 _sync(above)
         except OSError:
@@ -108,6 +116,12 @@ class Spool:
                 self._bytes -= len(content)
             part.unlink(missing_ok=True)
             raise
+
+    def gone(self, sender: object) -> None:
+        """A sender has nothing more to say."""
+        with self._lock:
+            for senders in self._senders.values():
+                senders.discard(sender)
 
     def complete(self) -> list[Arrival]:
         """The series that have been quiet for long enough, the one that came first at the head."""
@@ -120,7 +134,8 @@ class Spool:
                 arrivals.append(self._counted[folder][1])
                 continue
             images = frozenset(file.stem for file in folder.glob("*.dcm"))
-            if now - last < _PATIENT * self._quiet and len(images) < _announced(folder):
+            waiting = self._senders.get(folder) or len(images) < _announced(folder)
+            if waiting and now - last < _PATIENT * self._quiet:
                 continue
             arrival = Arrival(study=folder.parent.name, series=folder.name, folder=folder, images=images)
             self._counted[folder] = last, arrival
@@ -141,6 +156,7 @@ class Spool:
             self._bytes -= sum(file.stat().st_size for file in files)
             self._last.pop(arrival.folder, None)
             self._counted.pop(arrival.folder, None)
+            self._senders.pop(arrival.folder, None)
             shutil.rmtree(arrival.folder)
             if not any(arrival.folder.parent.iterdir()):
                 arrival.folder.parent.rmdir()

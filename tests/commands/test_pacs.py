@@ -216,6 +216,11 @@ class Listening:
     def records(self):
         return [json.loads(file.read_text()) for file in (self._desk.folder / "out" / "series").glob("*.json")]
 
+    @property
+    def whole(self):
+        """Number of images of each series that is scored."""
+        return [len(one["images"]) for one in self.records() if not one["row"]["error"]]
+
     def send(self, files, *, title="SCANNER"):
         """Send files, and give the status of each."""
         entity = AE(ae_title=title)
@@ -270,8 +275,7 @@ def test_a_listener_that_is_killed_between_two_images(desk, listening, series):
     assert len(list((desk.folder / "out" / "spool").rglob("*.dcm"))) == half
     node.start()
     assert node.send(series[half:]) == [0] * (len(series) - half)
-    node.until(node.records)
-    assert [len(one["images"]) for one in node.records()] == [len(series)]
+    node.until(lambda: node.whole == [len(series)])
     (row,) = table(desk.folder / "out").to_dict("records")
     assert row["error"] == ""
     kinds = {file.name.rpartition("_")[2] for file in (desk.folder / "out" / "maps").iterdir()}
@@ -287,7 +291,7 @@ def test_results_wait_for_an_archive_that_is_away_even_if_the_listener_is_killed
     orthanc.kill()
     node = listening(f"store={orthanc.address}")
     node.send(series)
-    node.until(lambda: "Another try" in node.log)
+    node.until(lambda: "Another try" in node.log and node.whole == [len(series)])
     assert [one["stored"] for one in node.records()] == [False]
     node.kill()
     orthanc.start()
@@ -302,9 +306,9 @@ def test_a_late_image_has_the_series_scored_again_as_a_whole(listening, series):
     node = listening()
     end = max(series, key=lambda file: float(dcmread(file).ImagePositionPatient[2]))
     node.send([file for file in series if file != end])
-    node.until(lambda: [len(one["images"]) for one in node.records()] == [len(series) - 1])
+    node.until(lambda: node.whole == [len(series) - 1])
     node.send([end])
-    node.until(lambda: [len(one["images"]) for one in node.records()] == [len(series)])
+    node.until(lambda: node.whole == [len(series)])
     node.until(lambda: "is scored again" in node.log)
     node.stop()
 

@@ -73,9 +73,19 @@ def test_a_series_that_announces_more_images_is_waited_for_longer(tmp_path, cloc
     assert len(spool.complete()) == 1
 
 
+def test_a_series_whose_sender_is_still_there_is_waited_for_longer(tmp_path, images, clock):
+    spool = spooled(tmp_path / "spool")
+    for image, content in images:
+        spool.take(content, study="1.1", series="1.2", image=image, sender="scanner")
+    clock.now += 99
+    assert spool.complete() == []
+    spool.gone("scanner")
+    assert len(spool.complete()) == 1
+
+
 def test_what_came_before_a_kill_is_there_and_counts_as_just_come(tmp_path, images, clock):
     take(spooled(tmp_path / "spool"), images[:4])
-    half = tmp_path / "spool" / "1.1" / "1.2" / "9.9.123.part"
+    half = tmp_path / "spool" / "1.1" / "1.2" / ".123.part"
     half.write_bytes(b"half")
     clock.now += 100
     spool = spooled(tmp_path / "spool")
