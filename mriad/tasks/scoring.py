@@ -43,6 +43,7 @@ class Known:
     lesions: list[Lesion]
     count: int
     ml: float
+    patient: str
 
 
 def require_dicom(what: str) -> None:
@@ -125,7 +126,8 @@ class Scoring:
                 row |= {"error": str(scan), "patient": file.patient}
             elif isinstance(scan, Known):
                 row |= {"score": scan.score, "decision": scan.decision, "flat": False, "known": True}
-                row |= {"patient": file.patient, "lesions": scan.count, "lesion_ml": told(scan.ml)}
+                row |= {"patient": self._patient(file, scan.patient), "lesions": scan.count}
+                row["lesion_ml"] = told(scan.ml)
                 row["error"] = self._note_lesions(file, scan.lesions)
             else:
                 found = next(predictions)
@@ -133,7 +135,7 @@ class Scoring:
                 problems = []
                 if self.lesions is not None:
                     shown = found.lesions(self.predictor.calibration.pixel_threshold)
-                    row |= {"patient": self._patient(file, scan[0]), "lesions": len(shown)}
+                    row |= {"patient": self._patient(file, scan[0].facts.patient), "lesions": len(shown)}
                     row["lesion_ml"] = told(sum(lesion.ml for lesion in shown))
                     problems.append(self._note_lesions(file, shown))
                 if self.maps is not None:
@@ -184,11 +186,11 @@ class Scoring:
             return f"its lesions are missing: {error}"
         return ""
 
-    def _patient(self, file: ScanFile, scan: Scan) -> str:
-        """Who it is, as the input calls them; of a DICOM header's id a mark, which is no id of the hospital's."""
-        if file.patient or not scan.facts.patient:
+    def _patient(self, file: ScanFile, header: str) -> str:
+        """Who it is, as the input calls them; of the id in a DICOM header a mark, which is no id of the hospital's."""
+        if file.patient or not header:
             return file.patient
-        return str(marks(pd.Series([scan.facts.patient]), kind="patient", key=self.predictor.key)[0])
+        return str(marks(pd.Series([header]), kind="patient", key=self.predictor.key)[0])
 
 
 def _is_flat(levels: NDArray[Any]) -> bool:

@@ -123,7 +123,7 @@ def test_a_study_is_fetched_scored_and_its_results_stand_in_it(desk, orthanc, ch
 
     again = desk.predict(*there_and_back(orthanc, checkpoint, series, "hydra.run.dir=again")).ok()
     assert "1 of them were scored before" in again.out
-    assert table(desk.folder / "again").to_dict("records")[0] | {"patient": ""} == row | {"patient": ""}
+    assert table(desk.folder / "again").to_dict("records") == [row]
     desk.predict(f"checkpoint={checkpoint}", f"input={series[0].parent}", f"output={orthanc.address}").ok()
     assert results(orthanc) == RESULTS
 

@@ -145,13 +145,15 @@ def as_told(file: Path) -> dict[str, Any]:
     """What a report of mriad says.
 
     Returns:
-        ``score``, ``decision``, ``count`` of lesions, ``ml`` of all of them, and ``lesions``, those that it holds.
+        ``score``, ``decision``, ``count`` of lesions, ``ml`` of all of them, ``lesions``, those that it holds, and
+        ``patient``, DICOM's PatientID.
 
     Raises:
         MriadError: if it is no such report.
     """
     try:
-        content: Any = sr.srread(str(file)).content
+        whole = sr.srread(str(file))
+        content: Any = whole.content
         scan = content.get_image_measurement_groups()[0]
         score, _, count, total = (measured.value for measured in scan.get_measurements())
         decision = scan.get_qualitative_evaluations()[0].value
@@ -169,5 +171,6 @@ def as_told(file: Path) -> dict[str, Any]:
         "decision": int(decision == terms.ANOMALOUS),
         "count": int(count),
         "ml": float(total),
+        "patient": str(whole.get("PatientID") or "").strip(),
     }
     return {**told, "lesions": lesions}
