@@ -19,6 +19,7 @@ from mriad.checkpoints.named import named_checkpoint
 from mriad.disk import written_whole
 from mriad.errors import MriadError, ReadError, reason
 from mriad.experiment.job import prepare
+from mriad.interrupts import held
 from mriad.pacs.address import Address, is_address
 from mriad.pacs.dicomweb import AwayError, DicomWeb
 from mriad.pacs.spool import Arrival, Spool
@@ -79,10 +80,11 @@ class Records:
 
     def keep(self, record: Record) -> None:
         """Write a record down."""
-        with written_whole(self._folder / f"{record.series}.json") as part:
-            part.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        self.of[record.series] = record
-        self._write_table()
+        with held():
+            with written_whole(self._folder / f"{record.series}.json") as part:
+                part.write_text(json.dumps(asdict(record)), encoding="utf-8")
+            self.of[record.series] = record
+            self._write_table()
 
     def _write_table(self) -> None:
         rows = pd.DataFrame([record.row for record in self.of.values()], columns=[*COLUMNS, *OF_VOLUMES])

@@ -218,8 +218,10 @@ class Listening:
 
     @property
     def whole(self):
-        """Number of images of each series that is scored."""
-        return [len(one["images"]) for one in self.records() if not one["row"]["error"]]
+        """Number of images of each series that is scored, once the table has it."""
+        rows = table(self._desk.folder / "out")["error"] == ""
+        scored = [len(one["images"]) for one in self.records() if not one["row"]["error"]]
+        return scored if len(scored) == rows.sum() else []
 
     def send(self, files, *, title="SCANNER"):
         """Send files, and give the status of each."""
@@ -255,10 +257,10 @@ def test_a_series_that_is_sent_is_scored_and_stored(desk, listening, checkpoint,
     sent = requests.post(f"{orthanc.root}/modalities/MRIAD/store", data=name, auth=(USER, PASSWORD), timeout=600)
     sent.raise_for_status()
     node.until(lambda: results(orthanc) == RESULTS)
-    node.until(lambda: [one["stored"] for one in node.records()] == [True])
+    node.until(lambda: [one["stored"] for one in node.records()] == [True] and node.whole != [])
     node.until(lambda: not list((desk.folder / "out" / "spool").rglob("*.dcm")))
     (row,) = table(desk.folder / "out").to_dict("records")
-    assert row["error"] == "" and row["score"] != ""
+    assert row["error"] == "" and row["score"] != "" and row["lesions"] >= 1 and len(row["patient"]) == 32
     requests.post(
         f"{orthanc.root}/modalities/MRIAD/store", data=orthanc.ask("studies")[0], auth=(USER, PASSWORD), timeout=600
     ).raise_for_status()  # the whole study, our own results in it
