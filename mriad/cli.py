@@ -20,6 +20,7 @@ TASKS = {
     "train": "train a detector on healthy scans, calibrate its threshold, test it",
     "evaluate": "test a trained detector again, under another threshold, or on other data",
     "predict": "score scans with a trained detector",
+    "listen": "score what a scanner or an archive sends over the network",
     "audit": "tell what a data set gives away without any model",
     "export": "write a trained detector as ONNX, for programs without mriad",
     "serve": "answer over HTTP with a trained detector",

@@ -30,7 +30,8 @@ _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _PORT = r"(?!\d{1,5}[/?#])"
 _USER = re.compile(rf"({_SCHEME}[^\s/@:'\"]*):{_PORT}((?:(?!,{_SCHEME})[^\s'\"])*)@")
 _WHOLE = re.compile(rf"^({_SCHEME}[^\s/@:]*):{_PORT}(.*)@", re.DOTALL)
-_SECRET = r"[\w.-]*(?:pass|pwd|secret|token|key|odbc_connect)[\w.-]*"
+_PATIENT = "patient|accession|0010[0-9a-f]{4}|00080050"  # of a query to an archive, by keyword or tag
+_SECRET = rf"[\w.-]*(?:pass|pwd|secret|token|key|odbc_connect|{_PATIENT})[\w.-]*"
 _QUERY = re.compile(rf"([?&;]{_SECRET}=)([^&;\s'\"]+)", re.IGNORECASE)
 _WORD = re.compile(r"(?i)(\b(?:password|passwd|pwd)\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s'\",;&]+)")  # of a driver's message
 _ADDRESS = re.compile(rf"{_SCHEME}(?:(?!,{_SCHEME})[^\s'\"])+")

@@ -27,7 +27,7 @@ FLOORS = (
     ("prediction",),
     ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),
-    ("scoring", "thresholds", "metrics", "data"),
+    ("scoring", "thresholds", "metrics", "data", "pacs"),
     ("command", "disk", "ranks"),
     ("invocation",),
     ("volume_anatomy",),

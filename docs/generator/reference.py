@@ -16,6 +16,7 @@ TYPED = {  # what a user types, by the config of the command
     "train": "python train.py",
     "evaluate": "python evaluate.py",
     "predict": "python predict.py",
+    "listen": "mriad listen",
     "audit": "python -m mriad.audit",
     "register": "mriad register",
 }

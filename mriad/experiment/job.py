@@ -49,6 +49,8 @@ def prepare(cfg: DictConfig) -> Path:
         torch.set_num_threads(cfg.threads)
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("pydicom", "highdicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # their warnings quote patients' names
     logging.getLogger("lightning").handlers.clear()  # Hydra's tell it too
     if OmegaConf.select(cfg, "trainer.profiler"):
         logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # what it found is logged at the end

@@ -17,6 +17,7 @@ from mriad.data.layouts.manifest import listed_scans
 from mriad.data.reading.decode import IMAGE_SUFFIXES
 from mriad.errors import MriadError
 from mriad.geometry import spacing_of
+from mriad.pacs.address import is_address
 from mriad.prediction.scan_files import ScanFile, scans_among
 
 
@@ -30,6 +31,8 @@ class Wanted:
         contrast: which contrast, where there are several, see ``of_contrast``; None for all, if no session has several.
         brains: whether brain masks of volumes are looked for, too.
         participants, sessions: which of a BIDS data set, as in '01' or 'sub-01'; None for all.
+        fetched: folder that series of an archive are fetched into, each to one of its own.
+        patience: seconds to wait for an archive that does not answer.
     """
 
     volumes: bool = False
@@ -38,6 +41,8 @@ class Wanted:
     brains: bool = False
     participants: Sequence[str] | None = None
     sessions: Sequence[str] | None = None
+    fetched: Path = Path(".fetched")
+    patience: float = 300.0
 
 
 def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list[ScanFile]:
@@ -49,7 +54,8 @@ def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list
     Args:
         named: a scan, a CSV file that lists scans and may state what is known of them (see ``listed_scans``), a folder
             (read with its sub-folders), a glob, or a list of these. A name that exists is taken as it is, even if it
-            holds brackets or stars. Of volumes a folder may be a BIDS data set, or a DICOM series or study.
+            holds brackets or stars. Of volumes a folder may be a BIDS data set, or a DICOM series or study; and an
+            address (``dicomweb://...``) names series of an archive.
         wanted: what is looked for; None for pictures.
 
     Raises:
@@ -69,6 +75,14 @@ def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list
 
 
 def _named(entry: str, wanted: Wanted) -> Iterable[ScanFile]:
+    if is_address(entry):
+        from mriad.prediction import archive_inputs  # with requests, which files do without
+
+        if not wanted.volumes:
+            raise MriadError("A series of an archive is a volume, and the detector was trained on pictures.")
+        return archive_inputs.in_archive(
+            entry, wanted.series, wanted.contrast, folder=wanted.fetched, patience=wanted.patience
+        )
     path = Path(entry).expanduser()
     if path.is_file() and path.suffix.lower() == ".csv":
         return _listed(path, wanted)

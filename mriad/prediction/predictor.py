@@ -81,6 +81,8 @@ class Predictor:
     Attributes:
         calibration: what turns a score into a decision.
         trained: what the scans were like that it was trained on, see ``Checkpoint``.
+        run_id: MLflow run of the training, None where unknown.
+        key: of that training alone, see ``Checkpoint``.
 
     Raises:
         MriadError: if the checkpoint is not calibrated, or the device is not there.
@@ -95,7 +97,7 @@ class Predictor:
         except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
             raise MriadError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from error
         self._preparation = checkpoint.preprocess()
-        self.trained = checkpoint.trained
+        self.trained, self.run_id, self.key = checkpoint.trained, checkpoint.run_id, checkpoint.key
 
     @property
     def of_volumes(self) -> bool:

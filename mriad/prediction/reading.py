@@ -17,9 +17,18 @@ def read_prepared(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared]
         MriadError: if it cannot be read, or is nothing for this detector.
     """
     scan = read_scan(file.path, series=file.series or None)
+    return scan, prepared_for(predictor, scan, file)
+
+
+def prepared_for(predictor: Predictor, scan: Scan, file: ScanFile) -> Prepared:
+    """Prepare a scan that was read from a file.
+
+    Raises:
+        MriadError: if its brain mask cannot be read, or it is nothing for this detector.
+    """
     wanted = file.brain_mask if scan.is_volume and predictor.wants_brain else None
     brain = read_mask_on(wanted, scan.grid) if wanted else None
     try:
-        return scan, predictor.prepare(scan, spacing=file.spacing, brain=brain)
+        return predictor.prepare(scan, spacing=file.spacing, brain=brain)
     except MriadError as error:
-        raise MriadError(f"{file.path}: {error}") from error
+        raise MriadError(f"{file.name}: {error}") from error

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mriad.data.reading.suffixes import stem
 from mriad.errors import MriadError
+from mriad.pacs.remote import RemoteScan
 from mriad.tables import printable
 
 log = logging.getLogger(__name__)
 
 MAP_ENDING, OVERLAY_ENDING = ".map.tiff", ".overlay.png"
 VOLUME_MAP_ENDING, VOLUME_MASK_ENDING = "_map.nii.gz", "_mask.nii.gz"
+DICOM_ENDINGS = {"seg": "_seg.dcm", "map": "_map.dcm", "sr": "_sr.dcm"}  # mask, map, report
 MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
 
 _MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks, and their names
@@ -33,6 +35,7 @@ class ScanFile:
         brain_mask: file of its brain mask; None where there is none.
         patient, contrast: '' where unknown.
         bids: root of the BIDS data set that it was found in; None where it was in none.
+        remote: of a series in an archive, what fetches it into the folder ``path``; None for files.
     """
 
     path: Path
@@ -42,6 +45,12 @@ class ScanFile:
     patient: str = ""
     contrast: str = ""
     bids: Path | None = None
+    remote: RemoteScan | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What a table calls it: its path, or its address in an archive."""
+        return str(self.path) if self.remote is None else self.remote.address
 
     def joined(self, known: ScanFile) -> ScanFile:
         """The scan as it was ``known`` first, with what only this name of it tells.
@@ -98,7 +107,12 @@ def _is_mask(path: Path, folder: Path) -> bool:
 
 def _is_map(path: Path) -> bool:
     """Whether mriad has written a file: its table lies beside the folder of maps."""
-    if not path.name.endswith((MAP_ENDING, OVERLAY_ENDING, VOLUME_MAP_ENDING, VOLUME_MASK_ENDING)):
+    endings = (MAP_ENDING, OVERLAY_ENDING, VOLUME_MAP_ENDING, VOLUME_MASK_ENDING, *DICOM_ENDINGS.values())
+    if path.is_dir():  # what DICOM files are found by
+        names = [name for name in os.listdir(path) if not name.startswith(".")]
+        if not names or not all(name.endswith(endings) for name in names):
+            return False
+    elif not path.name.endswith(endings):
         return False
-    homes = [above.parent for above in path.absolute().parents if above.name == MAPS]
+    homes = [above.parent for above in (path.absolute(), *path.absolute().parents) if above.name == MAPS]
     return any((home / table).exists() for home in homes for table in (TABLE, UNFINISHED))

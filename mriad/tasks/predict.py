@@ -5,38 +5,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 from joblib import cpu_count
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
 from mriad.checkpoints.named import named_checkpoint
-from mriad.data.reading.scan import Scan
-from mriad.errors import MriadError
+from mriad.errors import MriadError, unknown
 from mriad.experiment.job import prepare
 from mriad.invocation import typed
+from mriad.pacs.address import Address, is_address
+from mriad.pacs.dicomweb import DicomWeb
 from mriad.prediction.inputs import Wanted, find_scans
-from mriad.prediction.predictor import Predictor, Prepared
-from mriad.prediction.reading import read_prepared
-from mriad.prediction.scan_files import ScanFile
+from mriad.prediction.predictor import Predictor
 from mriad.prediction.unlike import Unlike
 from mriad.tables import printable
+from mriad.tasks.scoring import UNSTORED, Row, Scoring, require_dicom
 from mriad.thresholds import Calibration, Drift
 from mriad.thresholds.calibration import VAL
 from mriad.writing.maps import MapFolder
-from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table, told
+from mriad.writing.tables import lesion_table, prediction_table
 
 log = logging.getLogger(__name__)
 
-Row: TypeAlias = dict[str, Any]
+FETCHED = ".fetched"
+"""Folder of the output that series of an archive are fetched into, one at a time; what is done goes."""
 
+_FORMATS = ("nifti", "dicom")
 _FEWEST_FOR_DRIFT = 10  # scores: of fewer than these a test of drift says little
 
 
@@ -44,7 +44,9 @@ def predict(cfg: DictConfig) -> None:
     """Write ``predictions.csv``: path, score, threshold, decision, error; of volumes what lesions they show, too, and
     these in ``lesions.csv``; and maps where asked.
 
-    A scan that cannot be read has an error and no score, one whose map cannot be written has both.
+    A scan that cannot be read has an error and no score, one whose map cannot be written has both. Where scans come
+    from an archive, or results go to one, and it does not answer for too long, the command ends, and goes on where it
+    was when it is started again.
 
     Args:
         cfg: the composed ``conf/predict.yaml``.
@@ -53,45 +55,57 @@ def predict(cfg: DictConfig) -> None:
         MriadError: on bad input, or if not one scan could be read.
     """
     folder = prepare(cfg)
-    output = Path(cfg.output).expanduser()
+    remote = is_address(cfg.output)
+    output = folder if remote else Path(cfg.output).expanduser()
     checkpoint, _ = named_checkpoint(cfg, None, folder, box=True)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     of_volumes = predictor.of_volumes
-    series = None if cfg.series is None else str(cfg.series)
+    formats = _formats(cfg, of_volumes=of_volumes)
+    archive = DicomWeb(Address.of(cfg.output), patience=cfg.patience) if remote else None
     wanted = Wanted(
         volumes=of_volumes,
-        series=series,
+        series=None if cfg.series is None else str(cfg.series),
         contrast=cfg.contrast,
         brains=predictor.wants_brain,
         participants=_labels(cfg.participants),
         sessions=_labels(cfg.sessions),
+        fetched=output / FETCHED,
+        patience=cfg.patience,
     )
     scans = find_scans(cfg.input, wanted)
-    files = [scan.path for scan in scans]
-    maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps else None
+    files = [Path(scan.name) for scan in scans]
+    scoring = Scoring(predictor=predictor, archive=archive)
+    if formats:
+        calibration = predictor.calibration
+        scoring.maps = MapFolder(
+            output, scans=scans, calibration=calibration, formats=formats, algorithm=scoring.algorithm
+        )
     unlike = Unlike(predictor=predictor)
 
     rows: list[Row] = []
     console = Console()
     batch_size = 1 if of_volumes else cfg.batch_size  # a volume is a batch of slices
     with ExitStack() as stack:
-        tables = Path(cfg.tables).expanduser()
+        tables = output if cfg.tables is None else Path(cfg.tables).expanduser()
         table = stack.enter_context(prediction_table(tables, scans=files, volumes=of_volumes))
-        lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
+        scoring.lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
             batch = scans[start : start + batch_size]
-            read = list(pool.map(partial(_read, predictor=predictor), batch))
-            found = _rows(batch, read, predictor, maps, lesions)
+            read = list(pool.map(scoring.read, batch))
+            found = scoring.rows(batch, read)
             table.add(found)
             rows += found
             for file, one in zip(batch, read, strict=True):
-                if not isinstance(one, MriadError):
+                if isinstance(one, tuple):
                     unlike.note(file, one[0])
+            scoring.done(batch)
     unlike.tell(len(scans))
+    with suppress(OSError):
+        wanted.fetched.rmdir()  # where nothing is left in it
     _warn_of_drift(rows, predictor.calibration)
-    _summarise(rows, table.file, console)
+    _summarise(rows, table.file, console, archive)
 
 
 def _labels(named: Any) -> list[str] | None:
@@ -107,52 +121,23 @@ def _labels(named: Any) -> list[str] | None:
     return labels
 
 
-def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:
-    try:
-        return read_prepared(file, predictor)
-    except MriadError as error:
-        return error
-
-
-def _rows(
-    batch: Sequence[ScanFile],
-    read: Sequence[tuple[Scan, Prepared] | MriadError],
-    predictor: Predictor,
-    maps: MapFolder | None,
-    lesions: GrowingTable | None,
-) -> list[Row]:
-    """Rows of the table for a batch of scans, in its order; writes their lesions and maps where they are wanted."""
-    prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
-    predictions = iter(predictor(prepared) if prepared else [])
-    rows = []
-    for file, scan in zip(batch, read, strict=True):
-        row: Row = {"path": str(file.path), "threshold": predictor.calibration.threshold, "error": ""}
-        row["patient"] = file.patient
-        if isinstance(scan, MriadError):
-            row["error"] = str(scan)
-        else:
-            found = next(predictions)
-            row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
-            problems = []
-            if lesions is not None:
-                shown = found.lesions(predictor.calibration.pixel_threshold)
-                row |= {"patient": file.patient or scan[0].facts.patient, "lesions": len(shown)}
-                row["lesion_ml"] = told(sum(lesion.ml for lesion in shown))
-                try:
-                    lesions.add(lesion_rows(str(file.path), shown))
-                except MriadError as error:
-                    problems.append(f"its lesions are missing: {error}")
-            if maps is not None:
-                problems.append(maps.write(file, scan[0], found))
-            row["error"] = "; ".join(filter(None, problems))
-        rows.append(row)
-    return rows
-
-
-def _is_flat(levels: NDArray[Any]) -> bool:
-    """Whether a scan holds two levels and none in between."""
-    low, high = levels.min(), levels.max()
-    return bool(low < high and ((levels == low) | (levels == high)).all())
+def _formats(cfg: DictConfig, *, of_volumes: bool) -> list[str]:
+    """In what maps are written; [] where none are asked for."""
+    named = [cfg.format] if isinstance(cfg.format, str) else list(cfg.format or [])
+    for one in named:
+        if one not in _FORMATS:
+            raise unknown("format", one, _FORMATS)
+    if is_address(cfg.output) and "dicom" not in named:
+        named = ["dicom"]
+    if "dicom" not in named:
+        return named if cfg.maps else []
+    if not of_volumes:
+        raise MriadError(
+            "format=dicom is for DICOM series, and the detector was trained on pictures; take one that was trained on "
+            "volumes."
+        )
+    require_dicom("format=dicom")
+    return named
 
 
 def _warn_of_drift(rows: Sequence[Row], calibration: Calibration) -> None:
@@ -181,7 +166,7 @@ def _warn_of_drift(rows: Sequence[Row], calibration: Calibration) -> None:
     )
 
 
-def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
+def _summarise(rows: Sequence[Row], file: Path, console: Console, archive: DicomWeb | None) -> None:
     scored = [row for row in rows if "score" in row]
     broken = [printable(str(row["error"])) for row in rows if "score" not in row]
     mapless = [printable(f"{row['path']}: {row['error']}") for row in scored if row["error"]]
@@ -207,4 +192,12 @@ def _summarise(rows: Sequence[Row], file: Path, console: Console) -> None:
         f"{len(scored)} scans scored, {sum(row['decision'] == 1 for row in scored)} called anomalous "
         f"(score above {scored[0]['threshold']:.5g})."
     )
+    if known := sum(row.get("known", False) for row in scored):
+        console.print(f"{known} of them were scored before: the archive holds what this detector says of them.")
     console.print(f"[bold]Predictions[/bold] {file}", soft_wrap=True, highlight=False)
+    unstored = [row for row in scored if UNSTORED in row["error"]]
+    if archive is not None and unstored:
+        raise MriadError(
+            f"The results of {len(unstored)} of {len(scored)} scans are not in {archive.address.name}, the first "
+            f"because {unstored[0]['error']}; they lie in {file.parent}."
+        )

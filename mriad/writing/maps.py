@@ -16,6 +16,7 @@ from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.prediction.predictor import Prediction
 from mriad.prediction.scan_files import (
+    DICOM_ENDINGS,
     MAP_ENDING,
     MAPS,
     OVERLAY_ENDING,
@@ -25,6 +26,7 @@ from mriad.prediction.scan_files import (
 )
 from mriad.thresholds import Calibration
 from mriad.writing import bids
+from mriad.writing.dicom.algorithm import Algorithm
 
 _Files = Iterator[tuple[Path, bytes]]
 
@@ -35,16 +37,27 @@ class MapFolder:
     A picture's is a float32 TIFF file, with a PNG of the map laid over the scan; a volume's is a float32 NIfTI file,
     with a mask of what lies above the pixel threshold, both on the scan's own grid. They lie in ``maps/``, by the
     scan's path from the folder that all scans have in common; where all are of one BIDS data set, they are its
-    derivatives instead.
+    derivatives instead. Of a DICOM series they may be DICOM objects as well, or instead: mask, map and report.
 
     Args:
         folder: the folder of the prediction.
         scans: all scans.
         calibration: of the detector: it sets colours and masks.
+        formats: of the maps of volumes: 'nifti', 'dicom' or both.
+        algorithm: what DICOM objects say of the detector; needed for them.
     """
 
-    def __init__(self, folder: Path, *, scans: Sequence[ScanFile], calibration: Calibration) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        scans: Sequence[ScanFile],
+        calibration: Calibration,
+        formats: Sequence[str] = ("nifti",),
+        algorithm: Algorithm | None = None,
+    ) -> None:
         self._folder, self._calibration = folder, calibration
+        self._formats, self._algorithm = formats, algorithm
         self._names = _names(scans)
         roots = {scan.bids for scan in scans}
         self._bids = roots.pop() if len(roots) == 1 else None
@@ -58,15 +71,33 @@ class MapFolder:
             What went wrong, '' if nothing did.
         """
         try:
-            if read.is_volume and self._bids is not None:
-                files = self._derivatives(self._bids, scan, read, found)
-            else:
-                files = (self._of_volume if read.is_volume else self._of_picture)(scan, read, found)
-            for target, content in files:
+            for target, content in self._files(scan, read, found):
                 self._save(target, content)
         except (OSError, ValueError, MemoryError, MriadError) as error:
             return f"its map cannot be written ({getattr(error, 'strerror', None) or error or 'memory is short'})"
         return ""
+
+    def objects(self, scan: ScanFile) -> list[Path]:
+        """Where the DICOM objects of a scan lie: mask, map and report."""
+        return [Path(f"{self._folder / MAPS / self._names[scan]}{ending}") for ending in DICOM_ENDINGS.values()]
+
+    def _files(self, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
+        if not read.is_volume:
+            yield from self._of_picture(scan, read, found)
+            return
+        if "nifti" in self._formats and self._bids is not None:
+            yield from self._derivatives(self._bids, scan, read, found)
+        elif "nifti" in self._formats:
+            yield from self._of_volume(scan, read, found)
+        if "dicom" in self._formats:
+            yield from self._of_series(scan, read, found)
+
+    def _of_series(self, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
+        from mriad.writing.dicom.objects import as_bytes, result_objects  # with highdicom
+
+        assert self._algorithm is not None
+        made = result_objects(read, found, self._algorithm)
+        yield from zip(self.objects(scan), map(as_bytes, made.values()), strict=True)
 
     def _of_picture(self, scan: ScanFile, read: Scan, found: Prediction) -> _Files:
         from mriad.writing.tiff import map_as_tiff, overlay_as_png

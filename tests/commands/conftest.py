@@ -5,6 +5,7 @@ import pytest
 
 from .brains import write_scans
 from .command_line import Terminal, TrainedRun
+from .hospital import train_on_series
 
 SMALL = ("data.image_size=32", "data.batch_size=8", "trainer.max_epochs=2", "model.network.latent_dim=16")
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
@@ -50,6 +51,12 @@ def ae(bench: Terminal) -> TrainedRun:
 def vae(bench: Terminal) -> TrainedRun:
     """A finished training of the VAE, whose served model reads the run's checkpoint instead of a copy."""
     return TrainedRun(bench, bench.runs("training")[1].info.run_id)
+
+
+@pytest.fixture(scope="session")
+def hospital(made_once: MadeOnce) -> Path:
+    """The folder in which a detector was trained on DICOM series, see ``train_on_series``; to be read only."""
+    return made_once("hospital", train_on_series)
 
 
 @pytest.fixture

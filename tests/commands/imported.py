@@ -7,6 +7,7 @@ import importlib_metadata
 
 for name in (
     *("mriad.tasks.train", "mriad.tasks.evaluate", "mriad.tasks.predict", "mriad.tasks.audit"),
+    *("mriad.tasks.listen", "mriad.writing.dicom.objects"),
     *("mriad.sweeps", "mriad.sweeps.sweeper", "mriad.sweeps.launchers", "hydra_plugins.mriad_sweeps"),
     *("mlflow.pyfunc", "mlflow.tracing.processor.otel", "mlflow.store.tracking.sqlalchemy_workspace_store"),
     *("sqlalchemy.dialects.sqlite", "alembic.command", "albumentations", "antlr4", "email.policy"),

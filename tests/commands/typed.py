@@ -45,7 +45,8 @@ SAME = {name: f"{name}.py" for name in ("train", "evaluate", "predict")} | {"com
 # Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
 DESKS = {
     "use": ("README.md", "docs/index.md", "docs/start", "docs/guides/evaluate.md", "docs/guides/compare.md",
-            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/onnx.md", "docs/guides/registry.md"),
+            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/onnx.md", "docs/guides/pacs.md",
+            "docs/guides/registry.md"),
     "train": ("docs/guides/train.md", "docs/guides", "docs/explanation", "docs/results", "docs/reference"),
 }  # fmt: skip
 
@@ -385,6 +386,10 @@ def _check_prediction(done: Done) -> None:
     if source in VOLUMES:
         assert list(table["path"]) == VOLUMES[source]
         assert {"lesions", "lesion_ml"} < set(table.columns)
+        if done.words.get("format") == "dicom":
+            written = {file.name.split("_")[-1] for file in (file.parent / "maps").iterdir()}
+            assert written == {"seg.dcm", "map.dcm", "sr.dcm"}
+            return
         written = {file.name.split("_")[-1] for file in file.parent.rglob("*.nii.gz")}
         assert written >= {"mask.nii.gz"} and written & {"map.nii.gz", "probseg.nii.gz"}
         return

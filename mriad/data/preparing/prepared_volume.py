@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from mriad.data.preparing.entry import PreparedScan, ScanFiles, require_empty_if_healthy
 from mriad.data.preparing.fingerprint import Fingerprint, thumbnail
@@ -38,5 +38,6 @@ def prepare_volume(files: ScanFiles, preparation: PrepareVolume) -> PreparedScan
             lesions = LesionFacts.of_volume(original, geometry, image=image, seen=mask)
     middle = middle_slice(scan, geometry)
     fingerprint = Fingerprint.of(middle)
-    facts = {**asdict(scan.facts), **fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
+    told = asdict(replace(scan.facts, patient=""))  # who it is has no place in a cache
+    facts = {**told, **fingerprint.as_record(), **geometry.as_record(), **lesions.as_record()}
     return PreparedScan(image=image, mask=mask, thumbnail=thumbnail(middle.levels), facts=facts)

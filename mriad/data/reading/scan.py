@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -62,12 +63,14 @@ class Scan:
             row, column), those of NRRD and MetaImage as nibabel would have them too (fastest first).
         facts: what the file says besides.
         header: of a NIfTI file, its first bytes: what is written on the same grid can say the same of it.
+        slices: of a DICOM series, for each slice its file and the number of its image in that, from 0 on.
     """
 
     levels: NDArray[Any]
     grid: Grid
     facts: Facts = field(default_factory=lambda: Facts(format=""))
     header: bytes = field(default=b"", repr=False)
+    slices: tuple[tuple[Path, int], ...] = field(default=(), repr=False)
 
     @classmethod
     def of_picture(cls, levels: Levels, *, facts: Facts) -> Scan:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import ParametricMapStorage, SegmentationStorage
 
 from mriad.data.reading.scan import Facts
 from mriad.errors import MriadError, ReadError
@@ -25,6 +26,7 @@ _TAGS: list[Any] = [
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", _MOSAIC_TILES),
 ]
 _NO_SCANS = {"SEG", "SR", "PR", "KO", "REG", "RTSTRUCT", "RTDOSE", "RTPLAN", "DOC"}  # modalities
+_RESULTS = {ParametricMapStorage, SegmentationStorage}  # made of scans, by mriad and others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def frames_of(file: Path) -> list[Frame]:
 
 
 def _frames(file: Path, dataset: Dataset) -> Iterator[Frame]:
-    if dataset.get("Modality") in _NO_SCANS:
+    if dataset.get("Modality") in _NO_SCANS or dataset.get("SOPClassUID") in _RESULTS:
         return
     if not (dataset.get("Rows") and dataset.get("Columns")):
         if _purpose(dataset).endswith("Image Storage"):

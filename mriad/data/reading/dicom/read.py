@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def read_series(path: Path, series: Series) -> Scan:
                 volume = volume.astype(np.result_type(volume.dtype, image.dtype))
             volume[place] = image
     assert volume is not None
-    return volume_scan(path, volume, affine, series.facts)
+    slices = tuple((frame.file, frame.index) for frame in frames)
+    return replace(volume_scan(path, volume, affine, series.facts), slices=slices)
 
 
 def _images(file: Path) -> NDArray[Any]:

@@ -44,6 +44,12 @@ class Series:
         name = f"{self.facts.series_number} '{self.facts.series}'" if self.facts.series else self.facts.series_number
         return f"{name or self.facts.series_uid} {self.contrast}".strip()
 
+    @property
+    def is_stack(self) -> bool:
+        """Whether its images say where they lie, and are no localizer's: what a volume may be made of."""
+        placed = all(frame.position and frame.directions and frame.spacing for frame in self.frames)
+        return placed and not any("localizer" in dict(frame.contrasts)["image type"] for frame in self.frames)
+
     def matches(self, wanted: str) -> bool:
         """Whether a UID, a number or words of the description and contrast mean it."""
         facts = self.facts
@@ -84,12 +90,15 @@ def find_series(path: Path) -> list[Series]:
 
 
 def choose(path: Path, found: Sequence[Series], wanted: str | None) -> Series:
-    """The series that is meant.
+    """The series that is meant; where none is named, the one MR series that is no localizer and no screen shot.
 
     Raises:
         MriadError: if none is, or several are.
     """
     matching = [one for one in found if wanted is None or one.matches(str(wanted))]
+    if len(matching) > 1 and wanted is None:
+        stacks = [one for one in matching if one.is_stack]
+        matching = [one for one in stacks if one.facts.modality == "MR"] or stacks or matching
     if len(matching) == 1:
         return matching[0]
     named = matching or found

@@ -24,7 +24,9 @@ def smooth_field(shape: Sequence[int], grain: float, rng: np.random.Generator) -
         rng: draws it.
     """
     step = round(math.log(grain) / _STEP)
-    weights = [_weights(size, step, offset) for size, offset in zip(shape, rng.integers(8, size=len(shape)), strict=True)]
+    weights = [
+        _weights(size, step, offset) for size, offset in zip(shape, rng.integers(8, size=len(shape)), strict=True)
+    ]
     values = rng.standard_normal([weight.shape[1] for weight in weights], dtype=np.float32)
     for axis, weight in enumerate(weights):
         values = np.moveaxis(np.tensordot(weight, values, axes=(1, axis)), 0, axis)
