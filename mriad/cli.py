@@ -25,6 +25,7 @@ TASKS = {
 }
 OTHERS = {
     "compare": ("mriad.compare.__main__", "compare tested runs"),
+    "review": ("mriad.review.__main__", "serve the page of a prediction, and keep the marks that are made on it"),
     "ui": ("mriad.tracking.ui", "open MLflow's pages on this machine"),
     "resend": ("mriad.tracking.__main__", "send what runs have logged while their MLflow store was away"),
 }

@@ -15,6 +15,7 @@ _IN_A_CLONE = {
     "predict": "python predict.py",
     "audit": "python -m mriad.audit",
     "compare": "python -m mriad.compare",
+    "review": "python -m mriad.review",
     "resend": "python -m mriad.tracking resend",
     "ui": "make ui",
 }

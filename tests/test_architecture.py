@@ -21,7 +21,7 @@ FLOORS = (
     ("cli",),
     ("tasks",),
     ("experiment", "trainer"),
-    ("sweeps", "callbacks", "report", "compare", "audit", "writing"),
+    ("sweeps", "callbacks", "report", "compare", "audit", "writing", "review"),
     ("prediction",),
     ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),

@@ -17,7 +17,7 @@ from mriad.data.preparing.volumes import PrepareVolume
 from mriad.data.reading.scan import Scan
 from mriad.data.training.datasets import as_scans
 from mriad.errors import MriadError
-from mriad.geometry import ScanGeometry, VolumeGeometry
+from mriad.geometry import Grid, ScanGeometry, VolumeGeometry
 from mriad.prediction.lesions import Lesion, lesions_of
 
 
@@ -64,9 +64,15 @@ class Prediction:
         return self.geometry.to_scan(self.working_map, fill=min(0.0, float(self.working_map.min())))
 
     def lesions(self, level: float) -> list[Lesion]:
-        """What a volume's map shows above a level, the largest first; see ``lesions_of``."""
-        assert isinstance(self.geometry, VolumeGeometry)
-        return lesions_of(self.map, self.geometry.scan, level=level)
+        """What the map shows above a level, the largest first; see ``lesions_of``. Those of a picture have no volume."""
+        return lesions_of(self.map.reshape(self.grid.shape), self.grid, level=level)
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels of the scan lie; of a picture, as ``Grid.of_picture`` has it."""
+        if isinstance(self.geometry, VolumeGeometry):
+            return self.geometry.scan
+        return Grid.of_picture(self.geometry.height, self.geometry.width, spacing=self.geometry.spacing)
 
 
 class Predictor:

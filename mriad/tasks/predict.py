@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor, Prepared
 from mriad.prediction.scan_files import ScanFile
 from mriad.prediction.unlike import Unlike
+from mriad.review.folder import PAGE, ReviewFolder
 from mriad.tables import printable
 from mriad.writing.maps import MapFolder
 from mriad.writing.tables import GrowingTable, lesion_rows, lesion_table, prediction_table, told
@@ -37,7 +39,7 @@ Row: TypeAlias = dict[str, Any]
 
 def predict(cfg: DictConfig) -> None:
     """Write ``predictions.csv``: path, score, threshold, decision, error; of volumes what lesions they show, too, and
-    these in ``lesions.csv``; and maps where asked.
+    these in ``lesions.csv``; and maps, and a page to read them by, where asked.
 
     A scan that cannot be read has an error and no score, one whose map cannot be written has both.
 
@@ -56,7 +58,7 @@ def predict(cfg: DictConfig) -> None:
     wanted = Wanted(volumes=of_volumes, series=series, contrast=cfg.contrast, brains=predictor.wants_brain)
     scans = find_scans(cfg.input, wanted)
     files = [scan.path for scan in scans]
-    maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps else None
+    maps = MapFolder(output, scans=scans, calibration=predictor.calibration) if cfg.maps or cfg.review else None
     unlike = Unlike(predictor=predictor)
 
     rows: list[Row] = []
@@ -65,12 +67,15 @@ def predict(cfg: DictConfig) -> None:
     with ExitStack() as stack:
         table = stack.enter_context(prediction_table(output, scans=files, volumes=of_volumes))
         lesions = stack.enter_context(lesion_table(output, scans=files)) if of_volumes else None
+        page = ReviewFolder(output, calibration=predictor.calibration) if cfg.review else None
+        if page is not None:
+            stack.enter_context(page)
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
             batch = scans[start : start + batch_size]
             read = list(pool.map(partial(_read, predictor=predictor), batch))
-            found = _rows(batch, read, predictor, maps, lesions)
+            found = _rows(batch, read, predictor, maps, lesions, page)
             table.add(found)
             rows += found
             for file, one in zip(batch, read, strict=True):
@@ -78,6 +83,9 @@ def predict(cfg: DictConfig) -> None:
                     unlike.note(file, one[0])
     unlike.tell(len(scans))
     _summarise(rows, table.file, console)
+    if page is not None:
+        console.print(f"[bold]Review[/bold]      {page.folder / PAGE}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False)
 
 
 def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:
@@ -99,8 +107,9 @@ def _rows(
     predictor: Predictor,
     maps: MapFolder | None,
     lesions: GrowingTable | None,
+    page: ReviewFolder | None,
 ) -> list[Row]:
-    """Rows of the table for a batch of scans, in its order; writes their lesions and maps where they are wanted."""
+    """Rows of the table for a batch of scans, in its order; writes their lesions, maps and page where wanted."""
     prepared = [scan[1] for scan in read if not isinstance(scan, MriadError)]
     predictions = iter(predictor(prepared) if prepared else [])
     rows = []
@@ -108,6 +117,8 @@ def _rows(
         row: Row = {"path": str(file.path), "threshold": predictor.calibration.threshold, "error": ""}
         if isinstance(scan, MriadError):
             row |= {"error": str(scan), "patient": file.patient}
+            if page is not None:
+                page.add(file, None, None, row)
         else:
             found = next(predictions)
             row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
@@ -122,6 +133,8 @@ def _rows(
                     problems.append(f"its lesions are missing: {error}")
             if maps is not None:
                 problems.append(maps.write(file, scan[0], found))
+            if page is not None:
+                problems.append(page.add(file, scan[0], found.map, row))
             row["error"] = "; ".join(filter(None, problems))
         rows.append(row)
     return rows

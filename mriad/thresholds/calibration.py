@@ -22,8 +22,10 @@ class Calibration:
         pixel_threshold: a pixel is anomalous if its map value is above it.
         val_scores: the val scans with at least the columns group, label, score.
         promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
-        lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
-            in a record from before it was chosen.
+        lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.HealthyComponents``;
+            None in a record from before it was chosen.
+        healthy_components: levels of a map, falling, and how many components the healthy val scans have above each on
+            average, on the grid that the detector sees; () in a record from before they were counted.
     """
 
     rule: str
@@ -32,10 +34,17 @@ class Calibration:
     val_scores: pd.DataFrame
     promised_fpr: float | None = None
     lesion_level: float | None = None
+    healthy_components: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def fit(
-        cls, rule: Threshold, val_scores: pd.DataFrame, *, pixel_threshold: float, lesion_level: float | None = None
+        cls,
+        rule: Threshold,
+        val_scores: pd.DataFrame,
+        *,
+        pixel_threshold: float,
+        lesion_level: float | None = None,
+        healthy_components: tuple[tuple[float, float], ...] = (),
     ) -> Self:
         """Fit a rule on val scores; ``rule`` is fitted in place."""
         rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
@@ -46,12 +55,17 @@ class Calibration:
             val_scores=val_scores,
             promised_fpr=rule.promised_fpr,
             lesion_level=lesion_level,
+            healthy_components=healthy_components,
         )
 
     def refit(self, rule: Threshold) -> Calibration:
         """The same calibration under another rule, fitted on the same val scores."""
         return Calibration.fit(
-            rule, self.val_scores, pixel_threshold=self.pixel_threshold, lesion_level=self.lesion_level
+            rule,
+            self.val_scores,
+            pixel_threshold=self.pixel_threshold,
+            lesion_level=self.lesion_level,
+            healthy_components=self.healthy_components,
         )
 
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -72,9 +86,12 @@ class Calibration:
     def as_record(self) -> dict[str, Any]:
         """Plain values for a checkpoint: of the val scans what a rule is fitted on, and groups as mere numbers."""
         val_scores = self.val_scores[["label", "score"]].assign(group=pd.factorize(self.val_scores["group"])[0])
-        return {**asdict(self), "val_scores": val_scores.to_dict(orient="list")}
+        components = [list(pair) for pair in self.healthy_components]
+        return asdict(self) | {"val_scores": val_scores.to_dict(orient="list"), "healthy_components": components}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read what ``as_record`` wrote."""
-        return cls(**{**record, "val_scores": pd.DataFrame(record["val_scores"])})
+        components = tuple((level, per_scan) for level, per_scan in record.get("healthy_components", ()))
+        val_scores = pd.DataFrame(record["val_scores"])
+        return cls(**record | {"val_scores": val_scores, "healthy_components": components})
