@@ -25,7 +25,8 @@ class ThresholdCalibration(ScanScores):
 
     The pixel threshold is a quantile of the healthy val maps, all pixels together, which needs no label of a pixel; or
     the one with the best Dice over the val scans that have a lesion mask. The level for lesions is the one that leaves
-    healthy val scans on average at most one component (``HealthyComponents``); how many every other level leaves is kept, too.
+    healthy val scans on average at most one component; how many each other level leaves is kept as well, see
+    ``HealthyComponents``.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
     a prediction gives. Where several processes share val, each fits those on all of it, and rank 0 alone calibrates.

@@ -171,8 +171,8 @@ def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = Non
     ``false_components`` the false components per scan there: what a user of the calibrated detector gets.
 
     ``lesion_sensitivity`` is the same share at the level that was chosen on val to leave healthy scans on average at
-    most ``FALSE_PER_SCAN`` false components (``HealthyComponents``), and ``lesion_false_positives`` the false components
-    per scan that it leaves here. Both are missing where no level was chosen.
+    most ``FALSE_PER_SCAN`` false components (``HealthyComponents``), and ``lesion_false_positives`` the false
+    components per scan that it leaves here. Both are missing where no level was chosen.
 
     ``lesion_sensitivity_oracle`` is the point of the free-response ROC curve at one false component per scan: the most
     lesions that any threshold hits with on average at most ``FALSE_PER_SCAN`` false components per scan. What is called

@@ -64,7 +64,7 @@ class Prediction:
         return self.geometry.to_scan(self.working_map, fill=min(0.0, float(self.working_map.min())))
 
     def lesions(self, level: float) -> list[Lesion]:
-        """What the map shows above a level, the largest first; see ``lesions_of``. Those of a picture have no volume."""
+        """What the map shows above a level, the largest first; see ``lesions_of``."""
         return lesions_of(self.map.reshape(self.grid.shape), self.grid, level=level)
 
     @property

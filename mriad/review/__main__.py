@@ -16,12 +16,16 @@ from mriad.review.options import parsed
 def _options() -> argparse.Namespace:
     parser = OptionParser(
         usage=f"{typed('review')} [-h] [--port PORT] [--reader NAME] [--open] FOLDER",
-        description="Serve the page of a prediction, which predict writes with review=true, on 127.0.0.1, and keep each "
-        "mark that is made on it at once in marks.csv beside the page. Ctrl-C ends it.",
+        description="Serve the page of a prediction, which predict writes with review=true, on 127.0.0.1, and keep "
+        "each mark that is made on it at once in marks.csv beside the page. Ctrl-C ends it.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="output of a prediction, or its folder review")
-    parser.add_argument("--port", type=int, default=8321, help="port on 127.0.0.1, 0 for any that is free (default: 8321)")
-    parser.add_argument("--reader", metavar="NAME", help="who reads, which can be changed on the page (default: your login)")
+    parser.add_argument(
+        "--port", type=int, default=8321, help="port on 127.0.0.1, 0 for any that is free (default: 8321)"
+    )
+    parser.add_argument(
+        "--reader", metavar="NAME", help="who reads, which can be changed on the page (default: your login)"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parsed(parser)
 

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
@@ -110,7 +110,7 @@ def thumbnail(
 def decoded(text: str) -> tuple[NDArray[np.uint16], Grid]:
     """The codes and the grid of a map that ``as_codes`` has written."""
     image = Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
-    codes = np.asanyarray(image.dataobj.get_unscaled())
+    codes = cast(Any, image.dataobj).get_unscaled()
     return codes, Grid(shape=_shape(codes.shape), affine=image.affine)
 
 

@@ -29,8 +29,6 @@ REVIEW, PAGE, LIST, MARKS = "review", "index.html", "list.js", "marks.csv"
 FILES = (PAGE, "review.css", "review.js", "marks.js", "viewer.js", "niivue.umd.js", "niivue.LICENSE.txt")
 LISTED = 200  # lesions of a scan that the page lists, the largest
 
-_CALL = "mriad.list("
-
 
 class ReviewFolder:
     """``review/`` of a prediction: a page that needs nothing but this folder.
@@ -103,6 +101,8 @@ class ReviewFolder:
         number = len(self._scans)
         entry: dict[str, Any] = {
             "path": printable(str(file.path)) + (f" ({printable(file.series)})" if file.series else ""),
+            "file": printable(str(file.path)),
+            "series": printable(file.series),
             "score": row.get("score"),
             "decision": row.get("decision"),
             "error": printable(str(row.get("error", ""))),
@@ -140,7 +140,7 @@ class ReviewFolder:
             "code": coded.code,
             "level": coded.level,
             "step": coded.step,
-            "shape": list(grid.reoriented("RAS").shape),
+            "axes": grid.orientation,
             "lesions": [
                 {
                     "size": float(f"{(lesion.ml if ml else lesion.voxels * size):.4g}"),
@@ -174,15 +174,27 @@ def read_list(folder: Path) -> dict[str, Any]:
     Raises:
         MriadError: if there is none, or it is not one that mriad wrote.
     """
-    file = folder / LIST
+    return dict(_told(folder / LIST)[0])
+
+
+def read_scan_of(folder: Path, number: int) -> dict[str, Any]:
+    """What the page of a folder shows of a scan.
+
+    Raises:
+        MriadError: as above.
+    """
+    return dict(_told(folder / "scans" / f"{number}.js")[1])
+
+
+def _told(file: Path) -> list[Any]:
+    """The values that a script hands to the page; nothing in it is run."""
     try:
         text = file.read_text()
-        told = json.loads(text[text.index(_CALL) + len(_CALL) : text.rindex(")")])
+        return list(json.loads(f"[{text[text.index('(') + 1 : text.rindex(')')]}]"))
     except OSError as error:
         raise MriadError(f"{file} cannot be read ({error.strerror}); predict with review=true.") from error
     except ValueError as error:
-        raise MriadError(f"{file} is no list of a page; predict with review=true.") from error
-    return dict(told)
+        raise MriadError(f"{file} is no part of a page; predict with review=true.") from error
 
 
 def review_folder(named: Path) -> Path:
@@ -216,5 +228,3 @@ def _person(file: ScanFile, row: dict[str, Any]) -> str:
     """What scans of one patient have in common; no more is told on the page than which scans do."""
     known = file.patient or str(row.get("patient", ""))
     return f"patient {known}" if known else f"examination {_examination(file)}"
-
-

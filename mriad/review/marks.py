@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -186,7 +186,7 @@ def add_mark(file: Path, mark: Mark) -> None:
     csv.writer(text, lineterminator="\n").writerow(cells)
     line = text.getvalue().encode()
     try:
-        with _locked(file), file.open("ab+") as stream:
+        with _locked(file), file.open("ab+", buffering=0) as stream:
             end = stream.seek(0, os.SEEK_END)
             if end == 0:
                 line = (",".join(COLUMNS) + "\n").encode() + line
@@ -195,14 +195,16 @@ def add_mark(file: Path, mark: Mark) -> None:
                 if stream.read(1) != b"\n":  # another was torn off by a crash
                     line = b"\n" + line
             try:
-                stream.write(line)
-                stream.flush()
+                while line:
+                    line = line[stream.write(line) :]
                 os.fsync(stream.fileno())
             except OSError:
-                os.ftruncate(file, end)
+                os.truncate(file, end)
                 raise
     except OSError as error:
-        raise MriadError(f"{file} cannot be written ({error.strerror}); make room there, the mark is not kept.") from error
+        raise MriadError(
+            f"{file} cannot be written ({error.strerror}); make room there, the mark is not kept."
+        ) from error
 
 
 def read_marks(file: Path) -> tuple[list[Mark], list[str]]:
@@ -238,7 +240,7 @@ def now() -> str:
 
 
 @contextmanager
-def _locked(file: Path) -> Any:
+def _locked(file: Path) -> Iterator[None]:
     with FileLock(file.with_name(f".{file.name}.lock"), timeout=30):
         yield
 

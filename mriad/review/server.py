@@ -17,7 +17,13 @@ HOST = "127.0.0.1"
 
 _LARGEST = 20_000  # bytes of a mark
 _DATA = re.compile(r"scans/\d{1,9}\.js|thumbs/\d{1,9}\.webp")
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".webp": "image/webp", ".txt": "text/plain"}
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".webp": "image/webp",
+    ".txt": "text/plain",
+}
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -39,7 +45,9 @@ class ReviewServer(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, *, port: int, reader: str) -> None:
         self.folder, self.reader, self.marks = folder, reader, folder / MARKS
-        self.scans = {scan["path"]: scan for scan in read_list(folder)["scans"]}
+        listed = read_list(folder)["scans"]
+        self._paths = [scan["path"] for scan in listed]
+        self._scans = dict(zip(self._paths, listed, strict=True))
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -55,7 +63,7 @@ class ReviewServer(ThreadingHTTPServer):
             ValueError: if it is none, or of no scan of the page.
             MriadError: if it cannot be written.
         """
-        scan = self.scans.get(told.get("path", ""))
+        scan = self._scans.get(told.get("path", ""))
         if scan is None:
             raise ValueError("there is no such scan on this page")
         known = {name: scan.get(name) for name in ("score", "decision", "lesions")}
@@ -65,17 +73,13 @@ class ReviewServer(ThreadingHTTPServer):
         add_mark(self.marks, mark)
         return mark
 
-    @property
-    def _paths(self) -> list[str]:
-        return list(self.scans)
-
 
 class _Handler(BaseHTTPRequestHandler):
     server: ReviewServer
     protocol_version = "HTTP/1.1"
     timeout = 60
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if not self._is_ours():
             return
         name = self.path.partition("?")[0].removeprefix("/") or PAGE
@@ -88,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > _LARGEST:
             self.close_connection = True
@@ -119,7 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_from_our_page(self) -> bool:
         """Whether a mark comes from the page, or from a program; a browser says of what page a request is."""
         origin, kind = self.headers.get("Origin"), self.headers.get("Content-Type", "").partition(";")[0].strip()
-        if (origin is None or origin.removeprefix("http://").lower() in self.server.names) and kind == "application/json":
+        if (
+            origin is None or origin.removeprefix("http://").lower() in self.server.names
+        ) and kind == "application/json":
             return True
         self._answer(HTTPStatus.FORBIDDEN, "Marks come from the page itself, as application/json.")
         return False

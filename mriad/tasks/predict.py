@@ -85,7 +85,9 @@ def predict(cfg: DictConfig) -> None:
     _summarise(rows, table.file, console)
     if page is not None:
         console.print(f"[bold]Review[/bold]      {page.folder / PAGE}", soft_wrap=True, highlight=False)
-        console.print(f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False)
+        console.print(
+            f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False
+        )
 
 
 def _read(file: ScanFile, predictor: Predictor) -> tuple[Scan, Prepared] | MriadError:

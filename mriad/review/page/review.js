@@ -121,7 +121,7 @@ function row(scan, place) {
       make("span", { className: "folder" }, scan.path.slice(0, cut) || " "),
       make("span", { className: "found" }, scan.error && scan.decision === undefined ? "could not be read" : found)),
     make("span", { className: "numbers" },
-      make("b", {}, number(scan.score)),
+      make("b", {}, scan.score === null || scan.score === undefined ? "–" : Math.abs(scan.score) < 1000 ? scan.score.toPrecision(4) : number(scan.score)),
       make("span", { className: `call ${call.replace(" ", "-")}` }, call),
       make("span", { className: `mark mark-${state.mark}` }, state.mark || " ")));
   element.style.top = `${place * ROW}px`;
@@ -261,7 +261,7 @@ function clicked(panel) {
 
 function toCentre() {
   const panel = mine();
-  if (panel) panel.go(Array.from(panel.view.frac2mm([0.5, 0.5, 0.5])).slice(0, 3));
+  if (panel) panel.go(panel.toWorld([0.5, 0.5, 0.5]));
   if (panel) follow(panel);
   relook();
 }
@@ -309,7 +309,7 @@ function describeLesions() {
     const element = make("div", { className: `lesion ${which === page.lesion ? "here" : ""} mark-${mark}` },
       make("span", { className: "which" }, String(which)),
       make("span", {}, `${number(lesion.size, 3)} ${unit(scan)}`),
-      make("span", { className: "faint" }, `peak ${number(lesion.peak, 3)}`),
+      make("span", { className: "faint", title: "highest value of the map" }, number(lesion.peak, 3)),
       ...["true", "false"].map((value) => {
         const button = make("button", { type: "button", className: mark === value ? "on" : "" }, value);
         button.addEventListener("click", (event) => { event.stopPropagation(); choose(which); markLesion(value); });
@@ -415,7 +415,7 @@ function cost(level) {
 }
 
 function costText(level) {
-  if (!page.told.healthy.length) return "how many false components that costs is not known: the detector was calibrated before they were counted";
+  if (!page.told.healthy.length) return "its false components are not known: an older checkpoint";
   const found = cost(level);
   if (found === null) return "below what was counted on val";
   return `${found < 0.005 ? "no" : found < 10 ? found.toFixed(2) : found.toFixed(0)} false components per healthy val scan`;

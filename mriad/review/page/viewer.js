@@ -117,13 +117,22 @@ class Panel {
     return this.codes[this.start + voxel[0] * this.step[0] + voxel[1] * this.step[1] + voxel[2] * this.step[2]];
   }
 
+  /* Fractions of the scan at a place in mm, and back; in NiiVue's own mm an oblique scan would lie straight. */
+  toFrac(mm) {
+    return this.view.mm2frac(mm, 0, true);
+  }
+
+  toWorld(frac) {
+    return Array.from(this.view.frac2mm(frac, 0, true)).slice(0, 3);
+  }
+
   voxel(frac) {
     return [0, 1, 2].map((axis) => Math.min(this.size[axis] - 1, Math.max(0, Math.floor(frac[axis] * this.size[axis]))));
   }
 
   /* Go to a place in mm: to the centre of the voxel that holds it. */
   go(mm) {
-    const voxel = this.voxel(this.view.mm2frac(mm));
+    const voxel = this.voxel(this.toFrac(mm));
     this.moving = true;
     this.view.scene.crosshairPos = voxel.map((index, axis) => (index + 0.5) / this.size[axis]);
     this.view.drawScene();
@@ -131,14 +140,14 @@ class Panel {
   }
 
   here() {
-    return Array.from(this.view.frac2mm(this.view.scene.crosshairPos)).slice(0, 3);
+    return this.toWorld(this.view.scene.crosshairPos);
   }
 
   /* The number of the lesion that each voxel belongs to: from its peak through neighbours above the calibrated level. */
   number() {
     const [nx, ny, nz] = this.size, numbers = new Uint16Array(nx * ny * nz), limit = this.data.code;
     this.data.lesions.forEach((lesion, order) => {
-      const first = this.voxel(this.view.mm2frac(lesion.peak_at));
+      const first = this.voxel(this.toFrac(lesion.peak_at));
       if (this.at(first) <= limit) return;
       const queue = [first];
       numbers[first[0] + nx * (first[1] + ny * first[2])] = order + 1;
@@ -248,7 +257,7 @@ class Panel {
     pen.strokeStyle = COLOURS.missed;
     pen.lineWidth = 1.5 * ratio;
     for (const mm of this.look.missed) {
-      const voxel = this.voxel(this.view.mm2frac(mm));
+      const voxel = this.voxel(this.toFrac(mm));
       if (voxel[tile.through] !== tile.slice) continue;
       const x = tile.x0 + (voxel[tile.across] + 0.5) * tile.stepX, y = tile.y0 + (voxel[tile.down] + 0.5) * tile.stepY;
       pen.beginPath();
