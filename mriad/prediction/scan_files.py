@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 MAP_ENDING, OVERLAY_ENDING = ".map.tiff", ".overlay.png"
 VOLUME_MAP_ENDING, VOLUME_MASK_ENDING = "_map.nii.gz", "_mask.nii.gz"
+LIST, THUMBNAILS = "list.js", "thumbs"  # of a page to read a prediction by
 MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
 
 _MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks, and their names
@@ -97,7 +98,9 @@ def _is_mask(path: Path, folder: Path) -> bool:
 
 
 def _is_map(path: Path) -> bool:
-    """Whether mriad has written a file: its table lies beside the folder of maps."""
+    """Whether mriad has written a file: its table lies beside the folder of maps, or its list beside thumbnails."""
+    if path.parent.name == THUMBNAILS and path.suffix == ".webp":
+        return (path.parent.parent / LIST).exists()
     if not path.name.endswith((MAP_ENDING, OVERLAY_ENDING, VOLUME_MAP_ENDING, VOLUME_MASK_ENDING)):
         return False
     homes = [above.parent for above in path.absolute().parents if above.name == MAPS]

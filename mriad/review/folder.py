@@ -20,12 +20,12 @@ from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.geometry import Grid
 from mriad.prediction.lesions import lesions_of
-from mriad.prediction.scan_files import ScanFile
+from mriad.prediction.scan_files import LIST, THUMBNAILS, ScanFile
 from mriad.review.encode import CodedMap, as_codes, as_gray, script, thumbnail
 from mriad.tables import printable
 from mriad.thresholds import Calibration
 
-REVIEW, PAGE, LIST, MARKS = "review", "index.html", "list.js", "marks.csv"
+REVIEW, PAGE, MARKS = "review", "index.html", "marks.csv"
 FILES = (PAGE, "review.css", "review.js", "marks.js", "viewer.js", "niivue.umd.js", "niivue.LICENSE.txt")
 LISTED = 200  # lesions of a scan that the page lists, the largest
 
@@ -50,7 +50,7 @@ class ReviewFolder:
 
     def __enter__(self) -> ReviewFolder:
         try:
-            for name in ("scans", "thumbs"):
+            for name in ("scans", THUMBNAILS):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
                 (self.folder / name).mkdir(parents=True)
             source = resources.files("mriad.review") / "page"
@@ -153,11 +153,12 @@ class ReviewFolder:
         }
         self._save(self.folder / "scans" / f"{number}.js", script("scan", number, told).encode())
         small = thumbnail(scan.levels, values, grid, scale=self._calibration.map_scale, level=level)
-        self._save(self.folder / "thumbs" / f"{number}.webp", small)
+        self._save(self.folder / THUMBNAILS / f"{number}.webp", small)
         return {
             "shown": True,
             "volume": scan.is_volume,
             "lesions": len(lesions),
+            "listed": min(len(lesions), LISTED),
             "size": float(f"{sum(lesion.ml if ml else lesion.voxels * size for lesion in lesions):.4g}"),
             "unit": unit,
         }

@@ -42,7 +42,7 @@ class Mark:
             '' takes a mark back.
         note: of the scan.
         score, decision, lesions: what the detector said of the scan: its score, 1 anomalous or 0 healthy, and how many
-            lesions it shows; None where unknown.
+            lesions the page lists; None where unknown.
         patient: path of the first scan of the same patient, which tells scans of one patient from those of several.
     """
 

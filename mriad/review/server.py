@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mriad.errors import MriadError
-from mriad.review.folder import FILES, LIST, MARKS, PAGE, read_list
+from mriad.prediction.scan_files import LIST
+from mriad.review.folder import FILES, MARKS, PAGE, read_list
 from mriad.review.marks import Mark, add_mark, now, read_marks
 
 HOST = "127.0.0.1"
@@ -66,9 +67,9 @@ class ReviewServer(ThreadingHTTPServer):
         scan = self._scans.get(told.get("path", ""))
         if scan is None:
             raise ValueError("there is no such scan on this page")
-        known = {name: scan.get(name) for name in ("score", "decision", "lesions")}
+        known = {"score": scan["score"], "decision": scan["decision"], "lesions": scan.get("listed")}
         mark = Mark.of(told | known | {"time": now(), "patient": self._paths[scan["patient"]]})
-        if mark.lesion is not None and mark.lesion > (scan.get("lesions") or 0):
+        if mark.lesion is not None and mark.lesion > (mark.lesions or 0):
             raise ValueError("the scan has no lesion of that number")
         add_mark(self.marks, mark)
         return mark

@@ -24,7 +24,13 @@ OUTER = (slice(4, 11), slice(3, 9), slice(2, 8))
 
 def calibration(**more):
     val_scores = pd.DataFrame({"group": [*"abc"], "label": [0, 0, 1], "score": [0.1, 0.2, 0.9]})
-    known = {"rule": "youden", "threshold": 0.4, "pixel_threshold": LEVEL, "val_scores": val_scores, "lesion_level": 0.8}
+    known = {
+        "rule": "youden",
+        "threshold": 0.4,
+        "pixel_threshold": LEVEL,
+        "val_scores": val_scores,
+        "lesion_level": 0.8,
+    }
     known["healthy_components"] = ((0.9, 0.0), (0.8, 0.5), (0.4, 2.0), (0.2, 6.0))
     return Calibration(**known | more)
 

@@ -36,13 +36,19 @@ def test_readers_are_held_against_the_detector_and_each_other():
                 mark = {2: "false", 19: "unsure"}[scan]
             marks.append(said(reader, f"{scan}.nii", mark, decision))
     table = agreement(readings(marks))
-    by = {name: value(table, "anna", "detector", "scans", name) for name in table["measure"].unique() if "by both" not in name and "all" not in name}
+    by = {
+        name: value(table, "anna", "detector", "scans", name)
+        for name in table["measure"].unique()
+        if "by both" not in name and "all" not in name
+    }
     assert (by["read"].value, by["unsure"].value) == (20, 0)
     assert by["agreement"].value == pytest.approx(17 / 20)
     assert by["sensitivity"].value == pytest.approx(8 / 9) and by["sensitivity"].n == 9
     assert by["specificity"].value == pytest.approx(9 / 11)
     assert by["agreement"].low < 17 / 20 < by["agreement"].high
-    assert by["kappa"].value == pytest.approx(cohen_kappa_score([1] * 10 + [0] * 10, [0, 0] + [1] * 8 + [0] * 5 + [1] + [0] * 4))
+    assert by["kappa"].value == pytest.approx(
+        cohen_kappa_score([1] * 10 + [0] * 10, [0, 0] + [1] * 8 + [0] * 5 + [1] + [0] * 4)
+    )
     assert value(table, "béla", "detector", "scans", "unsure").value == 1
     both = value(table, "anna", "béla", "scans", "agreement")
     assert (both.value, both.n) == (pytest.approx(18 / 19), 19)
@@ -79,7 +85,9 @@ def test_kappa_is_not_known_where_both_say_the_same_of_all():
 
 def test_scans_of_one_patient_are_resampled_together():
     apart = [said("a", f"{scan}.nii", "false" if scan % 2 else "agree") for scan in range(40)]
-    together = [said("a", f"{scan}.nii", "false" if scan % 2 else "agree", patient=f"p{scan % 4}") for scan in range(40)]
+    together = [
+        said("a", f"{scan}.nii", "false" if scan % 2 else "agree", patient=f"p{scan % 4}") for scan in range(40)
+    ]
     widths = []
     for marks in (apart, together):
         row = value(agreement(readings(marks)), "a", "detector", "scans", "agreement")

@@ -30,9 +30,12 @@ def desk(tmp_path, monkeypatch):
 
 def mark(desk, path, value, *, reader="anna", lesion=None, **more):
     number, scan = next((at, one) for at, one in enumerate(read_list(desk)["scans"]) if one["path"] == path)
-    told = {name: scan[name] for name in ("path", "score", "decision", "lesions")} | {"reader": reader, "mark": value}
+    told = {name: scan[name] for name in ("path", "score", "decision")}
+    told |= {"lesions": scan["listed"], "reader": reader, "mark": value}
     if lesion is not None:
-        told |= {"lesion": lesion} | dict(zip("xyz", read_scan_of(desk, number)["lesions"][lesion - 1]["at"], strict=True))
+        told |= {"lesion": lesion} | dict(
+            zip("xyz", read_scan_of(desk, number)["lesions"][lesion - 1]["at"], strict=True)
+        )
     return Mark.of(told | {"time": f"t{len(path)}"} | more)
 
 

@@ -20,7 +20,7 @@ def lesion(number, value, **more):
 def test_events_come_back_as_they_were(tmp_path):
     file = tmp_path / "marks.csv"
     events = [
-        mark(mark="agree", note="=1+1,\"so\"\n<b>'"),
+        mark(mark="agree", note='=1+1,"so"\n<b>\''),
         mark(mark="missed", x=1.25, y=-2, z=3),
         lesion(2, "false", path="=cmd.nii"),
         mark(mark="", reader="béla", patient="p"),
@@ -59,8 +59,19 @@ def test_what_is_no_mark_is_refused(said):
 
 
 def test_the_newest_mark_counts_and_none_is_lost():
-    said = [mark(mark="agree"), lesion(1, "true"), lesion(2, "true"), lesion(2, "false"), lesion(1, ""), mark(mark="miss")]
-    said += [mark(mark="missed", x=9, y=9, z=9), mark(mark="missed", x=5, y=5, z=5), mark(mark="withdrawn", x=9, y=9, z=9)]
+    said = [
+        mark(mark="agree"),
+        lesion(1, "true"),
+        lesion(2, "true"),
+        lesion(2, "false"),
+        lesion(1, ""),
+        mark(mark="miss"),
+    ]
+    said += [
+        mark(mark="missed", x=9, y=9, z=9),
+        mark(mark="missed", x=5, y=5, z=5),
+        mark(mark="withdrawn", x=9, y=9, z=9),
+    ]
     found = readings(said)["anna", "a.nii"]
     assert (found.mark, {which: one.mark for which, one in found.lesions.items()}) == ("miss", {2: "false"})
     assert found.missed == [(5, 5, 5)]
@@ -68,7 +79,9 @@ def test_the_newest_mark_counts_and_none_is_lost():
 
 
 def test_marks_of_a_prediction_with_another_call_do_not_count():
-    found = readings([mark(mark="agree"), lesion(1, "true"), lesion(1, "false", decision=0, lesions=3)])["anna", "a.nii"]
+    found = readings([mark(mark="agree"), lesion(1, "true"), lesion(1, "false", decision=0, lesions=3)])[
+        "anna", "a.nii"
+    ]
     assert (found.mark, {which: one.mark for which, one in found.lesions.items()}) == ("", {1: "false"})
 
 

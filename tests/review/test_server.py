@@ -50,10 +50,16 @@ def test_nothing_else_is(server, page, path):
 
 def test_a_mark_is_on_disk_when_it_is_answered(server):
     assert post(server, MARK)[0] == 201
-    assert post(server, {"reader": "béla", "path": "p1_T1.nii.gz", "lesion": 1, "x": 1, "y": 2, "z": 3, "mark": "true"})[0] == 201
+    assert (
+        post(server, {"reader": "béla", "path": "p1_T1.nii.gz", "lesion": 1, "x": 1, "y": 2, "z": 3, "mark": "true"})[0]
+        == 201
+    )
     events, wrong = read_marks(server.marks)
     assert wrong == []
-    assert [(event.reader, event.mark, event.lesion) for event in events] == [("anna", "agree", None), ("béla", "true", 1)]
+    assert [(event.reader, event.mark, event.lesion) for event in events] == [
+        ("anna", "agree", None),
+        ("béla", "true", 1),
+    ]
     assert (events[0].score, events[0].decision, events[0].lesions, events[0].note) == (0.9, 1, 2, MARK["note"])
     assert events[0].patient == "p1_T1.nii.gz" and events[0].time.endswith("Z")
     assert len(json.loads(ask(server, "GET", "/marks")[1])["marks"]) == 2

@@ -118,7 +118,7 @@ class Marks {
       } else if (event.mark === "withdrawn") {
         scan.missed = scan.missed.filter((other) => !near(other, place, 0.01));
       } else {
-        scan.mark = String(event.decision) === String(decisions.get(event.path)) ? event.mark : "";
+        scan.mark = String(event.decision ?? "") === String(decisions.get(event.path) ?? "") ? event.mark : "";
         scan.note = event.note;
       }
     }

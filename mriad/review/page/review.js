@@ -5,6 +5,7 @@
 const $ = (name) => document.getElementById(name);
 const ROW = 64; // height of a row of the list in pixels
 const MOST_BESIDE = 4; // scans of a session side by side
+const NO_WEBGL = "This browser has no WebGL 2, with which scans are drawn. Take a current Firefox, Chrome, Edge or Safari, and switch on its hardware acceleration. List and marks work without.";
 const NO_SCAN = { mark: "", note: "", lesions: new Map(), missed: [] };
 
 const page = {
@@ -50,6 +51,7 @@ async function start() {
   rankUncertainty();
   const { threshold, level } = page.told;
   page.level = level;
+  page.draws = Boolean(document.createElement("canvas").getContext("webgl2"));
   $("detector").textContent = `${many(page.scans.length, "scan")}, anomalous above ${number(threshold)} (${page.told.rule})`;
   await marks.open();
   $("reader").value = marks.reader;
@@ -58,8 +60,6 @@ async function start() {
   drawCurve();
   arrange();
   if (page.order.length) select(page.order[0]);
-  if (!document.createElement("canvas").getContext("webgl2"))
-    say("This browser has no WebGL2, with which scans are drawn. Take a current Firefox, Chrome, Edge or Safari, and switch on its hardware acceleration. List and marks work without.");
 }
 
 /* Ranks of scores between that of a scan and the threshold: what lies nearest is the least sure. */
@@ -119,7 +119,7 @@ function row(scan, place) {
     make("span", { className: "words" },
       make("span", { className: "file" }, scan.path.slice(cut)),
       make("span", { className: "folder" }, scan.path.slice(0, cut) || " "),
-      make("span", { className: "found" }, scan.error && scan.decision === undefined ? "could not be read" : found)),
+      make("span", { className: "found" }, scan.error && (scan.decision ?? null) === null ? "could not be read" : found)),
     make("span", { className: "numbers" },
       make("b", {}, scan.score === null || scan.score === undefined ? "–" : Math.abs(scan.score) < 1000 ? scan.score.toPrecision(4) : number(scan.score)),
       make("span", { className: `call ${call.replace(" ", "-")}` }, call),
@@ -142,6 +142,7 @@ function step(by) {
 async function select(index) {
   page.at = index;
   page.lesion = 0;
+  page.now = null;
   arm(false);
   const list = $("list"), top = ROW * page.order.indexOf(index);
   if (top < list.scrollTop) list.scrollTop = top;
@@ -161,6 +162,7 @@ function shown() {
 
 async function show() {
   const turn = ++page.turn, scan = current();
+  if (!page.draws) return say(NO_WEBGL);
   if (!scan.shown) {
     page.panels.forEach((panel) => { panel.element.hidden = true; });
     return say(scan.error || "There is nothing to show of this scan.");
@@ -250,10 +252,7 @@ function follow(moved) {
 }
 
 function clicked(panel) {
-  if (!page.arming) {
-    if (panel.entry !== current()) return;
-    return;
-  }
+  if (!page.arming) return;
   arm(false);
   const place = panel.here().map((mm) => Math.round(mm * 100) / 100);
   mark({ mark: "missed", x: place[0], y: place[1], z: place[2] });
@@ -348,7 +347,7 @@ function nextLesion(by) {
 
 /* ---- marks ---- */
 
-function mark(what) {
+function mark(what, more = false) {
   const scan = current();
   if (!marks.reader) {
     tell("", "Say who reads: put a name in the field at the top. The mark was not made.");
@@ -358,8 +357,12 @@ function mark(what) {
   const state = stateOf(scan);
   marks.add({
     path: scan.path, note: what.lesion === undefined && what.mark !== "missed" && what.mark !== "withdrawn" ? state.note : "",
-    score: scan.score ?? "", decision: scan.decision ?? "", lesions: scan.lesions ?? "", patient: page.scans[scan.patient]?.path ?? scan.path, ...what,
+    score: scan.score ?? "", decision: scan.decision ?? "", lesions: scan.listed ?? "", patient: page.scans[scan.patient]?.path ?? scan.path, ...what,
   });
+  if (!more) remark();
+}
+
+function remark() {
   restate();
   describe();
   relook();
@@ -378,11 +381,9 @@ function markLesion(value) {
 }
 
 function restFalse() {
-  const given = lesionMarks();
-  (page.now?.lesions || []).forEach((lesion, place) => {
-    if (!given.has(place + 1) && marks.reader) mark({ lesion: place + 1, x: lesion.at[0], y: lesion.at[1], z: lesion.at[2], mark: "false" });
-  });
-  if (!marks.reader) mark({ mark: "" });
+  const given = lesionMarks(), lesions = (page.now?.lesions || []).map((lesion, place) => [place + 1, ...lesion.at]).filter(([which]) => !given.has(which));
+  for (const [lesion, x, y, z] of lesions) mark({ lesion, x, y, z, mark: "false" }, Boolean(marks.reader));
+  remark();
 }
 
 function keepNote() {

@@ -46,7 +46,6 @@ class Panel {
     this.entry = entry;
     this.data = null;
     Object.assign(this.look, look);
-    while (this.view.volumes.length) this.view.removeVolumeByIndex(this.view.volumes.length - 1);
     const [low, high] = data.window;
     const scan = await niivue.NVImage.loadFromBase64({ base64: data.scan, name: "scan.nii.gz", colormap: "gray", cal_min: low, cal_max: high });
     const map = await niivue.NVImage.loadFromBase64({ base64: data.map, name: "map.nii.gz", colormap: "mriad", opacity: 0, cal_min: 0, cal_max: 1 });
@@ -55,8 +54,12 @@ class Panel {
     this.view.opts.isNearestInterpolation = !this.look.smooth;
     this.view.opts.isOrientationTextVisible = entry.volume;
     this.place(entry.volume);
-    this.view.addVolume(scan);
-    this.view.addVolume(map);
+    this.once(() => {
+      while (this.view.volumes.length) this.view.removeVolumeByIndex(this.view.volumes.length - 1);
+      this.view.addVolume(scan);
+      this.view.addVolume(map);
+    });
+    this.drawn = "";
     this.size = [scan.dimsRAS[1], scan.dimsRAS[2], scan.dimsRAS[3]];
     this.step = map.img2RASstep;
     this.start = map.img2RASstart[0] + map.img2RASstart[1] + map.img2RASstart[2];
@@ -66,6 +69,13 @@ class Panel {
     this.number();
     this.view.scene.pan2Dxyzmm = [0, 0, 0, 1];
     this.setLook({});
+  }
+
+  /* NiiVue makes its textures anew at each change of its volumes; they are made when all is changed. */
+  once(change) {
+    const update = this.view.updateGLVolume;
+    this.view.updateGLVolume = () => {};
+    try { change(); } finally { this.view.updateGLVolume = update; }
   }
 
   place(volume) {
@@ -97,8 +107,11 @@ class Panel {
     // half a code above the last that is not shown, for between two codes no voxel lies
     map.cal_min = this.data.level + (this.limit - this.data.code + 0.5) * this.data.step;
     map.cal_max = Math.max(scale[1], map.cal_min + this.data.step);
-    map.opacity = this.look.map ? MAP_OPACITY : 0;
     this.view.opts.isNearestInterpolation = !smooth;
+    const drawn = JSON.stringify([this.limit, this.look.map, smooth]);
+    if (drawn === this.drawn) return this.view.drawScene();
+    this.drawn = drawn;
+    this.once(() => { map.opacity = this.look.map ? MAP_OPACITY : 0; });
     this.view.updateGLVolume();
   }
 
