@@ -519,5 +519,5 @@ $("download").addEventListener("click", () => {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 });
 window.addEventListener("resize", paintList);
-window.addEventListener("beforeunload", (event) => { keepNote(); if (marks.waiting.length) event.preventDefault(); });
+window.addEventListener("pagehide", keepNote); // what the server has not taken waits in this browser
 window.addEventListener("load", start);
