@@ -28,6 +28,9 @@ TASKS = {
 }
 OTHERS = {
     "compare": ("mriad.compare.__main__", "compare tested runs"),
+    "review": ("mriad.review.__main__", "serve the page of a prediction, and keep the marks that are made on it"),
+    "agreement": ("mriad.review.agree", "tell how far readers agree with each other and with the detector"),
+    "labels": ("mriad.review.label", "make labels of what readers have marked"),
     "ui": ("mriad.tracking.ui", "open MLflow's pages on this machine"),
     "resend": ("mriad.tracking.__main__", "send what runs have logged while their MLflow store was away"),
 }

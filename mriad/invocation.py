@@ -15,6 +15,9 @@ _IN_A_CLONE = {
     "predict": "python predict.py",
     "audit": "python -m mriad.audit",
     "compare": "python -m mriad.compare",
+    "review": "python -m mriad.review",
+    "agreement": "python -m mriad.review.agree",
+    "labels": "python -m mriad.review.label",
     "resend": "python -m mriad.tracking resend",
     "ui": "make ui",
 }

@@ -23,7 +23,7 @@ FLOORS = (
     ("bids_app", "serving"),
     ("api", "export"),
     ("experiment", "trainer"),
-    ("sweeps", "callbacks", "report", "compare", "audit", "writing"),
+    ("sweeps", "callbacks", "report", "compare", "audit", "writing", "review"),
     ("prediction",),
     ("checkpoints", "processes", "published"),
     ("models", "tracking", "plots"),

@@ -14,7 +14,7 @@ from torch import Tensor
 from mriad.callbacks.scan_scores import ScanScores
 from mriad.data.preparing.cache import ScanCache
 from mriad.errors import MriadError, unknown
-from mriad.metrics.lesions import healthy_level
+from mriad.metrics.lesions import HealthyComponents
 from mriad.metrics.pixel import best_dice_threshold, upper_quantile
 from mriad.ranks import is_first
 from mriad.thresholds import Calibration, Threshold
@@ -26,7 +26,8 @@ class ThresholdCalibration(ScanScores):
 
     The pixel threshold is a quantile of the healthy val maps, all pixels together, which needs no label of a pixel; or
     the one with the best Dice over the val scans that have a lesion mask. The level for lesions is the one that leaves
-    healthy val scans on average at most one component (``healthy_level``).
+    healthy val scans on average at most one component; how many each other level leaves is kept as well, see
+    ``HealthyComponents``.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
     a prediction gives. Where several processes share val, each fits those on all of it, and rank 0 alone calibrates.
@@ -70,9 +71,14 @@ class ThresholdCalibration(ScanScores):
         pixel_threshold = self._best_dice(datamodule.cache) if self._pixel_rule == "dice" else None
         if pixel_threshold is None:
             pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=np.flatnonzero(healthy))
-        level = healthy_level(self.maps, scans=np.flatnonzero(healthy))
+        found = HealthyComponents.of(self.maps, scans=np.flatnonzero(healthy))
         calibration = Calibration.fit(
-            self._rule, table, pixel_threshold=pixel_threshold, lesion_level=level, fitted_on=self._fitted_on
+            self._rule,
+            table,
+            pixel_threshold=pixel_threshold,
+            lesion_level=found.level,
+            healthy_components=tuple(zip(found.levels.tolist(), found.per_scan.tolist(), strict=True)),
+            fitted_on=self._fitted_on,
         )
         detector.record["calibration"] = calibration.as_record()
 

@@ -30,30 +30,45 @@ LESION_BY_SIZE = (
 LEVEL_SCANS = 512  # from the maps of so many pictures the levels are drawn at which all are counted
 
 
-def healthy_level(maps: Scans, *, scans: Rows) -> float:
-    """The level of a map that leaves healthy scans few enough components, all of which are false.
-
-    From the highest value downwards it is the last level before they have on average more than ``FALSE_PER_SCAN`` of
-    them. It is no lower one at which these have grown together to a few again.
+@dataclass(frozen=True)
+class HealthyComponents:
+    """How many components healthy scans have at each of L levels of a map, all of which are false.
 
     Args:
-        maps: (N, *spatial) finite float32 anomaly maps, higher = stranger; they may be mapped from a file.
-        scans: (n,) which of them, at least one.
+        levels: (L,) falling from the highest value of the maps, above which nothing lies.
+        per_scan: (L,) components, on average over the scans.
     """
-    healthy = Stack.of(maps, scans)
-    some = scans[np.linspace(0, len(scans) - 1, min(len(scans), LEVEL_SCANS)).astype(np.int64)]
-    highest = max(healthy[part].max() for part in parts(healthy))
-    levels = sweep_levels(healthy if are_volumes(maps) else maps[some])
-    levels = np.append(highest, levels[levels < highest])
-    counts = np.zeros(len(levels), dtype=np.int64)
-    for part in parts(healthy):
-        counts += ComponentCounts.of(healthy[part], None, levels).false.sum(axis=0)
-        enough = counts <= FALSE_PER_SCAN * len(scans)
-        if not enough.all():  # none lower than the first with too many can be the last before
-            upto = int(np.argmin(enough)) + 1
-            levels, counts = levels[:upto], counts[:upto]
-    too_many = np.append(counts > FALSE_PER_SCAN * len(scans), True)
-    return float(levels[np.argmax(too_many) - 1])  # nothing lies above the highest value
+
+    levels: NDArray[np.float64]
+    per_scan: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, maps: Scans, *, scans: Rows) -> Self:
+        """Count them at about ``LEVELS`` levels, see ``sweep_levels``.
+
+        Args:
+            maps: (N, *spatial) finite float32 anomaly maps, higher = stranger; they may be mapped from a file.
+            scans: (n,) which of them, at least one.
+        """
+        healthy = Stack.of(maps, scans)
+        some = scans[np.linspace(0, len(scans) - 1, min(len(scans), LEVEL_SCANS)).astype(np.int64)]
+        highest = max(healthy[part].max() for part in parts(healthy))
+        levels = sweep_levels(healthy if are_volumes(maps) else maps[some])
+        levels = np.append(highest, levels[levels < highest])
+        counts = np.zeros(len(levels), dtype=np.int64)
+        for part in parts(healthy):
+            counts += ComponentCounts.of(healthy[part], None, levels).false.sum(axis=0)
+        return cls(levels.astype(np.float64), counts / len(scans))
+
+    @property
+    def level(self) -> float:
+        """The level that leaves healthy scans few enough components.
+
+        From the highest value downwards it is the last level before they have on average more than ``FALSE_PER_SCAN``
+        of them. It is no lower one at which these have grown together to a few again.
+        """
+        too_many = np.append(self.per_scan > FALSE_PER_SCAN, True)
+        return float(self.levels[np.argmax(too_many) - 1])  # nothing lies above the highest value
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ class LesionCounts:
             maps: (N, *spatial) finite anomaly maps, taken as float32, higher = stranger, on one scale.
             masks: (N, *spatial) true where the lesion is; a scan has a pixel there or a lesion that is missed.
             threshold: a pixel is called anomalous where its map value is greater.
-            level: the same for lesions, chosen on val, see ``healthy_level``; None where none was.
+            level: the same for lesions, chosen on val, see ``HealthyComponents``; None where none was.
             missed: (N,) lesions of each scan that no map can point at, because they lie outside the crop; None for
                 none.
             healthy_maps: (M, *spatial) anomaly maps of healthy scans, or None.
@@ -156,8 +171,8 @@ def lesion_metrics(counts: LesionCounts, thirds: Mapping[str, Rows] | None = Non
     ``false_components`` the false components per scan there: what a user of the calibrated detector gets.
 
     ``lesion_sensitivity`` is the same share at the level that was chosen on val to leave healthy scans on average at
-    most ``FALSE_PER_SCAN`` false components (``healthy_level``), and ``lesion_false_positives`` the false components
-    per scan that it leaves here. Both are missing where no level was chosen.
+    most ``FALSE_PER_SCAN`` false components (``HealthyComponents``), and ``lesion_false_positives`` the false
+    components per scan that it leaves here. Both are missing where no level was chosen.
 
     ``lesion_sensitivity_oracle`` is the point of the free-response ROC curve at one false component per scan: the most
     lesions that any threshold hits with on average at most ``FALSE_PER_SCAN`` false components per scan. What is called

@@ -16,15 +16,19 @@ class Lesion:
     """A piece of a map that lies above a level.
 
     Args:
-        ml: its volume.
+        ml: its volume; NaN in a picture.
+        voxels: their number, in a picture that of its pixels.
         centre: mean of its voxels' centres, in mm to the right, to the front and upwards (RAS+) of the scan's origin.
+        peak_at: the same of the voxel with the highest value, which lies in it for certain.
         peak, mean: highest and mean value of the map in it.
         voxels: how many it has.
         place: mean index of them along each axis of the map.
     """
 
     ml: float
+    voxels: int
     centre: tuple[float, float, float]
+    peak_at: tuple[float, float, float]
     peak: float
     mean: float
     voxels: int = 0
@@ -39,7 +43,15 @@ def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) ->
         grid: where its voxels lie.
         level: map value above which a voxel is anomalous.
     """
-    labels = connected(anomaly_map > level).ravel()
+    return components_of(anomaly_map, grid, level=level)[0]
+
+
+def components_of(
+    anomaly_map: NDArray[np.float32], grid: Grid, *, level: float
+) -> tuple[list[Lesion], NDArray[np.integer]]:
+    """``lesions_of``, and the number of each voxel's lesion in that order, from 1 on; 0 where there is none."""
+    numbered = connected(anomaly_map > level)
+    labels = numbered.ravel()
     inside = np.flatnonzero(labels)
     component, values = labels[inside], anomaly_map.ravel()[inside]
     voxels = np.bincount(component, minlength=1)
@@ -50,11 +62,19 @@ def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) ->
     means = np.bincount(component, values, len(voxels)) / weight
     peaks = np.full(len(voxels), -np.inf)
     np.maximum.at(peaks, component, values)
+    highest = np.flatnonzero(values == peaks[component])
+    summit = np.zeros(len(voxels), dtype=np.int64)
+    summit[component[highest[::-1]]] = inside[highest[::-1]]  # of several the first
+    summits = grid.to_world(np.stack(np.unravel_index(summit, anomaly_map.shape), axis=1))
     order = np.lexsort((-peaks[1:], -voxels[1:])) + 1
-    return [
+    place = np.zeros(len(voxels), dtype=np.int32)
+    place[order] = np.arange(1, len(voxels))
+    found = [
         Lesion(
             ml=float(voxels[number] * grid.voxel_volume / 1000),
-            centre=(float(centres[number, 0]), float(centres[number, 1]), float(centres[number, 2])),
+            voxels=int(voxels[number]),
+            centre=_triple(centres[number]),
+            peak_at=_triple(summits[number]),
             peak=float(peaks[number]),
             mean=float(means[number]),
             voxels=int(voxels[number]),
@@ -62,3 +82,8 @@ def lesions_of(anomaly_map: NDArray[np.float32], grid: Grid, *, level: float) ->
         )
         for number in order
     ]
+    return found, place[numbered]
+
+
+def _triple(point: NDArray[np.float64]) -> tuple[float, float, float]:
+    return float(point[0]), float(point[1]), float(point[2])

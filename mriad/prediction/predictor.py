@@ -64,11 +64,15 @@ class Prediction:
         return self.geometry.to_scan(self.working_map, fill=min(0.0, float(self.working_map.min())))
 
     def lesions(self, level: float) -> list[Lesion]:
-        """What the map shows above a level, the largest first, see ``lesions_of``; of a picture as of one slice."""
+        """What the map shows above a level, the largest first; see ``lesions_of``; of a picture as of one slice."""
+        return lesions_of(self.map.reshape(self.grid.shape), self.grid, level=level)
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels of the scan lie; of a picture, as ``Grid.of_picture`` has it."""
         if isinstance(self.geometry, VolumeGeometry):
-            return lesions_of(self.map, self.geometry.scan, level=level)
-        grid = Grid.of_picture(self.geometry.height, self.geometry.width, spacing=self.geometry.spacing)
-        return lesions_of(self.map[None], grid, level=level)
+            return self.geometry.scan
+        return Grid.of_picture(self.geometry.height, self.geometry.width, spacing=self.geometry.spacing)
 
 
 class Predictor:

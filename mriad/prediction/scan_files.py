@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 MAP_ENDING, OVERLAY_ENDING = ".map.tiff", ".overlay.png"
 VOLUME_MAP_ENDING, VOLUME_MASK_ENDING = "_map.nii.gz", "_mask.nii.gz"
 DICOM_ENDINGS = {"seg": "_seg.dcm", "map": "_map.dcm", "sr": "_sr.dcm"}  # mask, map, report
+LIST, THUMBNAILS = "list.js", "thumbs"  # of a page to read a prediction by
 MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
 
 _MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks, and their names
@@ -106,7 +107,9 @@ def _is_mask(path: Path, folder: Path) -> bool:
 
 
 def _is_map(path: Path) -> bool:
-    """Whether mriad has written a file: its table lies beside the folder of maps."""
+    """Whether mriad has written a file: its table lies beside the folder of maps, or its list beside thumbnails."""
+    if path.parent.name == THUMBNAILS and path.suffix == ".webp":
+        return (path.parent.parent / LIST).exists()
     endings = (MAP_ENDING, OVERLAY_ENDING, VOLUME_MAP_ENDING, VOLUME_MASK_ENDING, *DICOM_ENDINGS.values())
     if path.is_dir():  # what DICOM files are found by
         names = [name for name in os.listdir(path) if not name.startswith(".")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -24,6 +25,7 @@ from mriad.pacs.dicomweb import DicomWeb
 from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.unlike import Unlike
+from mriad.review.folder import PAGE, ReviewFolder
 from mriad.tables import printable
 from mriad.tasks.scoring import UNSTORED, Row, Scoring, require_dicom
 from mriad.thresholds import Calibration, Drift
@@ -42,7 +44,7 @@ _FEWEST_FOR_DRIFT = 10  # scores: of fewer than these a test of drift says littl
 
 def predict(cfg: DictConfig) -> None:
     """Write ``predictions.csv``: path, score, threshold, decision, error; of volumes what lesions they show, too, and
-    these in ``lesions.csv``; and maps where asked.
+    these in ``lesions.csv``; and maps, and a page to read them by, where asked.
 
     A scan that cannot be read has an error and no score, one whose map cannot be written has both. Where scans come
     from an archive, or results go to one, and it does not answer for too long, the command ends, and goes on where it
@@ -89,6 +91,8 @@ def predict(cfg: DictConfig) -> None:
         tables = output if cfg.tables is None else Path(cfg.tables).expanduser()
         table = stack.enter_context(prediction_table(tables, scans=files, volumes=of_volumes))
         scoring.lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
+        if cfg.review:
+            scoring.page = stack.enter_context(ReviewFolder(output, calibration=predictor.calibration))
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
@@ -106,6 +110,11 @@ def predict(cfg: DictConfig) -> None:
         wanted.fetched.rmdir()  # where nothing is left in it
     _warn_of_drift(rows, predictor.calibration)
     _summarise(rows, table.file, console, archive)
+    if scoring.page is not None:
+        console.print(f"[bold]Review[/bold]      {scoring.page.folder / PAGE}", soft_wrap=True, highlight=False)
+        console.print(
+            f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False
+        )
 
 
 def _labels(named: Any) -> list[str] | None:
@@ -130,7 +139,7 @@ def _formats(cfg: DictConfig, *, of_volumes: bool) -> list[str]:
     if is_address(cfg.output) and "dicom" not in named:
         named = ["dicom"]
     if "dicom" not in named:
-        return named if cfg.maps else []
+        return named if cfg.maps or cfg.review else []
     if not of_volumes:
         raise MriadError(
             "format=dicom is for DICOM series, and the detector was trained on pictures; take one that was trained on "

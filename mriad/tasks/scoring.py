@@ -23,6 +23,7 @@ from mriad.prediction.lesions import Lesion
 from mriad.prediction.predictor import Predictor, Prepared
 from mriad.prediction.reading import prepared_for
 from mriad.prediction.scan_files import ScanFile
+from mriad.review.folder import ReviewFolder
 from mriad.writing.dicom.algorithm import Algorithm
 from mriad.writing.dicom.uids import result_uids
 from mriad.writing.maps import MapFolder
@@ -67,12 +68,14 @@ class Scoring:
         predictor: the detector.
         maps: where maps go; None where none are asked for.
         lesions: table of lesions of volumes.
+        page: what shows them to a reader; None where none is asked for.
         archive: where DICOM objects go besides; what it holds of a scan already is not made again.
     """
 
     predictor: Predictor
     maps: MapFolder | None = None
     lesions: GrowingTable | None = None
+    page: ReviewFolder | None = None
     archive: DicomWeb | None = None
     algorithm: Algorithm = field(init=False)
 
@@ -120,6 +123,8 @@ class Scoring:
             row["patient"] = file.patient
             if isinstance(scan, MriadError):
                 row["error"] = str(scan)
+                if self.page is not None:
+                    self.page.add(file, None, None, row)
             elif isinstance(scan, Known):
                 row |= {"score": scan.score, "decision": scan.decision, "flat": False, "known": True}
                 row |= {"patient": self._patient(file, scan.patient), "lesions": scan.count}
@@ -138,6 +143,8 @@ class Scoring:
                     problems.append(problem := self.maps.write(file, scan[0], found))
                     if self.archive is not None:
                         problems.append(self._store(file, problem))
+                if self.page is not None:
+                    problems.append(self.page.add(file, scan[0], found.map, row))
                 row["error"] = "; ".join(filter(None, problems))
             rows.append(row)
         return rows

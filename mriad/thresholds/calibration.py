@@ -27,6 +27,10 @@ class Calibration:
         lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
             in a record from before it was chosen.
         fitted_on: what these scans are called: 'val', or of what other data they are, as in '20 healthy scans of ixi'.
+        lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.HealthyComponents``;
+            None in a record from before it was chosen.
+        healthy_components: levels of a map, falling, and how many components the healthy val scans have above each on
+            average, on the grid that the detector sees; () in a record from before they were counted.
     """
 
     rule: str
@@ -36,6 +40,7 @@ class Calibration:
     promised_fpr: float | None = None
     lesion_level: float | None = None
     fitted_on: str = VAL
+    healthy_components: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def fit(
@@ -46,6 +51,7 @@ class Calibration:
         pixel_threshold: float,
         lesion_level: float | None = None,
         fitted_on: str = VAL,
+        healthy_components: tuple[tuple[float, float], ...] = (),
     ) -> Self:
         """Fit a rule on scores; ``rule`` is fitted in place."""
         rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
@@ -57,6 +63,7 @@ class Calibration:
             promised_fpr=rule.promised_fpr,
             lesion_level=lesion_level,
             fitted_on=fitted_on,
+            healthy_components=healthy_components,
         )
 
     def refit(self, rule: Threshold) -> Calibration:
@@ -69,6 +76,7 @@ class Calibration:
             pixel_threshold=self.pixel_threshold,
             lesion_level=self.lesion_level,
             fitted_on=self.fitted_on,
+            healthy_components=self.healthy_components,
         )
 
     @property
@@ -99,9 +107,12 @@ class Calibration:
     def as_record(self) -> dict[str, Any]:
         """Plain values for a checkpoint: of the val scans what a rule is fitted on, and groups as mere numbers."""
         val_scores = self.val_scores[["label", "score"]].assign(group=pd.factorize(self.val_scores["group"])[0])
-        return {**asdict(self), "val_scores": val_scores.to_dict(orient="list")}
+        components = [list(pair) for pair in self.healthy_components]
+        return asdict(self) | {"val_scores": val_scores.to_dict(orient="list"), "healthy_components": components}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read what ``as_record`` wrote."""
-        return cls(**{**record, "val_scores": pd.DataFrame(record["val_scores"])})
+        components = tuple((level, per_scan) for level, per_scan in record.get("healthy_components", ()))
+        val_scores = pd.DataFrame(record["val_scores"])
+        return cls(**record | {"val_scores": val_scores, "healthy_components": components})

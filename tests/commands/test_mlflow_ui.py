@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from browser import Browser, chromium
 
-from .browser import Browser, chromium
 from .command_line import REPOSITORY, Terminal, TrainedRun, users_environment
 
 pytestmark = [

@@ -45,8 +45,8 @@ SAME = {name: f"{name}.py" for name in ("train", "evaluate", "predict")} | {"com
 # Who looks at trained detectors, and who trains: a desk each, its pages in the order in which they are typed.
 DESKS = {
     "use": ("README.md", "docs/index.md", "docs/start", "docs/guides/evaluate.md", "docs/guides/compare.md",
-            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/onnx.md", "docs/guides/pacs.md",
-            "docs/guides/registry.md"),
+            "docs/guides/audit.md", "docs/guides/predict.md", "docs/guides/review.md", "docs/guides/onnx.md",
+            "docs/guides/pacs.md", "docs/guides/registry.md"),
     "train": ("docs/guides/train.md", "docs/guides", "docs/explanation", "docs/results", "docs/reference"),
 }  # fmt: skip
 
@@ -383,6 +383,7 @@ def _check_prediction(done: Done) -> None:
     table = pd.read_csv(file, keep_default_na=False)
     source = done.words["input"].replace(STUDY, "study")
     assert set(table["error"]) == {""} and set(table["decision"]) <= {0, 1}
+    assert (file.parent / "review" / "index.html").exists() == (done.words.get("review") == "true")
     if source in VOLUMES:
         assert list(table["path"]) == VOLUMES[source]
         assert {"lesions", "lesion_ml"} < set(table.columns)

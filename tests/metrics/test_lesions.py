@@ -6,7 +6,7 @@ from mriad.metrics import lesions as module
 from mriad.metrics import scans as parts
 from mriad.metrics.bootstrap import GroupBootstrap
 from mriad.metrics.components import ComponentCounts, sweep_levels
-from mriad.metrics.lesions import LesionCounts, healthy_level, lesion_intervals, lesion_metrics
+from mriad.metrics.lesions import HealthyComponents, LesionCounts, lesion_intervals, lesion_metrics
 
 THRESHOLD = 0.6
 
@@ -94,27 +94,27 @@ def spots(*values, size=20):
 
 def test_the_level_of_val_is_the_last_before_healthy_scans_have_more_than_one_component():
     maps = np.stack([spots(9, 7, 5), spots(8, 6, 4), spots(99, 99, 99)])
-    assert healthy_level(maps, scans=np.array([0, 1])) == 7  # above it lie 9 and 8, above 6 three spots
-    assert healthy_level(maps, scans=np.array([1])) == 6
-    assert healthy_level(maps, scans=np.array([2])) == 99
+    assert HealthyComponents.of(maps, scans=np.array([0, 1])).level == 7  # above it lie 9 and 8, above 6 three spots
+    assert HealthyComponents.of(maps, scans=np.array([1])).level == 6
+    assert HealthyComponents.of(maps, scans=np.array([2])).level == 99
 
 
 def test_components_that_have_grown_together_again_set_no_level():
     flooded = spots(9, 8, 7)
     flooded[:10, 5] = np.maximum(flooded[:10, 5], 1)  # above 0 all three are one
-    assert healthy_level(flooded[None], scans=np.array([0])) == 8
+    assert HealthyComponents.of(flooded[None], scans=np.array([0])).level == 8
 
 
 def test_scans_that_never_have_more_than_one_component_set_the_lowest_level():
-    assert healthy_level(np.stack([spots(9), spots(3)]), scans=np.arange(2)) == 0
-    assert healthy_level(np.ones((2, 4, 4), dtype=np.float32), scans=np.arange(2)) == 1
+    assert HealthyComponents.of(np.stack([spots(9), spots(3)]), scans=np.arange(2)).level == 0
+    assert HealthyComponents.of(np.ones((2, 4, 4), dtype=np.float32), scans=np.arange(2)).level == 1
 
 
 def test_levels_of_some_scans_are_counted_on_all(monkeypatch):
     monkeypatch.setattr(module, "LEVEL_SCANS", 2)
     monkeypatch.setattr(parts, "PIXELS_AT_ONCE", 2 * spots(1).size)
     maps = np.stack([spots(9, 2), *[spots(20, 19, 18)] * 3, spots(8, 3)])
-    assert healthy_level(maps, scans=np.arange(5)) == 20
+    assert HealthyComponents.of(maps, scans=np.arange(5)).level == 20
 
 
 def test_the_level_of_volumes_is_that_of_their_components():
@@ -123,9 +123,9 @@ def test_the_level_of_volumes_is_that_of_their_components():
         volumes[0, place % 2, 0, 4 * place] = value
     volumes[1, 1, 5, 5], volumes[1, 2, 6, 6] = 9.5, 9.5  # one component, across slices
     # a component in each of three scans on average: at 7 three of them and the one of the second, of which 3 are few
-    assert healthy_level(volumes, scans=np.arange(3)) == 7
-    assert healthy_level(volumes, scans=np.array([0])) == 8
-    assert healthy_level(volumes, scans=np.array([1, 2])) == 0
+    assert HealthyComponents.of(volumes, scans=np.arange(3)).level == 7
+    assert HealthyComponents.of(volumes, scans=np.array([0])).level == 8
+    assert HealthyComponents.of(volumes, scans=np.array([1, 2])).level == 0
 
 
 def test_a_lesion_outside_the_crop_counts_as_missed():

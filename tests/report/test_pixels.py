@@ -8,7 +8,7 @@ import pytest
 
 from mriad.metrics import components, pixel_levels, scans
 from mriad.metrics.bootstrap import GroupBootstrap
-from mriad.metrics.lesions import healthy_level
+from mriad.metrics.lesions import HealthyComponents
 from mriad.metrics.pixel import best_dice_threshold, pixel_metrics, upper_quantile
 from mriad.report import pixels as module
 from mriad.report.pixels import PixelFindings, measure_pixels
@@ -101,7 +101,7 @@ def numbers(table, maps, masks, outside):
         "metrics": found.metrics,
         "intervals": found.intervals,
         "thirds": {third.name: [len(third.rows), third.least, third.most] for third in found.thirds},
-        "healthy_level": healthy_level(maps, scans=healthy),
+        "healthy_level": HealthyComponents.of(maps, scans=healthy).level,
         "upper_quantile": upper_quantile(maps, 0.995, scans=healthy),
         "best_dice_threshold": best_dice_threshold(maps[masked], np.stack([masks[scan] for scan in masked])),
     }

@@ -106,7 +106,10 @@ def test_volumes_say_more_after_what_all_scans_say(tmp_path):
 
 
 def test_lesions_are_numbered_and_lie_in_mm(tmp_path):
-    lesions = [Lesion(ml=ml, centre=(1.25, -2.0, 30.126), peak=0.5, mean=0.25) for ml in (12.3456, 0.004)]
+    lesions = [
+        Lesion(ml=ml, voxels=1, centre=(1.25, -2.0, 30.126), peak_at=(1, 2, 3), peak=0.5, mean=0.25)
+        for ml in (12.3456, 0.004)
+    ]
     with lesion_table(tmp_path, scans=[Path("a")]) as table:
         table.add(lesion_rows("=a.nii", lesions))
     found = pd.read_csv(tmp_path / "lesions.csv")
@@ -125,7 +128,7 @@ def test_rows_that_the_disk_does_not_take_whole_are_not_there_in_part(tmp_path, 
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data[:30])
 
-    lesion = Lesion(ml=1, centre=(1, 2, 3), peak=0.5, mean=0.25)
+    lesion = Lesion(ml=1, voxels=1, centre=(1, 2, 3), peak_at=(1, 2, 3), peak=0.5, mean=0.25)
     with lesion_table(tmp_path, scans=[Path("a")]) as table:
         table.add(lesion_rows("a", [lesion]))
         monkeypatch.setattr(os, "write", full)

@@ -16,7 +16,6 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _OPTIONS = (
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--no-first-run",
@@ -26,6 +25,8 @@ _OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
+_NO_GPU = ("--disable-gpu",)
+_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # drawn by the CPU
 _PATIENCE = 300  # seconds after which something that does not appear is missing
 
 
@@ -41,13 +42,15 @@ class Browser:
         folder: where its profile, its log and the screenshots lie.
         width: of the window, in pixels.
         height: of the window, in pixels.
+        webgl: whether pages can draw with it.
     """
 
-    def __init__(self, folder: Path, *, width: int = 1800, height: int = 1100) -> None:
+    def __init__(self, folder: Path, *, width: int = 1800, height: int = 1100, webgl: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         (read, its_write), (its_read, write) = os.pipe(), os.pipe()
-        options = [*_OPTIONS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}", "about:blank"]
+        options = [*_OPTIONS, *(_WEBGL if webgl else _NO_GPU), f"--user-data-dir={folder / 'profile'}"]
+        options += [f"--window-size={width},{height}", "about:blank"]
         with (folder / "chromium.log").open("wb") as log:
             self._process = subprocess.Popen(
                 ["bash", "-c", f'exec "$0" "$@" 3<&{its_read} 4>&{its_write}', str(chromium()), *options],
@@ -99,8 +102,18 @@ class Browser:
             f"(e => {{ e.scrollIntoView({{block: 'center'}}); const at = e.getBoundingClientRect();"
             f" return at.width && [at.x + at.width / 2, at.y + at.height / 2] }})({found})"
         )
+        self.point(*place)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, each by its name in ``KeyboardEvent.key``."""
+        for key in keys:
+            self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, text=key if len(key) == 1 else "")
+            self._ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def point(self, x: float, y: float) -> None:
+        """Click a place of the window, in pixels."""
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def shoot(self, name: str) -> Path:
         """Keep what the window shows as ``<name>.png``."""

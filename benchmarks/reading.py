@@ -1,0 +1,173 @@
+"""Whether an hour of reading makes the next detector better: ``python -m benchmarks.reading FOLDER_OF_BR35H``.
+
+A detector that has seen no label predicts scans of the labelled pool and as many healthy ones of train. A simulated
+reader, who knows the outlines, marks the first of them on the page: those of which the detector was the least sure, or
+random ones. ``mriad labels`` makes a manifest of the marks, and a second detector trains on the same healthy scans and
+on these labels. Both are tested on the same scans, which neither reader nor detector has seen. The reader marks a
+lesion as true where half of it lies in outlines, and as missed what no lesion of the detector touches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from mriad.data.layouts import br35h
+from mriad.data.reading.masks import read_mask
+from mriad.metrics.components import connected
+from mriad.review.folder import read_list, read_scan_of
+from mriad.review.labels import mask_of, uncertainty
+from mriad.review.marks import Mark, add_mark, now
+
+METRICS = ("auroc", "pixel_ap", "dice", "pointing", "lesion_sensitivity")
+TRUE = 0.5  # share of a lesion in outlines
+
+
+def simulate(page: Path, truth: dict[str, str], root: Path, *, order: str, count: int, seed: int, file: Path) -> int:
+    """Mark the first scans of a page, as a reader would who knows the outlines.
+
+    Args:
+        page: its folder.
+        truth: masks by the paths of the anomalous scans, '' where there is none.
+        root: folder that masks start from.
+        order: 'uncertain', 'random' or 'score'.
+        count: of scans that are read.
+        seed: of the random order.
+        file: of the marks.
+
+    Returns:
+        Number of marks.
+    """
+    told = read_list(page)
+    scans = told["scans"]
+    unsure = uncertainty([scan["score"] for scan in scans], told["threshold"])
+    random = np.random.default_rng(seed).random(len(scans))
+    key = {"uncertain": unsure, "random": random, "score": [-(scan["score"] or 0) for scan in scans]}[order]
+    made = 0
+    for number in np.argsort(key, kind="stable")[:count].tolist():
+        scan, shown = scans[number], read_scan_of(page, number)
+        known = {name: scan[name] for name in ("path", "score", "decision")}
+        known |= {"reader": "simulated", "lesions": scan["listed"]}
+        mask = _outlined(root, truth.get(scan["path"], ""), mask_of(shown, [])[0].shape[1:])
+        seen = np.zeros_like(mask)
+        said: list[dict[str, object]] = []
+        for which, lesion in enumerate(shown["lesions"], start=1):
+            component = mask_of(shown, [which])[0][0]
+            seen |= component
+            is_true = mask[component].mean() >= TRUE
+            said.append(
+                {"lesion": which, "mark": "true" if is_true else "false", **dict(zip("xyz", lesion["at"], strict=True))}
+            )
+        lesions = connected(mask)
+        missed = [which for which in range(1, int(lesions.max()) + 1) if not seen[lesions == which].any()]
+        said += [{"mark": "missed", "x": float(which), "y": 0.0, "z": 0.0} for which in missed]
+        anomalous = scan["path"] in truth
+        mark = "agree" if scan["decision"] == anomalous else "miss" if anomalous else "false"
+        for event in (*said, {"mark": mark}):
+            add_mark(file, Mark.of(known | event | {"time": now()}))
+            made += 1
+    return made
+
+
+def _outlined(root: Path, mask: str, shape: tuple[int, ...]) -> np.ndarray:
+    return read_mask(root, mask, size=(shape[0], shape[1])) if mask else np.zeros(shape, dtype=bool)
+
+
+def main(words: argparse.Namespace) -> pd.DataFrame:
+    """Train, read, train again, and give a row for each detector."""
+    folder, root = words.folder.absolute(), words.root.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    catalog = br35h(root=root)
+    known = catalog.table.assign(file=[str(file) for file in catalog.files()]).set_index("path")
+    first = _train(folder / "none", f"data=br35h data.root={root}".split(), words)
+    roles = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=first["run"], artifact_path="split.csv"))
+    roles = roles[roles["path"].isin(known.index)]
+    scans = known.loc[roles["path"]].assign(role=roles["role"].to_numpy())
+    pool, healthy = scans[scans["role"] == "labelled"], scans[scans["role"] == "train"]
+    healthy = healthy.sample(min(len(pool), len(healthy)), random_state=0)
+    pd.concat([pool, healthy])[["file"]].rename(columns={"file": "path"}).to_csv(folder / "unread.csv", index=False)
+    _run(
+        "predict.py",
+        f"checkpoint={folder}/none/best.ckpt",
+        f"input={folder}/unread.csv",
+        f"output={folder}/read",
+        "review=true",
+    )
+    others = scans[scans["role"] != "labelled"]
+    masks = [_absolute(root, mask) for mask in others["mask"]]
+    listed = pd.DataFrame({"path": others["file"], "label": others["label"], "mask": masks})
+    listed.to_csv(folder / "others.csv", index=False)
+    scans[["file", "role"]].rename(columns={"file": "path"}).to_csv(folder / "roles.csv", index=False)
+    truth = dict(zip(pool["file"], pool["mask"], strict=True))
+    rows = [first | {"order": "none", "read": 0, "labels": 0}]
+    for order in words.orders:
+        marks = folder / order / "marks.csv"
+        marks.parent.mkdir(exist_ok=True)
+        marks.unlink(missing_ok=True)
+        simulate(folder / "read" / "review", truth, root, order=order, count=words.count, seed=words.seed, file=marks)
+        labels = folder / order / "labels"
+        _run(
+            "-m",
+            "mriad",
+            "labels",
+            str(marks),
+            f"--page={folder}/read",
+            f"--output={labels}",
+            f"--with={folder}/others.csv",
+        )
+        masked = int((pd.read_csv(labels / "manifest.csv", keep_default_na=False)["pool"] == "labelled").sum())
+        options = (
+            f"data=folder data.layout.manifest={labels}/manifest.csv split=from_csv data.split.file={folder}/roles.csv"
+        )
+        found = _train(folder / order / "run", [*options.split(), f"data.labelled_train={masked}"], words)
+        rows.append(found | {"order": order, "read": words.count, "labels": masked})
+    return pd.DataFrame(rows)
+
+
+def _train(output: Path, options: Sequence[str], words: argparse.Namespace) -> dict[str, object]:
+    _run(
+        "train.py", "model=synthetic_anomaly", f"seed={words.seed}", f"hydra.run.dir={output}", *options, *words.options
+    )
+    run = mlflow.search_runs(search_all_experiments=True, order_by=["start_time DESC"], max_results=1).iloc[0]
+    return {"run": run["run_id"]} | {name: run.get(f"metrics.test/{name}") for name in METRICS}
+
+
+def _absolute(root: Path, mask: str) -> str:
+    return str(root / mask) if mask else ""
+
+
+def _run(*words: str) -> None:
+    place = [str(Path(__file__).parents[1] / words[0])] if words[0].endswith(".py") else [words[0]]
+    subprocess.run([sys.executable, *place, *words[1:]], check=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reading",
+        usage="%(prog)s FOLDER_OF_BR35H [--count N] ... [-- OPTIONS OF THE TRAININGS]",
+        description=__doc__,
+    )
+    parser.add_argument("root", type=Path, help="folder of br35h")
+    parser.add_argument("--folder", type=Path, default=Path("reading"), help="of all that is made on the way")
+    parser.add_argument("--count", type=int, default=60, help="of scans that are read")
+    parser.add_argument(
+        "--orders", nargs="+", default=["uncertain", "random"], choices=["uncertain", "random", "score"]
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("docs/results/reading.csv"))
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    typed = parser.parse_args(sys.argv[1:end], argparse.Namespace(options=sys.argv[end + 1 :]))
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    table = main(typed)
+    table.assign(date=datetime.now(UTC).date().isoformat(), options=" ".join(typed.options)).to_csv(
+        typed.output, index=False
+    )
+    print(table.to_string())
