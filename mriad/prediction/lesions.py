@@ -21,7 +21,6 @@ class Lesion:
         centre: mean of its voxels' centres, in mm to the right, to the front and upwards (RAS+) of the scan's origin.
         peak_at: the same of the voxel with the highest value, which lies in it for certain.
         peak, mean: highest and mean value of the map in it.
-        voxels: how many it has.
         place: mean index of them along each axis of the map.
     """
 
@@ -31,7 +30,6 @@ class Lesion:
     peak_at: tuple[float, float, float]
     peak: float
     mean: float
-    voxels: int = 0
     place: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
@@ -77,8 +75,7 @@ def components_of(
             peak_at=_triple(summits[number]),
             peak=float(peaks[number]),
             mean=float(means[number]),
-            voxels=int(voxels[number]),
-            place=(float(middles[number, 0]), float(middles[number, 1]), float(middles[number, 2])),
+            place=_triple(middles[number]),
         )
         for number in order
     ]
