@@ -17,19 +17,19 @@ class Lesion:
 
     Args:
         ml: its volume; NaN in a picture.
-        voxels: their number, in a picture that of its pixels.
+        voxels: their number, in a picture that of its pixels; 0 where a report alone tells of it.
         centre: mean of its voxels' centres, in mm to the right, to the front and upwards (RAS+) of the scan's origin.
-        peak_at: the same of the voxel with the highest value, which lies in it for certain.
+        peak_at: the same of the voxel with the highest value, which lies in it for certain; NaN likewise.
         peak, mean: highest and mean value of the map in it.
         place: mean index of them along each axis of the map.
     """
 
     ml: float
-    voxels: int
     centre: tuple[float, float, float]
-    peak_at: tuple[float, float, float]
     peak: float
     mean: float
+    voxels: int = 0
+    peak_at: tuple[float, float, float] = (np.nan, np.nan, np.nan)
     place: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 

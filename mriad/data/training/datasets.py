@@ -208,7 +208,7 @@ class TrainDataset(Dataset[TrainBatch]):
         if self._tissues is not None:
             made = self._tissues.examples(self._samples.slabs(drawn))
             middle = self._samples.neighbours
-            return {name: (images[:, middle] / np.float32(255), masks) for name, (images, masks) in made.items()}
+            return {name: (images[:, middle].astype(np.float32) / np.float32(255), masks) for name, (images, masks) in made.items()}
         assert self._anomalies is not None
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)

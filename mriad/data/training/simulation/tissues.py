@@ -55,7 +55,7 @@ class TissueMap:
 
     def __init__(self, volume: NDArray[np.uint8], *, spacing: float) -> None:
         self._spacing = spacing
-        brain = brain_mask_of_volume(volume.astype(np.float32) / 255, spacing)
+        brain = brain_mask_of_volume(volume.astype(np.float32) / np.float32(255), spacing)
         self._means = _means(volume[brain])
         self._brain = brain
         self._depth, self._ventricles = self._distances(volume, brain)
@@ -67,7 +67,7 @@ class TissueMap:
             volume: the one that this is the map of.
             plane, place, neighbours: see there.
         """
-        levels = slab_of(volume, plane, place, neighbours).astype(np.float32) / 255
+        levels = slab_of(volume, plane, place, neighbours).astype(np.float32) / np.float32(255)
         brain = slab_of(self._brain, plane, place, neighbours)
         dark, middle, bright = self._means
         fluid = np.clip((middle - levels) / (middle - dark), 0, 1) * brain
@@ -115,7 +115,7 @@ def _means(levels: NDArray[np.uint8]) -> Floats:
     values = np.arange(256.0)[:, None]
     found = KMeans(3, init=starts, n_init=1).fit(values, sample_weight=counts).cluster_centers_.ravel()
     dark, middle, bright = np.sort(found)
-    return np.array([dark, max(middle, dark + 1), max(bright, middle + 1, dark + 2)], dtype=np.float32) / 255
+    return np.array([dark, max(middle, dark + 1), max(bright, middle + 1, dark + 2)], dtype=np.float32) / np.float32(255)
 
 
 def _kept(mm: NDArray[Any]) -> NDArray[np.uint8]:
