@@ -10,12 +10,12 @@ from mriad.audit.audit import Audit
 from mriad.audit.record import record_audit
 from mriad.experiment.commands import next_commands, places, this_command
 from mriad.experiment.data import load_data
+from mriad.experiment.held_out import held_out
 from mriad.experiment.provenance import keep_checkpoint, record_options, record_scans
 from mriad.experiment.settle import settle_training
 from mriad.processes.devices import run_on_devices
 from mriad.report import print_result, record_result, record_training
 from mriad.trainer.fit import fit
-from mriad.trainer.held_out import held_out
 from mriad.trainer.passes import calibrate, measure
 
 

@@ -206,16 +206,12 @@ class TrainDataset(Dataset[TrainBatch]):
         healthy = np.unique(self._order[self._labels[self._samples.rows[self._order]] == 0])
         drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
         if self._tissues is not None:
-            made = self._tissues.examples(self._samples.slabs(drawn))
-            middle = self._samples.neighbours
-            return {name: (images[:, middle].astype(np.float32) / np.float32(255), masks) for name, (images, masks) in made.items()}
+            kinds, middle = self._tissues.examples(self._samples.slabs(drawn)), self._samples.neighbours
+            return {name: (_shown(images[:, middle]), masks) for name, (images, masks) in kinds.items()}
         assert self._anomalies is not None
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
-        return {
-            name: (self._samples.judged(altered).astype(np.float32) / np.float32(255), masks)
-            for name, (altered, masks) in kinds.items()
-        }
+        return {name: (_shown(self._samples.judged(altered)), masks) for name, (altered, masks) in kinds.items()}
 
     def _brain(self, sample: int) -> NDArray[np.bool_]:
         if sample not in self._brains:
@@ -295,6 +291,11 @@ def as_scans(images: NDArray[np.uint8] | Tensor, pixel_area: NDArray[np.float32]
     """
     image = as_tensor(images)
     return {"image": image, "pixel_area": torch.as_tensor(pixel_area, dtype=torch.float32, device=image.device)}
+
+
+def _shown(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Levels in [0, 1]."""
+    return levels.astype(np.float32) / np.float32(255)
 
 
 def as_tensor(images: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -115,7 +115,8 @@ def _means(levels: NDArray[np.uint8]) -> Floats:
     values = np.arange(256.0)[:, None]
     found = KMeans(3, init=starts, n_init=1).fit(values, sample_weight=counts).cluster_centers_.ravel()
     dark, middle, bright = np.sort(found)
-    return np.array([dark, max(middle, dark + 1), max(bright, middle + 1, dark + 2)], dtype=np.float32) / np.float32(255)
+    means = dark, max(middle, dark + 1), max(bright, middle + 1, dark + 2)
+    return np.array(means, dtype=np.float32) / np.float32(255)
 
 
 def _kept(mm: NDArray[Any]) -> NDArray[np.uint8]:
