@@ -327,7 +327,7 @@ def test_a_series_with_a_gap_is_no_volume_until_what_lacks_has_come(desk, listen
     node = listening()
     ordered = sorted(series, key=lambda file: float(dcmread(file).ImagePositionPatient[2]))
     node.send([ordered[0], *ordered[5:]])
-    node.until(node.records)
+    node.until(lambda: len(table(desk.folder / "out")))
     (row,) = table(desk.folder / "out").to_dict("records")
     assert "lacks about 4 slices" in row["error"] and row["score"] == ""
     node.send(ordered[1:5])

@@ -95,7 +95,7 @@ def used(hospital, tmp_path_factory) -> Path:
         desk.predict(checkpoint, f"input={root / name}", f"output={name}", "format=dicom")
     node = Listening(desk, hospital / "work" / "trained" / "best.ckpt", free_port())
     node.send(series)
-    node.until(node.records)
+    node.until(lambda: node.whole)
     node._command.signal(signal.SIGTERM)
     node._command.wait().ok()
     return desk.folder
