@@ -32,6 +32,8 @@ def test_what_the_crop_cuts_away_is_never_stranger_than_what_it_keeps(atlas):
         detector=lambda: detector.eval(),
         preprocess=lambda: Preprocess(image_size=16),
         trained={},
+        run_id=None,
+        key="key",
     )
     predictor = Predictor(checkpoint=checkpoint, device="cpu")
     (found,) = predictor([predictor.prepare(Scan.of_picture(head(), facts=Facts(format="")))])
@@ -52,6 +54,8 @@ def predictor_of(preparation):
             detector=lambda: Intensity(score=Score()).eval(),
             preprocess=lambda: preparation,
             trained={},
+        run_id=None,
+        key="key",
         ),
         device="cpu",
     )
