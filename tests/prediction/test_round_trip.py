@@ -27,6 +27,8 @@ def looking():
         detector=lambda: Intensity(score=Score(mask="none")).eval(),
         preprocess=PrepareVolume,
         trained={},
+        run_id=None,
+        key="key",
     )
     return Predictor(checkpoint=checkpoint, device="cpu")
 
