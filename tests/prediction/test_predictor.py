@@ -54,8 +54,8 @@ def predictor_of(preparation):
             detector=lambda: Intensity(score=Score()).eval(),
             preprocess=lambda: preparation,
             trained={},
-        run_id=None,
-        key="key",
+            run_id=None,
+            key="key",
         ),
         device="cpu",
     )
