@@ -16,6 +16,7 @@ from mriad.errors import MriadError
 from mriad.models import Detector
 from mriad.models.features import FeatureAutoencoder, PatchCore
 from mriad.models.nearest import Nearest
+from mriad.models.synthetic_anomaly import SyntheticAnomaly
 from mriad.models.unet import UNet
 from mriad.scoring.masks import brain
 from mriad.scoring.postprocess import SmallestComponent
@@ -94,6 +95,8 @@ def size_factor(detector: Detector) -> int | None:
         return None
     if isinstance(detector, FeatureAutoencoder | PatchCore):
         return None  # what their encoders take is their own
+    if isinstance(detector, SyntheticAnomaly) and any(detector._turns):
+        return None  # a graph turns scans of one size
     network: Any = getattr(detector, "network", None)
     return 2 ** len(network.down) if isinstance(network, UNet) else None
 

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mriad.errors import MriadError
 from mriad.models.fitted import FittedDetector
 from mriad.models.networks import require_widths, resized
 from mriad.models.trained import TrainedDetector
-from mriad.scoring.residuals import gaussian_blur
+from mriad.scoring.residuals import gaussian_blur, similarity
 
 
 class Encoder(nn.Module):
@@ -203,18 +202,7 @@ class FeatureAutoencoder(TrainedDetector):
         """Mean over channels, (B, 1, H', W')."""
         features = self.encoder(x)
         reconstruction = self.reconstruct_features(features)
-        with torch.autocast(x.device.type, enabled=False):  # variances in bf16 are noise
-            _, similarity = structural_similarity_index_measure(
-                reconstruction.float(),
-                features.float(),
-                gaussian_kernel=False,
-                kernel_size=5,
-                data_range=1.0,
-                reduction="none",
-                return_full_image=True,
-            )
-        assert isinstance(similarity, Tensor)
-        return 1 - similarity.mean(dim=1, keepdim=True)
+        return 1 - similarity(reconstruction, features, size=5).mean(dim=1, keepdim=True)
 
 
 def core_set(points: Tensor, size: int) -> Tensor:

@@ -56,18 +56,42 @@ def structural_dissimilarity(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 def ssim_map(x: Tensor, reconstruction: Tensor) -> Tensor:
     """Structural similarity around each pixel, in [-1, 1]; uniform 11x11 window, inputs (B, 1, *spatial) in [0, 1]."""
-    with torch.autocast(x.device.type, enabled=False):  # variances in bf16 are noise
+    return similarity(reconstruction, x, size=11)
+
+
+def similarity(images: Tensor, others: Tensor, *, size: int) -> Tensor:
+    """Structural similarity around each pixel of each channel, in [-1, 1]; Wang et al. 2004.
+
+    Args:
+        images, others: (B, C, *spatial), values that span about 1.
+        size: side of the uniform window in pixels, odd.
+    """
+    with torch.autocast(images.device.type, enabled=False):  # variances in bf16 are noise
+        if torch.compiler.is_exporting():
+            return _similarity_in_a_graph(images.float(), others.float(), size)
         _, full = structural_similarity_index_measure(
-            reconstruction,
-            x,
+            images.float(),
+            others.float(),
             gaussian_kernel=False,
-            kernel_size=11,
+            kernel_size=size,
             data_range=1.0,
             reduction="none",
             return_full_image=True,
         )
     assert isinstance(full, torch.Tensor)
     return full
+
+
+def _similarity_in_a_graph(images: Tensor, others: Tensor, size: int) -> Tensor:
+    """The same without torchmetrics, which splits by a number of scans that a graph does not know."""
+    pool = F.avg_pool2d if images.ndim == 4 else F.avg_pool3d
+    one, two = (F.pad(part, [size // 2] * 2 * (part.ndim - 2), mode="reflect") for part in (images, others))
+    mean_one, mean_two = pool(one, size, 1), pool(two, size, 1)
+    spread_one = (pool(one.square(), size, 1) - mean_one.square()).clamp(min=0)
+    spread_two = (pool(two.square(), size, 1) - mean_two.square()).clamp(min=0)
+    shared = pool(one * two, size, 1) - mean_one * mean_two
+    means = (2 * mean_one * mean_two + 0.01**2) / (mean_one.square() + mean_two.square() + 0.01**2)
+    return means * (2 * shared + 0.03**2) / (spread_one + spread_two + 0.03**2)
 
 
 def equalize(images: Tensor, x: Tensor, level: float) -> Tensor:

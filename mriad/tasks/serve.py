@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 TOKEN = "MRIAD_TOKEN"
 _MEGA = 10**6
+_LAST_PORT = 65535
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -73,6 +74,8 @@ def _limits(cfg: DictConfig) -> Limits:
         value = OmegaConf.select(cfg, option)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise MriadError(f"{option}={value} is no number above 0; give one.")
+    if not isinstance(cfg.port, int) or cfg.port > _LAST_PORT:
+        raise MriadError(f"port={cfg.port} is no port; give a whole number from 1 to {_LAST_PORT}.")
     return Limits(
         upload_bytes=int(cfg.upload_mb * _MEGA),
         unpacked_bytes=int(cfg.unpacked_mb * _MEGA),

@@ -1,6 +1,7 @@
 """``mriad serve`` as a user starts it, and clients who mean no good."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,8 @@ def test_a_token_of_the_environment_is_asked_for_and_names_are_not_logged(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("port=99999",), "The address 127.0.0.1:99999 cannot be served at"),
+        (("port=99999",), "port=99999 is no port"),
+        (("port={taken}",), "cannot be served at; choose another port"),
         (("token_file=nowhere",), "token_file=nowhere cannot be read"),
         (("queue=0",), "queue=0 is no number above 0"),
         (("device=nonsense",), "device=nonsense cannot be used"),
@@ -71,8 +73,10 @@ def test_a_token_of_the_environment_is_asked_for_and_names_are_not_logged(
 def test_what_cannot_be_is_one_sentence(
     words: tuple[str, ...], sentence: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "mriad", "serve", f"checkpoint={checkpoint}", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        typed = [word.format(taken=taken.getsockname()[1]) for word in words]
+        command = [sys.executable, "-m", "mriad", "serve", f"checkpoint={checkpoint}", *typed]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1, done.stderr
     assert sentence in done.stderr and "Traceback" not in done.stderr

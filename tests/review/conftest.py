@@ -36,15 +36,16 @@ def calibration(**more):
 
 
 def nested(grid=None):
-    """A volume that is dark, brighter in a box, and bright in a box in that, a notch out of each; a map alike."""
+    """A volume that is dark, brighter in a box, and bright in a box in that, notches out of each; a map alike."""
     grid = grid or oblique()
     levels = np.full(grid.shape, 20, dtype=np.uint8)
     anomaly_map = np.full(grid.shape, 0.1, dtype=np.float32)
     for box, gray, value in ((OUTER, 110, 0.6), (INNER, 220, 0.9)):
         levels[box], anomaly_map[box] = gray, value
-    for notch in ((4, 3, 2), (10, 8, 7)):  # of two opposite corners, so that no turn maps it onto itself
+    for notch in ((7, 3, 2), (4, 5, 2), (4, 3, 4)):  # one corner of each slice through the peak: no turn hides itself
         levels[notch], anomaly_map[notch] = 20, 0.1
-    levels[5, 3, 2], anomaly_map[5, 3, 2] = 20, 0.1
+    for notch in ((7, 4, 3), (6, 5, 3), (6, 4, 4)):
+        levels[notch], anomaly_map[notch] = 110, 0.6
     anomaly_map[7, 5, 4] = 0.95
     anomaly_map[0, 0, 9] = 0.7  # a lesion of one voxel, far away
     return Scan(levels=levels, grid=grid, facts=Facts(format="NIfTI-1")), anomaly_map
