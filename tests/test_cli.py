@@ -36,7 +36,19 @@ def test_the_help_names_every_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["mriad"])
     cli.main()
     told = capsys.readouterr().out
-    for name in ("train", "evaluate", "predict", "audit", "compare", "ui", "resend", "register"):
+    for name in (
+        "train",
+        "evaluate",
+        "predict",
+        "audit",
+        "compare",
+        "ui",
+        "resend",
+        "register",
+        "review",
+        "agreement",
+        "labels",
+    ):
         assert f"\n  {name} " in told
 
 
