@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -50,15 +51,15 @@ def simulate(page: Path, truth: dict[str, str], root: Path, *, order: str, count
     scans = told["scans"]
     unsure = uncertainty([scan["score"] for scan in scans], told["threshold"])
     random = np.random.default_rng(seed).random(len(scans))
-    key = {"uncertain": unsure, "random": random, "score": [-(scan["score"] or 0) for scan in scans]}[order]
+    keys = {"uncertain": np.array(unsure), "random": random, "score": -np.array([scan["score"] or 0 for scan in scans])}
     made = 0
-    for number in np.argsort(key, kind="stable")[:count].tolist():
+    for number in np.argsort(keys[order], kind="stable")[:count].tolist():
         scan, shown = scans[number], read_scan_of(page, number)
-        known = {name: scan[name] for name in ("path", "score", "decision")}
+        known: dict[str, Any] = {name: scan[name] for name in ("path", "score", "decision")}
         known |= {"reader": "simulated", "lesions": scan["listed"]}
         mask = _outlined(root, truth.get(scan["path"], ""), mask_of(shown, [])[0].shape[1:])
         seen = np.zeros_like(mask)
-        said: list[dict[str, object]] = []
+        said: list[dict[str, Any]] = []
         for which, lesion in enumerate(shown["lesions"], start=1):
             component = mask_of(shown, [which])[0][0]
             seen |= component
@@ -132,7 +133,7 @@ def main(words: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _train(output: Path, options: Sequence[str], words: argparse.Namespace) -> dict[str, object]:
+def _train(output: Path, options: Sequence[str], words: argparse.Namespace) -> dict[str, Any]:
     _run(
         "train.py", "model=synthetic_anomaly", f"seed={words.seed}", f"hydra.run.dir={output}", *options, *words.options
     )

@@ -36,7 +36,7 @@ def test_the_help_names_every_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["mriad"])
     cli.main()
     told = capsys.readouterr().out
-    names = "train evaluate predict listen audit compare ui resend register export serve"
+    names = "train evaluate predict listen review agreement labels audit compare ui resend register export serve"
     for name in names.split():
         assert f"\n  {name} " in told
 

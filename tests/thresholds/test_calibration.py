@@ -34,6 +34,7 @@ def calibration(val_scores):
         val_scores=val_scores,
         promised_fpr=0.1,
         lesion_level=0.4,
+        healthy_components=((0.9, 0.0), (0.4, 1.5)),
     )
 
 
@@ -56,6 +57,7 @@ def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
     back = Calibration.from_record(torch.load(file, weights_only=True)["mriad"]["calibration"])
     assert (back.rule, back.threshold, back.pixel_threshold) == ("youden", 0.8, 0.25)
     assert (back.promised_fpr, back.lesion_level) == (0.1, 0.4)
+    assert back.healthy_components == ((0.9, 0.0), (0.4, 1.5))
     pd.testing.assert_frame_equal(back.val_scores[["label", "score"]], calibration.val_scores[["label", "score"]])
 
 
@@ -76,6 +78,7 @@ def test_a_refit_gives_what_a_fresh_fit_gives(calibration, val_scores, rule):
     fresh = rule.fit(val_scores["score"].to_numpy(), val_scores["label"].to_numpy(), val_scores["group"].to_numpy())
     assert (again.rule, again.threshold) == (rule.name, fresh.threshold_)
     assert (again.pixel_threshold, again.lesion_level) == (calibration.pixel_threshold, calibration.lesion_level)
+    assert again.healthy_components == calibration.healthy_components
     assert again.promised_fpr == rule.promised_fpr
     assert (back.rule, back.threshold) == ("youden", 0.8)
 
@@ -92,6 +95,12 @@ def test_a_record_from_before_a_number_was_kept_has_none(calibration, name):
     record = calibration.as_record()
     del record[name]
     assert getattr(Calibration.from_record(record), name) is None
+
+
+def test_a_record_from_before_healthy_components_were_counted_has_none(calibration):
+    record = calibration.as_record()
+    del record["healthy_components"]
+    assert Calibration.from_record(record).healthy_components == ()
 
 
 def test_the_false_positive_rate_on_val_is_of_healthy_scans_above_the_threshold(val_scores):

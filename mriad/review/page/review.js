@@ -450,7 +450,7 @@ function drawCurve() {
     $("curve").replaceChildren(curve);
   }
   $("level-legend").textContent = healthy.length
-    ? `▍calibrated ${number(level)}   ▏${lesion === null ? "" : `one false component ${number(lesion)}`}   curve: false components of ${scans} healthy val scans`
+    ? `▍calibrated ${number(level)}   ▏${lesion === null ? "" : `one false ${number(lesion)}`}   curve: ${scans} healthy val scans`
     : `▍calibrated ${number(level)}`;
   setLevel(level);
 }
