@@ -16,6 +16,8 @@ TYPED = {  # what a user types, by the config of the command
     "train": "python train.py",
     "evaluate": "python evaluate.py",
     "predict": "python predict.py",
+    "export": "mriad export",
+    "serve": "mriad serve",
     "audit": "python -m mriad.audit",
     "register": "mriad register",
 }
