@@ -17,6 +17,8 @@ TYPED = {  # what a user types, by the config of the command
     "evaluate": "python evaluate.py",
     "predict": "python predict.py",
     "listen": "mriad listen",
+    "export": "mriad export",
+    "serve": "mriad serve",
     "audit": "python -m mriad.audit",
     "register": "mriad register",
 }
