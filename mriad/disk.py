@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and folders that nobody else looks into."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ def written_whole(file: Path) -> Iterator[Path]:
                 "what it held before is untouched."
             ) from error
         raise
+
+
+def make_private(folder: Path, *, below: Path) -> None:
+    """Make a folder, and those between it and ``below``, which nobody else can look into.
+
+    Raises:
+        OSError: if one cannot be made.
+    """
+    below.mkdir(parents=True, exist_ok=True)
+    for made in [*reversed(folder.relative_to(below).parents)][1:]:
+        (below / made).mkdir(exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)

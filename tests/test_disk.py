@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from mriad.disk import written_whole
+from mriad.disk import make_private, written_whole
 from mriad.errors import MriadError, mriad_error, no_room
 
 
@@ -48,3 +48,11 @@ def test_a_full_disk_is_told_wherever_it_was_met():
         )
     assert no_room(OSError("16384 requested and 0 written")) == "no space left on device"
     assert mriad_error(OSError(errno.EACCES, "Permission denied")) is None
+
+
+def test_a_private_folder_and_those_above_it_are_nobody_elses(tmp_path):
+    make_private(tmp_path / "mine" / "study" / "series", below=tmp_path / "mine")
+    make_private(tmp_path / "mine" / "study" / "series", below=tmp_path / "mine")  # there already
+
+    modes = [(tmp_path / "mine" / name).stat().st_mode & 0o077 for name in ("study", "study/series")]
+    assert modes == [0, 0]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from mriad.disk import written_whole
+from mriad.disk import make_private, written_whole
 from mriad.errors import MriadError, ReadError
 from mriad.pacs.address import Address, is_uid
 
@@ -153,7 +153,7 @@ class DicomWeb:
             MriadError: if the archive refuses, or holds no image.
             AwayError: if it does not answer.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder, below=folder.parent.parent)
         images = self.images(series)
         if not images:
             raise MriadError(f"{self.address.of_one(series.study, series.uid)} holds no image; see that it is right.")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
+from mriad.disk import make_private
 from mriad.errors import MriadError
 from mriad.pacs.address import is_uid
 
@@ -62,7 +63,7 @@ class Spool:
         self._counted: dict[Path, tuple[float, Arrival]] = {}
         self._bytes = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder, below=folder.parent)
         except OSError as error:
             raise MriadError(
                 f"The folder {folder} cannot be made ({error.strerror}); choose another output."
@@ -97,7 +98,7 @@ class Spool:
         target = folder / f"{image}.dcm"
         part = folder / f".{threading.get_ident()}.part"  # hidden from whoever reads the series
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder, below=self._folder)
             with part.open("wb") as stream:
                 stream.write(content)
                 stream.flush()

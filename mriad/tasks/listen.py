@@ -110,7 +110,7 @@ def listen(cfg: DictConfig) -> None:
 
     folder = prepare(cfg)
     output = Path(cfg.output).expanduser()
-    checkpoint, _ = named_checkpoint(cfg, None, folder)
+    checkpoint, _ = named_checkpoint(cfg, None, folder, box=True)
     predictor = Predictor(checkpoint=checkpoint, device=cfg.device)
     if not predictor.of_volumes:
         raise MriadError("The detector was trained on pictures, and series are volumes; take one trained on volumes.")
