@@ -16,6 +16,7 @@ from mriad.checkpoints.trusted import require_trusted
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.training.anomalies import Anomalies
 from mriad.data.training.augment import Augment
+from mriad.data.training.simulation import Simulation
 from mriad.errors import MriadError
 from mriad.experiment.kinds import require_kinds
 from mriad.experiment.training import Training
@@ -47,6 +48,7 @@ SMALL = {
     "nearest": ["data.image_size=32"],
     "dae": ["data.image_size=32", "model.network.widths=[4,8]"],
     "synthetic_anomaly": ["data.image_size=32", "model.network.widths=[4,8]"],
+    "simulated_lesions": ["data.image_size=32", "model.network.widths=[4,8]", "data.slices.neighbours=0"],
     "ensemble": ["data.image_size=32", "model.runs=[]", f"model.members=[{MEMBER},{MEMBER}]"],
     "patchcore": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
     "feature_ae": ["data.image_size=32", "model.encoder.name=resnet18", "model.encoder.pretrained=false"],
@@ -186,6 +188,9 @@ def test_every_option_of_anomalies_puts_each_of_its_kinds_into_scans(composed, n
     if name == "none":
         assert anomalies is None
         return
+    if name == "simulated":  # of tissues, see tests/data/training/simulation
+        assert isinstance(anomalies, Simulation)
+        return
     assert isinstance(anomalies, Anomalies)
     torch.manual_seed(0)
     images = torch.randint(60, 200, (12, 32, 32), dtype=torch.uint8).numpy()
@@ -278,12 +283,12 @@ def test_every_model_and_every_score_work_together(composed, model, score):
     assert all(not torch.equal(old, new) for old, new in zip(before, learned, strict=True))
 
 
-SLABS = ("ae", "vae", "dae", "synthetic_anomaly")
+SLABS = ("ae", "vae", "dae", "synthetic_anomaly", "simulated_lesions")
 
 
 def sees_slabs(composed, model, *more):
     """The detector that a model makes where data of volumes show a slice between its neighbours, and its options."""
-    given = [*OF_VOLUMES[:3], "data.slices.neighbours=1", *SMALL[model], *more]
+    given = [*OF_VOLUMES[:3], *SMALL[model], "data.slices.neighbours=1", *more]
     cfg = composed("train", f"model={model}", *dict.fromkeys(given))
     return instantiate(cfg.model), cfg
 

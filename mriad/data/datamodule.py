@@ -166,16 +166,16 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         self._num_workers = num_workers or 0
         self._on_device = bool(on_device) and len(preprocess.spatial) == 2
         self.planes = require_planes(planes)
+        if wants_tissues(anomalies) and len(preprocess.spatial) == 2:
+            raise MriadError(
+                f"anomalies=simulated takes the tissues of volumes, and the scans of data set '{self.name}' are "
+                "pictures; choose data of volumes, or another model, such as model=synthetic_anomaly."
+            )
         self._slices = SliceChoice(**dict(slices or {}))
         if self._slices.neighbours and len(preprocess.spatial) == 2:
             raise MriadError(
                 f"data.slices.neighbours={self._slices.neighbours} asks for the neighbours of slices, and the scans of "
                 f"data set '{name}' are pictures, which have none; drop it, or choose data of volumes."
-            )
-        if wants_tissues(anomalies) and len(preprocess.spatial) == 2:
-            raise MriadError(
-                f"anomalies=simulated takes the tissues of volumes, and the scans of data set '{self.name}' are "
-                "pictures; choose anomalies=all, or data of volumes."
             )
         self._patches = PatchChoice.of(patches, preprocess.spatial)
         self.spatial_dims = 2
