@@ -260,12 +260,14 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         return pool[order[: self._labelled_train]]
 
     def trained_on(self) -> dict[str, Any]:
-        """What the train scans are like: the ``contrasts`` that are known, and of volumes the ``spacing``.
+        """What trains: ``contrasts`` that are known, of scans or as they are imaged anew, and of volumes ``spacing``.
 
         That is the least and the greatest of their widest voxels in mm.
         """
         train = self.scans("train")
-        trained: dict[str, Any] = {"contrasts": sorted({*train["contrast"]} - {""})}
+        anomalies = self._anomalies
+        shown = anomalies.contrasts if wants_tissues(anomalies) else {*train["contrast"]} - {""}
+        trained: dict[str, Any] = {"contrasts": sorted(shown)}
         if len(self.preprocess.spatial) == 3:
             widest = [round(float(max(spacing)), 3) for spacing in self.cache.facts["spacing"].loc[train.index]]
             trained["spacing"] = [min(widest), max(widest)]

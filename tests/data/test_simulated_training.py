@@ -66,6 +66,10 @@ def test_examples_are_of_each_contrast(module):
     assert all(images.shape == masks.shape == (3, 48, 48) for images, masks in found.values())
 
 
+def test_what_trains_are_the_contrasts_that_are_drawn(module):
+    assert module().trained_on()["contrasts"] == ["FLAIR", "T2"]
+
+
 def test_scans_of_another_contrast_do_not_train(module):
     with pytest.raises(MriadError, match=r"T1-weighted scans .* 'heads' are FLAIR; choose T1-weighted ones"):
         module(contrast="FLAIR").train_dataloader()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypeAlias, TypedDict, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -53,6 +53,11 @@ class TissueSource(Protocol):
     """Makes images with anomalies of the tissues of healthy volumes, seeded from torch's generator by itself."""
 
     wants_tissues: Literal[True]
+
+    @property
+    def contrasts(self) -> list[str]:
+        """Those of the images."""
+        ...
 
     def __call__(self, slabs: Sequence[Slab]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Images (B, C, S, S) of B slabs of C slices, and where anomalies are in those in the middle, (B, S, S)."""
@@ -154,7 +159,7 @@ class TrainDataset(Dataset[TrainBatch]):
         self._samples, self._labels = samples, labels
         self._order = np.arange(len(samples)) if order is None else order
         self._augment = augment
-        self._tissues = cast(TissueSource, anomalies) if wants_tissues(anomalies) else None
+        self._tissues = anomalies if wants_tissues(anomalies) else None
         self._anomalies = None if self._tissues else cast(AnomalySource | None, anomalies)
         self._has_masks = anomalies is not None or bool(labels[samples.rows[self._order]].any())
         self._brains: dict[int, NDArray[np.bool_]] = {}
@@ -220,7 +225,7 @@ class TrainDataset(Dataset[TrainBatch]):
         return self._brains[sample]
 
 
-def wants_tissues(anomalies: object) -> bool:
+def wants_tissues(anomalies: object) -> TypeGuard[TissueSource]:
     """Whether what makes anomalies makes images of tissues, and does not change images."""
     return getattr(anomalies, "wants_tissues", False)
 

@@ -72,6 +72,11 @@ class Simulation:
         self._any_order, self._untouched, self._stripped = any_order, untouched, stripped
         self._lesions = Lesions(visible=self._visible, any_signal=any_signal, several=several)
 
+    @property
+    def contrasts(self) -> list[str]:
+        """Those that are drawn."""
+        return [name for name, weight in self._contrasts.items() if weight > 0]
+
     def __call__(self, slabs: Sequence[Slab]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Image slabs; the torch generator is advanced by one draw.
 
@@ -92,7 +97,7 @@ class Simulation:
             By name of the contrasts that have a weight, what ``__call__`` gives.
         """
         found = {}
-        for contrast in (name for name, weight in self._contrasts.items() if weight > 0):
+        for contrast in self.contrasts:
             pairs = [
                 self._imaged(slab, np.random.default_rng((_EXAMPLE_SEED, index)), contrast)
                 for index, slab in enumerate(slabs)
