@@ -7,6 +7,7 @@ import zlib
 import torch
 from torch import Tensor, nn
 
+from mriad.errors import MriadError
 from mriad.models.networks import require_multiple, set_memory_format
 from mriad.models.vae import CompactVAE, kl_terms
 
@@ -74,6 +75,8 @@ class MedIAnomalyVAE(CompactVAE):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Decoded sample of the code of x."""
+        if torch.compiler.is_exporting():
+            raise MriadError("it draws its code by the bits of a scan")
         mu, logvar = self.network.encode(x)
         noise = torch.stack([_noise_of(scan, mu.shape[1]) for scan in x.cpu()]).to(mu)
         return self.network.decode(mu + noise * torch.exp(0.5 * logvar))

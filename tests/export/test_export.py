@@ -39,7 +39,6 @@ OF_PICTURES = {
     "intensity": (),
     "nearest": (),
     "ae_medianomaly": (),
-    "vae_medianomaly": (),
     "vae_residual": (*TINY, "model.network.hidden_dim=8", "score=mse_foreground"),
     "feature_ae": ("model.widths=[8,8]",),
     "patchcore": ("model.memory=40", "model.encoder.pretrained=false"),
@@ -101,6 +100,15 @@ def test_a_detector_of_pictures_is_a_graph(model, tmp_path):
     file = made.checkpoint(tmp_path / "best.ckpt", *made.PICTURES, f"model={model.split()[0]}", *OF_PICTURES[model])
     factor = agree(file, tmp_path, sizes=[(48, 64)])
     assert factor == (4 if model in ("dae", "synthetic_anomaly") else None)
+
+
+@pytest.mark.slow
+def test_a_detector_that_draws_by_the_bits_of_a_scan_says_that_it_is_no_graph(tmp_path):
+    file = made.checkpoint(tmp_path / "best.ckpt", *made.PICTURES, "model=vae_medianomaly")
+    with pytest.raises(
+        MriadError, match=r"MedIAnomalyVAE cannot be exported, .* \(it draws its code by the bits of a scan\)"
+    ):
+        export_onnx(Checkpoint.load(file), tmp_path)
 
 
 @pytest.mark.slow
