@@ -9,8 +9,9 @@ import pandas as pd
 from mriad.models import Detector
 from mriad.report.figures import Examples, result_figures, training_figures
 from mriad.report.html import report_html
+from mriad.report.promises import rates_of_this_threshold
 from mriad.report.result import Result
-from mriad.report.verdict import AuditFindings, rates_of_this_threshold
+from mriad.report.verdict import AuditFindings
 from mriad.thresholds import Calibration
 from mriad.tracking.run import Run
 

@@ -12,13 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mriad.report.names import IMAGE, LESION, PIXEL, VOLUME, p_value
+from mriad.report.promises import drift_statement, false_positive_sentence, promise_sentence
 from mriad.report.result import Result
-from mriad.report.verdict import (
-    drift_statement,
-    false_component_sentence,
-    false_positive_sentence,
-    promise_sentence,
-)
+from mriad.report.verdict import false_component_sentence
 from mriad.thresholds import Fixed
 
 _GAP = 3  # columns between two tables

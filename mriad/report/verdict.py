@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import pandas as pd
 
 from mriad.report.names import p_value
+from mriad.report.promises import drift_statement, guarantee, promise, where
 from mriad.report.result import Result
-from mriad.thresholds import Calibration, Conformal, Fixed
-from mriad.thresholds.calibration import VAL
-from mriad.thresholds.conformal import rate_interval
+from mriad.report.statement import Statement, between, percent
+from mriad.thresholds import Fixed
 
-Tone = Literal["good", "bad", "plain"]
 SIGNIFICANT = 0.05
 CHANCE = 0.5
 
@@ -65,14 +64,6 @@ class KeyFigure:
     mark_name: str = ""
 
 
-@dataclass(frozen=True)
-class Statement:
-    """A sentence, and whether it is good news, bad news or neither."""
-
-    tone: Tone
-    text: str
-
-
 def key_figures(result: Result, audit: AuditFindings | None) -> list[KeyFigure]:
     """Sensitivity, false positive rate, AUROC and accuracy, as far as the test can tell them."""
     (negatives, false_alarms), (missed, found) = result.confusion.tolist()
@@ -98,7 +89,7 @@ def key_figures(result: Result, audit: AuditFindings | None) -> list[KeyFigure]:
                 sentence=f"calls {false_alarms:,} of {healthy:,} healthy scans anomalous",
                 interval=result.intervals.get("false_positive_rate"),
                 mark=promised,
-                mark_name="" if promised is None else f"promised on {_where(result.calibration)}: {percent(promised)}",
+                mark_name="" if promised is None else f"promised on {where(result.calibration)}: {percent(promised)}",
             )
         )
     if "auroc" in result.metrics:
@@ -135,63 +126,12 @@ def statements(result: Result, audit: AuditFindings | None) -> list[Statement]:
     said = [
         _against_trivial(result, audit),
         _against_no_information(result),
-        _promise(result),
+        promise(result),
         drift_statement(result),
-        _guarantee(result.calibration),
+        guarantee(result.calibration),
         _labelled(result),
     ]
     return [statement for statement in said if statement is not None]
-
-
-def false_positive_sentence(result: Result) -> str | None:
-    """The healthy false positive rate that was promised, that of val and that of test; None without healthy scans."""
-    statement = _promise(result)
-    return statement.text if statement else None
-
-
-def promise_sentence(calibration: Calibration) -> str | None:
-    """What a recalibrated threshold promises, and what it does not; None for one that was fitted on val."""
-    statement = _guarantee(calibration)
-    return statement.text if statement else None
-
-
-def rates_of_this_threshold(calibration: Calibration) -> tuple[float, float] | None:
-    """The 95 % interval of the false positive rate that a recalibrated conformal threshold may have; else None."""
-    if calibration.rule != Conformal.name or calibration.promised_fpr is None or not calibration.recalibrated:
-        return None
-    return rate_interval(calibration.promised_fpr, calibration.healthy_groups)
-
-
-def drift_statement(result: Result) -> Statement | None:
-    """Whether scores of other data lie off those that the threshold was fitted on; None where nothing is compared.
-
-    A threshold that was fitted on these very data needs no such test, and is not held against it.
-    """
-    drift = result.drift
-    if drift is None:
-        return None
-    test = f"{drift.scans:,} {drift.kind} test scans"
-    known = f"the {drift.known:,} of {VAL}" if drift.fitted_on == VAL else f"the {drift.fitted_on}"
-    beside = (
-        f"one of each patient or group, two-sample Kolmogorov-Smirnov D = {drift.statistic:.2f}, "
-        f"{p_value(drift.p_value)}; median {drift.median:.4g} against {drift.known_median:.4g}"
-    )
-    if not drift.significant:
-        return Statement(
-            "plain",
-            f"Scores of the {test} cannot be told from those of {known} that the threshold was fitted on ({beside}), "
-            "which does not prove that they are alike.",
-        )
-    caution = (
-        "what the threshold promises does not hold here"
-        if drift.kind == "healthy"
-        else "their anomalies may be of another kind, or the scans of another source"
-    )
-    return Statement(
-        "bad",
-        f"Scores of the {test} lie off those of {known} that the threshold was fitted on ({beside}): {caution}. "
-        "With healthy scans of this source, calibrate=healthy fits the threshold on them.",
-    )
 
 
 def false_component_sentence(result: Result) -> str | None:
@@ -210,7 +150,7 @@ def false_component_sentence(result: Result) -> str | None:
 
 def _per_scan(result: Result, name: str) -> str:
     told = [
-        f"{result.metrics[whole]:.2f} per scan{whose}{_between(result.intervals.get(whole), digits=2)}"
+        f"{result.metrics[whole]:.2f} per scan{whose}{between(result.intervals.get(whole), digits=2)}"
         for whole, whose in ((name, ""), (f"{name}_all", " with the healthy scans"))
         if whole in result.metrics
     ]
@@ -242,18 +182,13 @@ def best_feature(audit: AuditFindings | None) -> tuple[str, float] | None:
     return f"{best['feature']} ({best['stage']})".replace("_", " "), float(best["auroc"])
 
 
-def percent(share: float) -> str:
-    """A share as it is printed: '12.3 %'."""
-    return f"{100 * share:.1f} %"
-
-
 def _against_trivial(result: Result, audit: AuditFindings | None) -> Statement | None:
     if "auroc" not in result.metrics:
         return None
     auroc = result.metrics["auroc"]
     interval = result.intervals.get("auroc")
     low = interval[0] if interval else auroc
-    ours = f"AUROC {auroc:.3f}{_between(interval)}"
+    ours = f"AUROC {auroc:.3f}{between(interval)}"
     best = best_feature(audit)
     if low <= CHANCE:
         beside = f", where {best[0]} alone reaches {best[1]:.3f}" if best else ""
@@ -294,61 +229,6 @@ def _against_no_information(result: Result) -> Statement | None:
     )
 
 
-def _promise(result: Result) -> Statement | None:
-    negatives, false_alarms = result.confusion[0].tolist()
-    if negatives + false_alarms == 0:
-        return None
-    calibration = result.calibration
-    interval = result.intervals.get("false_positive_rate")
-    seen = f"test {percent(false_alarms / (negatives + false_alarms))}{_between(interval, as_percent=True)}"
-    on_val = "" if calibration.val_fpr is None else f"{_where(calibration)} {percent(calibration.val_fpr)}, "
-    rates = f"{on_val}{seen}"
-    if calibration.promised_fpr is None:
-        return Statement("plain", f"Healthy false positives: {rates}; the rule {calibration.rule} promises none.")
-    text = f"Healthy false positives: promised {percent(calibration.promised_fpr)}, {rates}"
-    # see HealthyAtlas and Ensemble: new healthy scans lie farther from it than those that have shaped it
-    caveat = (
-        "; the promise is optimistic, for the healthy val scans have also shaped what maps are compared with"
-        if result.scaled_on_val
-        else ""
-    )
-    if interval is None:
-        return Statement("plain", f"{text}{caveat}.")
-    if interval[0] > calibration.promised_fpr:
-        return Statement("bad", f"{text}: above what was promised{caveat}.")
-    if false_alarms > calibration.promised_fpr * (negatives + false_alarms):
-        return Statement("plain", f"{text}: above what was promised, but not beyond doubt{caveat}.")
-    return Statement("good", f"{text}: in keeping with the promise{caveat}.")
-
-
-def _where(calibration: Calibration) -> str:
-    """What the scans are called that a threshold was fitted on, in a word."""
-    return "the calibration" if calibration.recalibrated else VAL
-
-
-def _guarantee(calibration: Calibration) -> Statement | None:
-    if not calibration.recalibrated or calibration.rule == Fixed.name:
-        return None
-    scans = calibration.healthy_groups
-    fitted = f"Recalibrated on {calibration.fitted_on}, each of another patient or group"
-    rates = rates_of_this_threshold(calibration)
-    if rates is None:
-        return Statement(
-            "plain",
-            f"{fitted}: the rule {calibration.rule} guarantees no false positive rate for other scans than these "
-            f"{scans:,}; threshold=conformal does.",
-        )
-    low, high = rates
-    return Statement(
-        "plain",
-        f"{fitted}: on average over such draws at most {percent(calibration.promised_fpr or 0)} of healthy scans like "
-        f"them (exchangeable with them, one of a patient) are called anomalous. This one threshold may have a rate of "
-        f"{percent(low)} to {percent(high)} (95 % interval of its Beta distribution), and no rate below "
-        f"{percent(1 / (scans + 1))}, 1 / (n + 1), can be promised by n = {scans:,} scans. Nothing is promised of the "
-        "sensitivity, of the rate among patients of a certain kind, or of another source.",
-    )
-
-
 def _labelled(result: Result) -> Statement | None:
     if not result.labelled_train:
         return None
@@ -362,10 +242,3 @@ def _labelled(result: Result) -> Statement | None:
 
 def _commoner(result: Result) -> str:
     return "anomalous" if result.table["label"].mean() > 0.5 else "healthy"
-
-
-def _between(interval: tuple[float, float] | None, *, as_percent: bool = False, digits: int = 3) -> str:
-    if interval is None:
-        return ""
-    low, high = interval
-    return f" [{100 * low:.1f}, {100 * high:.1f}]" if as_percent else f" [{low:.{digits}f}, {high:.{digits}f}]"

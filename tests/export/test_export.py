@@ -105,9 +105,7 @@ def test_a_detector_of_pictures_is_a_graph(model, tmp_path):
 @pytest.mark.slow
 def test_a_detector_that_draws_by_the_bits_of_a_scan_says_that_it_is_no_graph(tmp_path):
     file = made.checkpoint(tmp_path / "best.ckpt", *made.PICTURES, "model=vae_medianomaly")
-    with pytest.raises(
-        MriadError, match=r"MedIAnomalyVAE cannot be .* \(it draws its code by the bits of a scan\)"
-    ):
+    with pytest.raises(MriadError, match=r"MedIAnomalyVAE cannot be .* \(it draws its code by the bits of a scan\)"):
         export_onnx(Checkpoint.load(file), tmp_path)
 
 

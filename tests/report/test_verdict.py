@@ -6,17 +6,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from mriad.report.promises import drift_statement, false_positive_sentence, promise_sentence, rates_of_this_threshold
 from mriad.report.terminal import print_result
-from mriad.report.verdict import (
-    best_feature,
-    drift_statement,
-    false_positive_sentence,
-    key_figures,
-    promise_sentence,
-    rates_of_this_threshold,
-    statements,
-    threshold_sentence,
-)
+from mriad.report.verdict import best_feature, key_figures, statements, threshold_sentence
 from mriad.thresholds import Calibration, Conformal, Drift, Quantile
 from mriad.thresholds.conformal import rate_interval
 
