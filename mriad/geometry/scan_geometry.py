@@ -45,17 +45,25 @@ class ScanGeometry:
 
     @classmethod
     def plan(
-        cls, shape: tuple[int, int], box: tuple[int, int, int, int], *, square: bool, image_size: int
+        cls,
+        shape: tuple[int, int],
+        box: tuple[int, int, int, int],
+        *,
+        square: bool,
+        image_size: int,
+        filled: float = 1.0,
     ) -> ScanGeometry:
         """Geometry for a scan of ``shape`` (H, W) cut to ``box`` (top, left, bottom, right).
 
         Args:
             square: pad the crop to a square (True) or let the resize stretch it (False).
+            filled: share of the padded frame's sides that the crop, or its longer side, takes.
         """
         top, left, bottom, right = box
         crop_height, crop_width = bottom - top, right - left
         side = max(crop_height, crop_width)
-        frame_height, frame_width = (side, side) if square else (crop_height, crop_width)
+        sides = (side, side) if square else (crop_height, crop_width)
+        frame_height, frame_width = (max(length, round(length / filled)) for length in sides)
         return cls(
             height=shape[0],
             width=shape[1],

@@ -38,7 +38,8 @@ class Detector(LightningModule, ABC):
 
     A detector is a ``TrainedDetector`` or a ``FittedDetector``, and a ``ReconstructionDetector`` besides if its map is
     a residual. One of two spatial dimensions looks at a volume slice by slice, plane by plane, and its maps are put
-    together to one (``mriad.scoring.assemble``). It may see each slice in a slab, between its neighbours.
+    together to one (``mriad.scoring.assemble``). It may see each slice in a slab, between its neighbours; a picture
+    between copies of itself.
 
     Args:
         score: makes an anomaly score of an anomaly map.
@@ -142,7 +143,7 @@ class Detector(LightningModule, ABC):
         if self.patches is not None:
             return self.patches.assembled(self.anomaly_map, x)
         if x.ndim == 2 + self.spatial_dims:
-            return self.anomaly_map(x)
+            return self.anomaly_map(x.expand(-1, 2 * self.neighbours + 1, *x.shape[2:]))
         return assembled(lambda slabs: self.anomaly_map(slabs).float(), x, **self._looks)
 
     @property

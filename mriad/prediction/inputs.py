@@ -55,7 +55,8 @@ def find_scans(named: str | Sequence[str], wanted: Wanted | None = None) -> list
         named: a scan, a CSV file that lists scans and may state what is known of them (see ``listed_scans``), a folder
             (read with its sub-folders), a glob, or a list of these. A name that exists is taken as it is, even if it
             holds brackets or stars. Of volumes a folder may be a BIDS data set, or a DICOM series or study; and an
-            address (``dicomweb://...``) names series of an archive.
+            address (``dicomweb://...``) names series of an archive. Where volumes are looked for and there are
+            pictures alone, these are taken.
         wanted: what is looked for; None for pictures.
 
     Raises:
@@ -86,7 +87,7 @@ def _named(entry: str, wanted: Wanted) -> Iterable[ScanFile]:
     path = Path(entry).expanduser()
     if path.is_file() and path.suffix.lower() == ".csv":
         return _listed(path, wanted)
-    if wanted.volumes:
+    if wanted.volumes and not _of_pictures(path):
         from mriad.prediction import volume_inputs  # with libraries that pictures do without
 
         if path.is_file():
@@ -114,6 +115,18 @@ def _named(entry: str, wanted: Wanted) -> Iterable[ScanFile]:
     if not images:
         raise MriadError(f"input={entry} matches no image; give a file, a folder or a glob that does.")
     return [ScanFile(path=image) for image in scans_among(images, _start(path), entry)]
+
+
+def _of_pictures(path: Path) -> bool:
+    """Whether a folder or a glob names pictures, and no volume."""
+    if path.is_file():
+        return False
+    from mriad.data.layouts.files import volumes
+
+    if path.is_dir():
+        return not volumes(path) and bool(image_files(path))
+    matches = _matches(path)
+    return bool(matches) and all(match.suffix.lower() in IMAGE_SUFFIXES for match in matches)
 
 
 def _matches(pattern: Path) -> list[Path]:

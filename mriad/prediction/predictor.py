@@ -109,6 +109,13 @@ class Predictor:
         return len(self._preparation.spatial) == 3
 
     @property
+    def takes_pictures(self) -> bool:
+        """Whether it takes pictures; one of volumes does, as axial slices, unless it needs to know where they lie."""
+        detector = self._detector
+        by_slice = detector.spatial_dims == 2 and "axial" in detector.planes and detector.score.atlas is None
+        return by_slice or not self.of_volumes
+
+    @property
     def wants_brain(self) -> bool:
         """Whether it cuts scans to the brain masks that come with them."""
         return self._preparation.wants_brain
@@ -129,7 +136,8 @@ class Predictor:
 
         Raises:
             BlankScanError: if nothing is to be seen on it.
-            MriadError: if it is a volume and the detector was trained on pictures, or the other way round.
+            MriadError: if it is a volume and the detector was trained on pictures; or a picture, and the detector looks
+                at whole volumes, or at none in axial slices.
         """
         if isinstance(self._preparation, Preprocess):
             if scan.is_volume:
@@ -139,16 +147,26 @@ class Predictor:
             image, geometry = self._preparation(scan.levels[0])
             return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
         if not scan.is_volume:
-            raise MriadError(
-                "this is a picture, but the detector was trained on volumes; give volumes, such as NIfTI files or "
-                "DICOM series, or take a detector that was trained on pictures."
-            )
+            if not self.takes_pictures:
+                raise MriadError(
+                    "this is a picture, but the detector looks at no axial slices of their own; give volumes, such as "
+                    "NIfTI files or DICOM series, or take a detector that was trained on pictures."
+                )
+            image, geometry = self._preparation.of_pictures(scan.levels[0])
+            return Prepared(image=image, geometry=replace(geometry, spacing=spacing))
         image, of_volume = self._preparation(scan, brain=brain)
         return Prepared(image=image, geometry=of_volume)
 
     @torch.inference_mode()
     def __call__(self, scans: Sequence[Prepared]) -> list[Prediction]:
-        """Predict a batch of scans."""
+        """Predict a batch of scans, volumes and pictures each by themselves."""
+        found: dict[int, Prediction] = {}
+        for ndim in sorted({scan.image.ndim for scan in scans}):
+            places = [place for place, scan in enumerate(scans) if scan.image.ndim == ndim]
+            found |= zip(places, self._predictions([scans[place] for place in places]), strict=True)
+        return [found[place] for place in range(len(scans))]
+
+    def _predictions(self, scans: Sequence[Prepared]) -> list[Prediction]:
         sizes = np.array([scan.voxel_size for scan in scans], dtype=np.float32)
         images = torch.from_numpy(np.stack([scan.image for scan in scans])).to(self._detector.device)
         maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_scans(images, sizes)))

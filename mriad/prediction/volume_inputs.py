@@ -12,7 +12,7 @@ from typing import Any
 from mriad.data.layouts.bids import bids_scans
 from mriad.data.layouts.bids_names import BidsName
 from mriad.data.layouts.contrasts import contrast_in, of_contrast
-from mriad.data.layouts.files import image_files, volumes
+from mriad.data.layouts.files import volumes
 from mriad.data.layouts.pairing import pair_masks
 from mriad.data.reading.suffixes import VOLUME_SUFFIXES, is_dicom, is_volume, stem, volume_suffix
 from mriad.errors import MriadError
@@ -56,11 +56,7 @@ def in_folder(
     """
     found = volumes(folder)
     if not found:
-        pictures = len(image_files(folder))
-        raise MriadError(
-            f"There is no volume in {folder}{f', but {pictures} pictures' if pictures else ''}, and the detector was "
-            f"trained on volumes; give a folder with {_KINDS}."
-        )
+        raise MriadError(f"There is neither volume nor picture in {folder}; give a folder with {_KINDS}.")
     if _is_bids(folder, found):
         records = bids_scans(folder, contrast=contrast, lesions=False, brains=brains, option="contrast")
         records = _asked_for(records, "patient", "sub-", participants, folder)

@@ -47,11 +47,11 @@ def volume():
     return Scan(levels=levels, grid=Grid(shape=levels.shape, affine=placed))
 
 
-def predictor_of(preparation):
+def predictor_of(preparation, detector=None):
     return Predictor(
         checkpoint=SimpleNamespace(
             require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
-            detector=lambda: Intensity(score=Score()).eval(),
+            detector=lambda: (detector or Intensity(score=Score())).eval(),
             preprocess=lambda: preparation,
             trained={},
             run_id=None,
@@ -61,11 +61,27 @@ def predictor_of(preparation):
     )
 
 
-def test_a_volume_and_a_detector_of_pictures_are_no_match_nor_the_other_way_round():
+def test_a_volume_is_nothing_for_a_detector_of_pictures():
     with pytest.raises(MriadError, match="this is a volume, but the detector was trained on pictures"):
         predictor_of(Preprocess(image_size=16)).prepare(volume())
-    with pytest.raises(MriadError, match="this is a picture, but the detector was trained on volumes"):
-        predictor_of(PrepareVolume()).prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
+
+
+def test_a_picture_is_an_axial_slice_to_a_detector_of_volumes_beside_which_volumes_go():
+    predictor = predictor_of(PrepareVolume(image_size=32, depth=24, spacing=8))
+    picture = predictor.prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
+    of_picture, of_volume, again = predictor([picture, predictor.prepare(volume()), picture])
+    assert of_picture.map.shape == (40, 40) and of_volume.map.ndim == 3
+    assert of_picture.score == again.score
+    rows = np.flatnonzero((picture.image > 0).any(axis=1))
+    assert len(rows) == pytest.approx(190 / 8, abs=1.5)  # the head is one of 190 mm
+
+
+@pytest.mark.parametrize("detector", ["coronal", "whole", "atlas"])
+def test_a_picture_is_nothing_for_a_detector_that_looks_at_no_axial_slices_of_their_own(detector):
+    made = Intensity(score=Score(atlas=detector == "atlas"), planes=["coronal" if detector == "coronal" else "axial"])
+    made.spatial_dims = 3 if detector == "whole" else 2
+    with pytest.raises(MriadError, match="this is a picture, but the detector looks at no axial slices of their own"):
+        predictor_of(PrepareVolume(), made).prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
 
 
 def test_a_map_of_a_volume_has_its_shape_and_its_lesions_are_counted_there():

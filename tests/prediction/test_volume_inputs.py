@@ -51,10 +51,13 @@ def test_masks_and_maps_of_volumes_are_left_out_and_counted(tmp_path, caplog):
         found(tmp_path, tmp_path / "masks")
 
 
-def test_a_folder_without_volumes_says_what_is_there(tmp_path):
-    touch(tmp_path, "a.png", "b.jpg")
-    with pytest.raises(MriadError, match=r"There is no volume in .*, but 2 pictures, and the detector was trained on"):
-        found(tmp_path)
+def test_of_a_folder_or_a_glob_without_volumes_the_pictures_are_taken(tmp_path):
+    touch(tmp_path, "p1/a.png", "p1/b.jpg", "p2/a.nii.gz", "p2/c.png", "notes.txt", "empty/notes.txt")
+    assert found(tmp_path, tmp_path / "p1") == ["p1/a.png", "p1/b.jpg"]
+    assert found(tmp_path, tmp_path / "p1" / "*.png") == ["p1/a.png"]
+    assert found(tmp_path) == ["p2/a.nii.gz"]
+    with pytest.raises(MriadError, match="There is neither volume nor picture in"):
+        found(tmp_path, tmp_path / "empty")
 
 
 def test_brain_masks_belong_to_scans_of_their_name(tmp_path):

@@ -43,6 +43,7 @@ class Preprocess:
         low, high: percentiles that become 0 and 1; both None keeps the file's own range.
         over: pixels that the percentiles are taken over: the 'head' or 'all' of the crop.
         shape: 'pad' to a square before resizing, or 'stretch'.
+        filled: share of the slice's side that the longer side of the head takes, in (0, 1].
 
     Raises:
         MriadError: on an unknown choice or percentiles out of order.
@@ -54,6 +55,7 @@ class Preprocess:
     high: float | None = 99.5
     over: Region = "head"
     shape: Shape = "pad"
+    filled: float = 1.0
 
     def __post_init__(self) -> None:
         for option, legal in (("crop", Crop), ("over", Region), ("shape", Shape)):
@@ -109,7 +111,11 @@ class Preprocess:
         head = head_mask(levels) if needs_head else None
         box = _bounding_box(head) if head is not None and self.crop == "head" else (0, 0, *levels.shape)
         geometry = ScanGeometry.plan(
-            (levels.shape[0], levels.shape[1]), box, square=self.shape == "pad", image_size=self.image_size
+            (levels.shape[0], levels.shape[1]),
+            box,
+            square=self.shape == "pad",
+            image_size=self.image_size,
+            filled=self.filled,
         )
         inside = slice(box[0], box[2]), slice(box[1], box[3])
         low, high = 0.0, 1.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mriad.data.preparing import brain_extraction
 from mriad.data.preparing.bias_field import without_bias_field
-from mriad.data.preparing.preprocess import BlankScanError
+from mriad.data.preparing.preprocess import BlankScanError, Preprocess
 from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.scan import Scan
 from mriad.errors import MriadError, unknown
@@ -23,6 +23,7 @@ Strip = Literal["none", "mask", "deepbet"]
 
 _WIDEST = 300.0  # mm: no head is larger along any axis
 _LEAST = 20.0  # mm: no head is smaller
+_HEAD = 190.0  # mm from the forehead to the back of the head, the middle of what anthropometry finds
 _SAMPLE = 2_000_000  # voxels over which percentiles are taken, evenly spread
 
 
@@ -106,6 +107,12 @@ class PrepareVolume:
     def spatial(self) -> tuple[int, int, int]:
         """Voxels of what it makes along each axis."""
         return self.depth, self.image_size, self.image_size
+
+    @property
+    def of_pictures(self) -> Preprocess:
+        """Prepares an axial slice that comes as a picture: the head, taken for one of 190 mm, as large as in volumes."""
+        filled = min(1.0, _HEAD / (self.spacing * self.image_size))
+        return Preprocess(image_size=self.image_size, low=self.low, high=self.high, filled=filled)
 
     def __call__(
         self, scan: Scan, *, brain: NDArray[np.bool_] | None = None
