@@ -27,8 +27,8 @@ class SyntheticAnomaly(TrainedDetector):
         flip: whether the map is the mean over a scan and its mirror image.
         turns: angles in radians; the map is the mean over the scan turned by each of them. While a training goes on,
             val scans are looked at as they are, which is faster.
-        dice_weight: weight of the soft Dice loss (Milletari et al. 2016, over all pixels of a batch) beside the
-            cross-entropy.
+        dice_weight: weight of the soft Dice loss (Milletari et al. 2016, of each sample by itself, so that small
+            anomalies count as much as large ones) beside the cross-entropy.
         **detector: see ``Detector``.
     """
 
@@ -75,7 +75,8 @@ class SyntheticAnomaly(TrainedDetector):
         logits = self.network(x).float()
         cross_entropy = F.binary_cross_entropy_with_logits(logits, mask)
         probability = logits.sigmoid()
-        dice = 1 - (2 * (probability * mask).sum() + 1) / (probability.sum() + mask.sum() + 1)
+        both, either = (probability * mask).flatten(1).sum(dim=1), (probability + mask).flatten(1).sum(dim=1)
+        dice = (1 - (2 * both + 1) / (either + 1)).mean()
         return {"loss": cross_entropy + self._dice_weight * dice, "cross_entropy": cross_entropy, "dice_loss": dice}
 
 

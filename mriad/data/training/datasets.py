@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from mriad.anatomy import brain_mask
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.training.samples import Samples
+from mriad.data.training.simulation.tissues import window_about
 from mriad.errors import MriadError
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ class TissueSource(Protocol):
         ...
 
     def __call__(self, slabs: Sequence[Slab]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (B, C, S, S) of B slabs of C slices, and where anomalies are in those in the middle, (B, S, S)."""
+        """Images (B, C, S, S) of B slabs of C slices, and where anomalies are in those in the middle, (B, S, S).
+
+        They may show less than the slabs, all of them the same side.
+        """
         ...
 
     def examples(self, slabs: Sequence[Slab]) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -177,9 +181,8 @@ class TrainDataset(Dataset[TrainBatch]):
         masks = np.zeros(self._samples.judged(images).shape, dtype=bool)
         if not healthy.all():
             masks[~healthy] = self._samples.masks(drawn[~healthy])
-        if self._tissues is not None and healthy.any():
-            made, masks[healthy] = self._tissues(self._samples.slabs(drawn[healthy]))
-            images[healthy] = made if self._samples.neighbours else made[:, 0]
+        if self._tissues is not None:
+            images, masks = self._imaged(drawn, healthy, images, masks)
         if self._anomalies is not None:
             for index in np.flatnonzero(healthy):
                 masks[index] = self._brain(drawn[index])  # until it is known where anomalies go
@@ -217,6 +220,24 @@ class TrainDataset(Dataset[TrainBatch]):
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
         return {name: (_shown(self._samples.judged(altered)), masks) for name, (altered, masks) in kinds.items()}
+
+    def _imaged(
+        self,
+        drawn: NDArray[np.int64],
+        healthy: NDArray[np.bool_],
+        images: NDArray[np.uint8],
+        masks: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images of the tissues of the healthy samples, with lesions, and of the others their part about the lesion."""
+        assert self._tissues is not None
+        if not healthy.any():
+            return images, masks
+        made, lesions = self._tissues(self._samples.slabs(drawn[healthy]))
+        windows = [(..., *window_about(mask, made.shape[-1])) for mask in masks]
+        images = np.stack([image[window] for image, window in zip(images, windows, strict=True)])
+        masks = np.stack([mask[window] for mask, window in zip(masks, windows, strict=True)])
+        images[healthy], masks[healthy] = made if self._samples.neighbours else made[:, 0], lesions
+        return images, masks
 
     def _brain(self, sample: int) -> NDArray[np.bool_]:
         if sample not in self._brains:

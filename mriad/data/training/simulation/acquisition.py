@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from mriad.data.synthetic.contrast import TISSUES, Sequence, Tissue
@@ -17,11 +18,17 @@ CONTRASTS = ("T1", "T2", "PD", "FLAIR", "DWI")
 
 _SPREAD = 0.05  # standard deviation of the logarithm of a tissue's constants between people
 _BRIGHTEST = 3.0  # of fluid, relative to the brain
-_UNEVEN = 0.07  # greatest standard deviation of a tissue's signal from place to place
-_UNEVEN_GRAIN = (20.0, 60.0)  # mm
+_UNEVEN = 0.08  # greatest standard deviation of a tissue's signal from place to place
+_UNEVEN_GRAIN = (12.0, 60.0)  # mm
+_RIM = 4.0  # mm around the ventricles within which what looks grey may be white matter and fluid in one voxel
+_AGENT = 0.3  # share of T1 scans with contrast agent in the vessels
 _FLOW = 0.4  # share of FLAIR scans in which fluid that flows is not suppressed everywhere
-_ALONG = 0.5  # share of T1 scans that keep the intensities of the volume itself, but for a gamma
-_THICK = 0.35  # share of scans whose slices are thicker than those of the grid
+_ALONG = 0.7  # share of T1 scans that keep the intensities of the volume itself, but for a gamma
+_THICK = 0.35  # share of scans that were taken in thicker slices, in any plane
+_THICKNESS = (2, 3)  # voxels
+_FLAT = 0.2  # share of scans of which one slice is known alone, as of pictures
+_COIL = 0.2  # greatest standard deviation of the logarithm of the coil's sensitivity
+_STRIPS = (-3.0, 4.0)  # mm of the brain's surface that stripping takes, or of what is around that it leaves
 _BLURRED = 0.3
 _GAMMA = 0.3  # of the logarithm of the exponent of the grey scale
 
@@ -74,7 +81,9 @@ class Look:
         """A slab's brain as it looks, and around it what the volume shows there, darker or brighter; (C, S, S)."""
         grain = np.array(_UNEVEN_GRAIN) / slab.spacing
         image = np.zeros_like(slab.levels)
-        for share, signal in ((slab.fluid, self.fluid), (slab.grey, self.grey), (slab.white, self.white)):
+        mixed = slab.grey * np.clip(1 - slab.ventricles / _RIM, 0, 1) * np.float32(rng.random())
+        fluid, white = slab.fluid + mixed * slab.halfway, slab.white + mixed * (1 - slab.halfway)
+        for share, signal in ((fluid, self.fluid), (slab.grey - mixed, self.grey), (white, self.white)):
             uneven = rng.uniform(0, _UNEVEN) * smooth_field(image.shape, rng.uniform(*grain), rng)
             image += share * signal * (1 + uneven)
         if self.contrast == "FLAIR" and rng.random() < _FLOW:
@@ -82,9 +91,22 @@ class Look:
             image += slab.fluid * np.clip(flow, 0, 1) * rng.uniform(0.2, 0.7)
         outside = slab.levels ** math.exp(rng.uniform(-_GAMMA, _GAMMA)) * rng.uniform(0.3, 1.8)
         if self.contrast == "T1" and rng.random() < _ALONG:
-            white = max(float(slab.levels[slab.brain].max(initial=0.0)) * 0.9, 0.1)
-            image = (slab.levels / white) ** math.exp(rng.uniform(-_GAMMA, _GAMMA))
+            bright = max(float(slab.levels[slab.brain].max(initial=0.0)) * 0.9, 0.1)
+            image = (slab.levels / bright) ** math.exp(rng.uniform(-_GAMMA, _GAMMA))
+        if self.contrast == "T1" and rng.random() < _AGENT:
+            image += (rng.uniform(1.0, 1.8) - image) * _vessels(slab, rng)
         return np.where(slab.brain, image, outside).astype(np.float32)
+
+
+def _vessels(slab: Slab, rng: np.random.Generator) -> Floats:
+    """(C, S, S) share of each voxel that vessels, dura and choroid plexus fill, which contrast agent brightens."""
+    shape, mm = slab.levels.shape, slab.spacing
+    one, other = (smooth_field(shape, rng.uniform(8, 20) / mm, rng) for _ in range(2))
+    thin = rng.uniform(0.15, 0.35)
+    tubes = np.clip(2 * (1 - np.hypot(one, other) / thin), 0, 1) * ((slab.fluid > 0.2) | (slab.depth < 5))
+    sheets = np.clip(2 * (1 - np.abs(one) / (0.5 * thin)), 0, 1) * (slab.depth < rng.uniform(0, 3))
+    plexus = np.clip(other - 1, 0, 1) * (slab.fluid > 0.5) * (slab.ventricles < 2)
+    return np.asarray(np.maximum(np.maximum(tubes, sheets), plexus), dtype=np.float32)
 
 
 def draw_contrast(weights: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -111,23 +133,25 @@ def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
 
 def scanned(
     image: Floats, slab: Slab, *, noise: tuple[float, float], stripped: bool, rng: np.random.Generator
-) -> Floats:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """What a scanner and a window make of signals: coil, thickness of slices, blur, Rician noise, grey scale.
 
     Args:
         image: (C, S, S) signals, about 1 in the brain.
         slab: where the brain is.
         noise: least and greatest signal-to-noise ratio.
-        stripped: whether nothing but the brain is left.
+        stripped: whether nothing but the brain is left, or about that.
         rng: draws what the machine is like.
 
     Returns:
-        (C, S, S) in [0, 1].
+        (C, S, S) in [0, 1], and what is left of the brain.
     """
-    coil = rng.uniform(0, 0.12) * smooth_field(image.shape, rng.uniform(40, 90) / slab.spacing, rng)
+    coil = rng.uniform(0, _COIL) * smooth_field(image.shape, rng.uniform(40, 90) / slab.spacing, rng)
     image = image * np.exp(coil)
-    if len(image) > 1 and rng.random() < _THICK:
-        image = ndimage.uniform_filter1d(image, 3, axis=0)
+    if rng.random() < _FLAT:
+        image = np.repeat(image[len(image) // 2][None], len(image), axis=0)
+    elif rng.random() < _THICK:
+        image = ndimage.uniform_filter1d(image, rng.integers(*_THICKNESS, endpoint=True), axis=rng.integers(3))
     if rng.random() < _BLURRED:
         image = ndimage.gaussian_filter(image, (0, 0.6, 0.6))
     deviation = np.float32(1 / np.exp(rng.uniform(*np.log(noise))))
@@ -138,7 +162,20 @@ def scanned(
     image = np.clip(image / max(white, 1e-3) * rng.uniform(0.6, 1.15), 0, 1)
     if rng.random() < _BLURRED:
         image **= math.exp(rng.uniform(-_GAMMA, _GAMMA))
-    return np.where(slab.brain | (not stripped), image, 0).astype(np.float32)
+    left = _stripped(slab, rng) if stripped else np.ones_like(slab.brain)
+    return (image * left).astype(np.float32), left
+
+
+def _stripped(slab: Slab, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(C, S, S) what stripping leaves: the brain, less of it or more, and more or less so from place to place."""
+    taken = rng.uniform(*_STRIPS)
+    if taken > 0:
+        uneven = rng.uniform(0, 2) * smooth_field(slab.levels.shape, 15 / slab.spacing, rng)
+        return slab.brain & (slab.depth + uneven > taken)
+    voxels = round(-taken / slab.spacing)
+    cross = np.zeros((3, 3, 3), dtype=bool)
+    cross[1, 1, :] = cross[1, :, 1] = True
+    return ndimage.binary_dilation(slab.brain, cross, iterations=voxels) if voxels else slab.brain
 
 
 def _varied(tissue: Tissue, rng: np.random.Generator) -> Tissue:

@@ -15,6 +15,7 @@ from mriad.data.training.simulation.tissues import Slab
 from mriad.errors import MriadError, unknown
 
 _EXAMPLE_SEED = 0
+_WINDOWED = 0.75  # share of the batches
 
 
 class Simulation:
@@ -35,6 +36,8 @@ class Simulation:
         any_signal: share of lesions that have any signal, whatever the contrast.
         stripped: share of slabs in which nothing but the brain is left.
         noise: least and greatest signal-to-noise ratio.
+        window: side, in pixels, of the part about the brain that is imaged of the slabs of three batches in four, which
+            is faster; None for all of a slab.
 
     Raises:
         MriadError: if a contrast is unknown, or a number out of range.
@@ -49,10 +52,11 @@ class Simulation:
         any_order: float = 0.05,
         untouched: float = 0.1,
         several: float = 0.7,
-        visible: Sequence[float] = (0.1, 0.3),
+        visible: Sequence[float] = (0.1, 0.35),
         any_signal: float = 0.2,
         stripped: float = 0.5,
         noise: Sequence[float] = (25.0, 150.0),
+        window: int | None = None,
     ) -> None:
         for name in contrasts:
             if name not in CONTRASTS:
@@ -66,10 +70,13 @@ class Simulation:
                 raise MriadError(f"data.anomalies.{option}={share} is no share; choose one from 0 to 1.")
         if not 0 <= several < 1:
             raise MriadError(f"data.anomalies.several={several} is no chance; choose one from 0 to below 1.")
+        if window is not None and (not isinstance(window, int) or window < 1):
+            raise MriadError(f"data.anomalies.window={window} is no side of a window; give pixels, or null for all.")
         self._visible = _bounds("visible", visible, most=1.0)
         self._noise = _bounds("noise", noise, most=np.inf)
         self._contrasts = {name: float(weight) for name, weight in contrasts.items()}
         self._any_order, self._untouched, self._stripped = any_order, untouched, stripped
+        self._window = window
         self._lesions = Lesions(visible=self._visible, any_signal=any_signal, several=several)
 
     @property
@@ -84,9 +91,12 @@ class Simulation:
             slabs: (B) of healthy volumes, each of C slices.
 
         Returns:
-            (B, C, S, S) images, and (B, S, S) the masks of their lesions in the slices in the middle.
+            (B, C, S, S) images, and (B, S, S) the masks of their lesions in the slices in the middle; S that of the
+            slabs, or the side of the window where that is less.
         """
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        if self._window is not None and rng.random() < _WINDOWED:
+            slabs = [slab.window(self._window) for slab in slabs]
         pairs = [self._imaged(slab, rng) for slab in slabs]
         return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
@@ -117,8 +127,8 @@ class Simulation:
         if with_lesions and slab.brain.any():
             image, mask = self._lesions.put_into(image, slab, look, rng)
         stripped = bool(rng.random() < self._stripped)
-        levels = scanned(image, slab, noise=self._noise, stripped=stripped, rng=rng)
-        return np.round(255 * levels).astype(np.uint8), mask[len(mask) // 2]
+        levels, left = scanned(image, slab, noise=self._noise, stripped=stripped, rng=rng)
+        return np.round(255 * levels).astype(np.uint8), (mask & left)[len(mask) // 2]
 
 
 def _bounds(option: str, values: Sequence[float], *, most: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -31,6 +31,7 @@ class Slab:
         depth: mm below the surface of the brain.
         ventricles: mm to the ventricles.
         spacing: mm per voxel.
+        halfway: share of fluid that white matter must hold to look grey.
     """
 
     levels: Floats
@@ -41,6 +42,24 @@ class Slab:
     depth: Floats
     ventricles: Floats
     spacing: float
+    halfway: float
+
+    def window(self, side: int) -> Slab:
+        """The part of ``side`` by ``side`` voxels about the middle of the brain; all of it where it is no larger."""
+        rows, columns = window_about(self.brain.any(axis=0), side)
+        arrays = ("levels", "brain", "fluid", "grey", "white", "depth", "ventricles")
+        return replace(self, **{name: getattr(self, name)[:, rows, columns] for name in arrays})
+
+
+def window_about(shown: NDArray[np.bool_], side: int) -> tuple[slice, slice]:
+    """Rows and columns of a window of ``side`` by ``side`` about the middle of what is shown of (S, S)."""
+    windows = []
+    for axis, length in enumerate(shown.shape):
+        there = np.flatnonzero(shown.any(axis=1 - axis))
+        middle = (int(there[0]) + int(there[-1]) + 1) // 2 if len(there) else length // 2
+        start = min(max(0, middle - side // 2), max(0, length - side))
+        windows.append(slice(start, start + side))
+    return windows[0], windows[1]
 
 
 class TissueMap:
@@ -82,6 +101,7 @@ class TissueMap:
             depth=depth,
             ventricles=ventricles,
             spacing=self._spacing,
+            halfway=float((bright - middle) / (bright - dark)),
         )
 
     def _distances(self, volume: NDArray[np.uint8], brain: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
