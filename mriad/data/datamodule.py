@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mriad.data.batches import ScanDataset, as_scans
 from mriad.data.catalog import Catalog
 from mriad.data.layouts.contrasts import contrast_of
 from mriad.data.preparing.brain_extraction import warn_of_contrasts
@@ -26,15 +27,12 @@ from mriad.data.roles.splits import Split
 from mriad.data.scans import ScansInRoles
 from mriad.data.training.datasets import (
     AnomalySource,
-    Batch,
     DeviceTrainDataset,
-    ScanDataset,
     TissueSource,
     TrainDataset,
-    as_scans,
     wants_tissues,
 )
-from mriad.data.training.loading import loader
+from mriad.data.training.loading import Batch, TrainData, loader
 from mriad.data.training.patches import PatchChoice, PatchDataset
 from mriad.data.training.samples import Samples, SliceChoice, mixed
 from mriad.errors import MriadError
@@ -300,7 +298,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             MriadError: see ``labelled_rows``.
         """
         device = self._device()
-        train: TrainDataset | DeviceTrainDataset | PatchDataset
+        train: TrainData
         if self._patches is not None:
             train = self._train_patches(self._patches)
         else:
@@ -396,9 +394,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(
-        self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset | PatchDataset, **options: Any
-    ) -> DataLoader[Batch]:
+    def _loader(self, dataset: ScanDataset | TrainData, **options: Any) -> DataLoader[Batch]:
         workers = self._num_workers if isinstance(dataset, TrainDataset | PatchDataset) else 0
         whole = isinstance(dataset, ScanDataset) and len(self.preprocess.spatial) == 3  # a volume is a batch of slices
         return loader(dataset, batch_size=1 if whole else self.batch_size, num_workers=workers, **options)
