@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from mriad.data.training.datasets import as_scans
+from mriad.data.batches import as_scans
 from mriad.models.detector import CHECKPOINT_KEY, Detector
 from mriad.models.fitted import FittedDetector
 from mriad.thresholds import Calibration

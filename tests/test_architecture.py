@@ -111,7 +111,7 @@ def test_rooms_that_must_not_know_each_other(room, forbidden):
 
 
 # Within data: a scan is read, prepared, given a role and shown to a network; none of these rooms asks a later one.
-DATA_FLOORS = ("datamodule", "scans", "layouts", "training", "preparing", "catalog", "roles", "reading")
+DATA_FLOORS = ("datamodule", "training", "scans", "layouts", "batches", "preparing", "catalog", "roles", "reading")
 
 
 def test_rooms_of_data_stand_on_one_another():

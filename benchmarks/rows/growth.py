@@ -20,10 +20,11 @@ from benchmarks.bench import Bench, composed
 from benchmarks.clocks import EpochStarts
 from benchmarks.table import Row, Target
 from benchmarks.turns import exponent, growing, repeat
+from mriad.data.batches import ScanDataset
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import GroupedSplit
-from mriad.data.training.datasets import ScanDataset, TrainDataset
+from mriad.data.training.datasets import TrainDataset
 from mriad.data.training.loading import loader
 from mriad.data.training.samples import Samples
 from mriad.processes.hardware import choose_open_options

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mriad.data.batches import ScanDataset, as_scans
 from mriad.data.catalog import Catalog
 from mriad.data.layouts.contrasts import contrast_of
 from mriad.data.preparing.brain_extraction import warn_of_contrasts
@@ -24,21 +25,11 @@ from mriad.data.preparing.prepared import Preparation
 from mriad.data.roles.grouping import groups
 from mriad.data.roles.splits import Split
 from mriad.data.scans import ScansInRoles
-from mriad.data.training.datasets import (
-    AnomalySource,
-    Batch,
-    DeviceTrainDataset,
-    ScanDataset,
-    TissueSource,
-    TrainDataset,
-    as_scans,
-    wants_tissues,
-)
-from mriad.data.training.loading import loader
-from mriad.data.training.patches import PatchChoice, PatchDataset
-from mriad.data.training.samples import Samples, SliceChoice, mixed
+from mriad.data.training.datasets import AnomalySource, TissueSource, TrainDataset
+from mriad.data.training.loading import Batch, TrainData, loader
+from mriad.data.training.patches import PatchDataset
+from mriad.data.training.training_set import TrainingSet
 from mriad.errors import MriadError
-from mriad.geometry.planes import require_planes
 
 if TYPE_CHECKING:
     from mriad.data.training.augment import Augment  # brings albumentations, for which most trainings need not wait
@@ -69,7 +60,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         augment: for train only; None for none.
         anomalies: pastes synthetic anomalies into the healthy scans of train, after ``augment``, or images the tissues
             of healthy volumes anew, with anomalies, before it; None for none.
-        labelled_train: number of scans of the labelled pool that train with their masks, see ``labelled_rows``.
+        labelled_train: number of scans of the labelled pool that train with their masks, see
+            ``TrainingSet.labelled_rows``.
         labelled_share: share of an epoch's scans that they make up: they are repeated in turn, each at least once,
             beside every healthy scan once.
         epoch_scans: healthy scans of an epoch at least: where there are fewer they are repeated in turn, augmented anew
@@ -93,7 +85,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         val_on: contrasts of the built-in scans that are measured beside val; likewise.
 
     Attributes:
-        spatial_dims: dimensions of what the detector learns from, 2 or 3; it is for the detector to say.
+        training_set: what a detector learns from of these scans.
 
     After ``setup`` the catalog rows (``table``), the roles (``split_table``: row, group, role) and the ``cache`` are
     set.
@@ -137,12 +129,19 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
             )
         if isinstance(max_lesion, bool) or not isinstance(max_lesion, int | float) or not 0 < max_lesion <= 1:
             raise MriadError(f"data.max_lesion={max_lesion} is no share; choose one above 0 and at most 1.")
-        if not isinstance(labelled_train, int) or labelled_train < 0:
-            raise MriadError(f"data.labelled_train={labelled_train} is no number of scans; give 0 or more.")
-        if not 0 < labelled_share < 1:
-            raise MriadError(f"data.labelled_share={labelled_share} is no share; choose one between 0 and 1.")
-        if epoch_scans is not None and (not isinstance(epoch_scans, int) or epoch_scans < 1):
-            raise MriadError(f"data.epoch_scans={epoch_scans} is no number of scans; give 1 or more, or null.")
+        self.training_set = TrainingSet(
+            self,
+            name=name,
+            preprocess=preprocess,
+            augment=augment,
+            anomalies=anomalies,
+            labelled_train=labelled_train,
+            labelled_share=labelled_share,
+            epoch_scans=epoch_scans,
+            planes=planes,
+            slices=slices,
+            patches=patches,
+        )
         if on_device not in (None, False, True):
             raise MriadError(f"data.on_device={on_device} is neither true nor false.")
         hindrances = {"anomalies": anomalies, "labelled_train": labelled_train, "num_workers": num_workers}
@@ -157,28 +156,11 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         self.cache_dir = Path(cache_dir).expanduser()
         self.batch_size = batch_size
         self._read_catalog = partial(layout, root=root, download=download)
-        self._augment, self._anomalies = augment, anomalies
-        self._labelled_train, self._labelled_share = labelled_train, labelled_share
-        self._epoch_scans = epoch_scans
         self._drop_identical = drop_identical
         self._max_broken = max_broken
         self._max_lesion = max_lesion
         self._num_workers = num_workers or 0
         self._on_device = bool(on_device) and len(preprocess.spatial) == 2
-        self.planes = require_planes(planes)
-        if wants_tissues(anomalies) and len(preprocess.spatial) == 2:
-            raise MriadError(
-                f"anomalies=simulated takes the tissues of volumes, and the scans of data set '{self.name}' are "
-                "pictures; choose data of volumes, or another model, such as model=synthetic_anomaly."
-            )
-        self._slices = SliceChoice(**dict(slices or {}))
-        if self._slices.neighbours and len(preprocess.spatial) == 2:
-            raise MriadError(
-                f"data.slices.neighbours={self._slices.neighbours} asks for the neighbours of slices, and the scans of "
-                f"data set '{name}' are pictures, which have none; drop it, or choose data of volumes."
-            )
-        self._patches = PatchChoice.of(patches, preprocess.spatial)
-        self.spatial_dims = 2
         self._ready = False
         self.root: Path
 
@@ -233,46 +215,6 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         limits = {"most": self._max_lesion, "tolerated": self._max_broken}
         return doubtful(catalog.table, self.cache.facts, root=catalog.root, **limits)
 
-    def labelled_rows(self) -> NDArray[np.int64]:
-        """Catalog rows of the labelled pool that train with their masks, ``labelled_train`` of them.
-
-        They come in the order of their content hashes, which is as good as random: fewer are always among more, and
-        neither a seed nor going on with a training changes them.
-
-        Raises:
-            MriadError: if the pool has too few scans whose mask holds a lesion.
-        """
-        if self._labelled_train == 0:
-            return np.empty(0, dtype=np.int64)
-        pool = self.rows("labelled", 1)
-        pool = pool[self.cache.has_mask(pool)]
-        # the crop may have cut a lesion away
-        pool = pool[[bool(self.cache.masks_of(pool[place : place + 1]).any()) for place in range(len(pool))]]
-        if len(pool) < self._labelled_train:
-            train_on = getattr(self.split, "train_on", None)
-            wider = f"widen data.split.train_on={train_on}, which drops scans of the pool, " if train_on else ""
-            raise MriadError(
-                f"The labelled pool of data set '{self.name}' has {len(pool)} scans with a lesion in their mask, fewer "
-                f"than data.labelled_train={self._labelled_train}: {wider}raise data.split.labelled or lower "
-                "data.labelled_train."
-            )
-        order = self.table["content"].to_numpy()[pool].argsort(kind="stable")
-        return pool[order[: self._labelled_train]]
-
-    def trained_on(self) -> dict[str, Any]:
-        """What trains: ``contrasts`` that are known, of scans or as they are imaged anew, and of volumes ``spacing``.
-
-        That is the least and the greatest of their widest voxels in mm.
-        """
-        train = self.scans("train")
-        anomalies = self._anomalies
-        shown = anomalies.contrasts if wants_tissues(anomalies) else {*train["contrast"]} - {""}
-        trained: dict[str, Any] = {"contrasts": sorted(shown)}
-        if len(self.preprocess.spatial) == 3:
-            widest = [round(float(max(spacing)), 3) for spacing in self.cache.facts["spacing"].loc[train.index]]
-            trained["spacing"] = [min(widest), max(widest)]
-        return trained
-
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """The given rows as they were prepared, (n, 1, *spatial) float32 in [0, 1]."""
         return self.slices(rows)["image"]
@@ -291,31 +233,19 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
                 f"{self._why_none_is_left(label) or f'add {kind}scans or change data.split'}."
             )
         if role == "train":
-            self.labelled_rows()
+            self.training_set.labelled_rows()
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented healthy scans, with anomalies and labelled scans where they are asked for.
 
         Raises:
-            MriadError: see ``labelled_rows``.
+            MriadError: see ``TrainingSet.augmented``.
         """
-        device = self._device()
-        train: TrainDataset | DeviceTrainDataset | PatchDataset
-        if self._patches is not None:
-            train = self._train_patches(self._patches)
-        else:
-            train = self._train() if device is None else self._train_on(device)
-        return self._loader(train, shuffle=True, ranks=self._place()[1])
-
-    def anomaly_examples(self, count: int = 8) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-        """Every kind of anomaly that trains, see ``TrainDataset.examples``."""
-        return {} if self._patches else self._train().examples(count)
+        return self._loader(self.training_set.augmented(self._device()), shuffle=True, ranks=self._place()[1])
 
     def fit_dataloader(self) -> DataLoader[Batch]:
         """What a detector learns from of healthy train scans, as it is: not shuffled, not augmented, none left out."""
-        if self.spatial_dims == len(self.preprocess.spatial):
-            return self.whole("train")
-        return self._loader(TrainDataset(samples=self._samples(self.rows("train")), labels=self._labels()))
+        return self.whole("train") if self.training_set.of_whole_scans else self._loader(self.training_set.as_it_is())
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Healthy and anomalous scans that thresholds are fitted on; of several processes each has its share."""
@@ -329,52 +259,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         """The scans of a role as they are: all of them in every process, each once."""
         return self._loader(self._as_they_are(role))
 
-    def _labels(self) -> NDArray[np.int64]:
-        return self.table["label"].to_numpy(dtype=np.int64)
-
-    def _train(self) -> TrainDataset:
-        labels = self._labels()
-        if wants_tissues(self._anomalies):
-            self._require_t1()
-        samples = self._samples(self.rows("train"), self.labelled_rows())
-        diseased = labels[samples.rows] == 1
-        healthy, labelled = np.flatnonzero(~diseased), np.flatnonzero(diseased)
-        order = mixed(healthy, labelled, share=self._labelled_share, least=self._epoch_scans)
-        return TrainDataset(
-            samples=samples, labels=labels, order=order, augment=self._augment, anomalies=self._anomalies
-        )
-
-    def _require_t1(self) -> None:
-        """Raise a MriadError if healthy train scans are known to be of another contrast than T1-weighted."""
-        named = {name: contrast_of(name) or name for name in self.scans("train")["contrast"]}
-        if others := sorted({contrast for contrast in named.values() if contrast not in ("", "T1")}):
-            raise MriadError(
-                f"anomalies=simulated tells the tissues of T1-weighted scans apart, and train scans of data set "
-                f"'{self.name}' are {', '.join(others)}; choose T1-weighted ones, as by data.contrast=T1, or "
-                "anomalies=all."
-            )
-
-    def _samples(self, healthy: NDArray[np.int64], labelled: NDArray[np.int64] | None = None) -> Samples:
-        """What the detector learns from of healthy and of labelled rows."""
-        marked = np.empty(0, dtype=np.int64) if labelled is None else labelled
-        rows = np.concatenate([healthy, marked])
-        if self.spatial_dims == len(self.preprocess.spatial):
-            return Samples(cache=self.cache, rows=rows)
-        choice = self._slices.options(self.preprocess)
-        return Samples(cache=self.cache, rows=rows, planes=self.planes, labelled=set(marked.tolist()), **choice)
-
-    def _train_patches(self, choice: PatchChoice) -> PatchDataset:
-        rows = mixed(np.repeat(self.rows("train"), choice.per_scan), least=self._epoch_scans)
-        return PatchDataset(scans=self.cache, labels=self._labels(), rows=rows, choice=choice, augment=self._augment)
-
-    def _train_on(self, device: torch.device) -> DeviceTrainDataset:
-        rows = mixed(self.rows("train"), least=self._epoch_scans)
-        return DeviceTrainDataset(
-            slices=self.cache, labels=self._labels(), rows=rows, device=device, augment=self._augment
-        )
-
     def _as_they_are(self, role: str) -> ScanDataset:
-        return ScanDataset(scans=self.cache, labels=self._labels(), rows=self.rows(role), device=self._device())
+        return ScanDataset(scans=self.cache, labels=self.labels, rows=self.rows(role), device=self._device())
 
     def _device(self) -> torch.device | None:
         """Where slices are kept; None if they are not."""
@@ -396,9 +282,7 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         """Rank of this process, and number of processes that share the scans."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(
-        self, dataset: ScanDataset | TrainDataset | DeviceTrainDataset | PatchDataset, **options: Any
-    ) -> DataLoader[Batch]:
+    def _loader(self, dataset: ScanDataset | TrainData, **options: Any) -> DataLoader[Batch]:
         workers = self._num_workers if isinstance(dataset, TrainDataset | PatchDataset) else 0
         whole = isinstance(dataset, ScanDataset) and len(self.preprocess.spatial) == 3  # a volume is a batch of slices
         return loader(dataset, batch_size=1 if whole else self.batch_size, num_workers=workers, **options)

@@ -40,10 +40,15 @@ class ScansInRoles:
     cache: ScanCache
     _groups: pd.Series  # of what belongs together as far as it is known, by catalog row
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) label of every catalog row, 0 or 1."""
+        return self.table["label"].to_numpy(dtype=np.int64)
+
     def rows(self, role: str, label: int | None = None) -> NDArray[np.int64]:
         """Catalog rows of a role, ascending; only those of one label if given."""
         rows = np.sort(self.split_table["row"][self.split_table["role"] == role].to_numpy(dtype=np.int64))
-        return rows if label is None else rows[self.table["label"].to_numpy()[rows] == label]
+        return rows if label is None else rows[self.labels[rows] == label]
 
     def scans(self, role: str) -> pd.DataFrame:
         """The scans of a role: catalog columns, ``group`` and ``role``, indexed by catalog row."""

@@ -48,7 +48,7 @@ def data_sets(datamodule: MRIDataModule, roles: Sequence[str] = tuple(_CONTEXTS)
     """
     scans = {role: datamodule.scans(role) for role in roles}
     if "labelled" in scans:
-        scans["labelled"] = scans["labelled"].loc[datamodule.labelled_rows()]
+        scans["labelled"] = scans["labelled"].loc[datamodule.training_set.labelled_rows()]
     return [
         {
             "name": str(datamodule.name),

@@ -107,7 +107,7 @@ def record_scans(
         split, seen = datamodule.roles(key), datamodule.seen(key)
         elsewhere = pd.DataFrame() if initial is None else initial.known
         labelled = 0 if initial is None else initial.labelled_train
-    trained = earlier.trained if earlier is not None else datamodule.trained_on()
+    trained = earlier.trained if earlier is not None else datamodule.training_set.trained_on()
     return {
         "key": key,
         "split": split.to_dict(orient="list"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mriad.checkpoints.checkpoint import Checkpoint
-from mriad.data.training.datasets import as_scans
+from mriad.data.batches import as_scans
 from mriad.errors import MriadError
 from mriad.models import Detector
 from mriad.models.features import FeatureAutoencoder, PatchCore

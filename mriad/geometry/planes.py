@@ -47,6 +47,17 @@ def slab_of(volume: NDArray[Any], plane: str, place: int, neighbours: int) -> ND
     return slab
 
 
+def window_about(shown: NDArray[np.bool_], side: int) -> tuple[slice, slice]:
+    """Rows and columns of a window of ``side`` by ``side`` about the middle of what is shown of (S, S)."""
+    windows = []
+    for axis, length in enumerate(shown.shape):
+        there = np.flatnonzero(shown.any(axis=1 - axis))
+        middle = (int(there[0]) + int(there[-1]) + 1) // 2 if len(there) else length // 2
+        start = min(max(0, middle - side // 2), max(0, length - side))
+        windows.append(slice(start, start + side))
+    return windows[0], windows[1]
+
+
 def views_through(volumes: Sequence[NDArray[Any]], values: NDArray[Any]) -> list[NDArray[Any]]:
     """Square pictures (2 S, 2 S) of volumes (D, S, S): the three planes through the peak of some values, and a fourth.
 

@@ -27,8 +27,8 @@ class SyntheticAnomaly(TrainedDetector):
         flip: whether the map is the mean over a scan and its mirror image.
         turns: angles in radians; the map is the mean over the scan turned by each of them. While a training goes on,
             val scans are looked at as they are, which is faster.
-        dice_weight: weight of the soft Dice loss (Milletari et al. 2016, of each sample by itself, so that small
-            anomalies count as much as large ones) beside the cross-entropy.
+        dice_weight: weight of the soft Dice loss (Milletari et al. 2016) beside the cross-entropy: half of it over all
+            pixels of a batch, half of each sample by itself, where small anomalies count as much as large ones.
         **detector: see ``Detector``.
     """
 
@@ -76,8 +76,12 @@ class SyntheticAnomaly(TrainedDetector):
         cross_entropy = F.binary_cross_entropy_with_logits(logits, mask)
         probability = logits.sigmoid()
         both, either = (probability * mask).flatten(1).sum(dim=1), (probability + mask).flatten(1).sum(dim=1)
-        dice = (1 - (2 * both + 1) / (either + 1)).mean()
+        dice = (_dice_loss(both, either).mean() + _dice_loss(both.sum(), either.sum())) / 2
         return {"loss": cross_entropy + self._dice_weight * dice, "cross_entropy": cross_entropy, "dice_loss": dice}
+
+
+def _dice_loss(both: Tensor, either: Tensor) -> Tensor:
+    return 1 - (2 * both + 1) / (either + 1)
 
 
 def turned(images: Tensor, angle: float) -> Tensor:

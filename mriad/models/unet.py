@@ -34,8 +34,6 @@ class UNet(nn.Module):
         mirror: show the network the scan's left-right mirror image beside it: a head is nearly symmetric whatever the
             contrast, a lesion is not.
         neighbours: k slices on each side of the one that is answered for that are seen beside it; C = 2 k + 1 channels.
-        groups: number of groups of channels that are normalised in each sample by itself (Wu and He 2018), whose
-            samples may look very different; None normalises channels over the batch.
         relative: divide what it sees by twice the median of what is no background there: what is bright is then what is
             brighter than most of the head, wherever a window lies; an upper percentile would change with a lesion.
 
@@ -53,7 +51,6 @@ class UNet(nn.Module):
         mirror: bool = False,
         neighbours: int = 0,
         relative: bool = False,
-        groups: int | None = None,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -66,13 +63,11 @@ class UNet(nn.Module):
         folded = (8 if mirror else 4) * (2 * neighbours + 1)
         levels = zip((folded, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
-            nn.Sequential(
-                _convolution(before, after, groups), *(_convolution(after, after, groups) for _ in range(depth - 1))
-            )
+            nn.Sequential(_convolution(before, after), *(_convolution(after, after) for _ in range(depth - 1)))
             for before, after in levels
         )
         self.lift = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in itertools.pairwise(widths))
-        self.up = nn.ModuleList(_convolution(width, width, groups) for width in widths[:-1])
+        self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
         self.last = nn.Conv2d(widths[0], 4, 1)
         if prior is not None:
             nn.init.constant_(self.last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
@@ -102,6 +97,7 @@ def _relative(x: Tensor) -> Tensor:
     return (x / (2 * median.view(-1, 1, 1, 1))).clamp(max=2.0)
 
 
-def _convolution(before: int, after: int, groups: int | None) -> nn.Sequential:
-    norm = nn.BatchNorm2d(after) if groups is None else nn.GroupNorm(groups, after)
-    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True))
+def _convolution(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+    )

@@ -16,7 +16,7 @@ from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from mriad.errors import MriadError
-from mriad.pacs.dicomweb import AwayError
+from mriad.pacs.session import AwayError
 from mriad.pacs.spool import FullError, Spool
 
 log = logging.getLogger(__name__)

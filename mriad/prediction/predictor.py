@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from mriad.checkpoints.checkpoint import Checkpoint
+from mriad.data.batches import as_scans
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.preparing.volumes import PrepareVolume
 from mriad.data.reading.scan import Scan
-from mriad.data.training.datasets import as_scans
 from mriad.errors import MriadError
 from mriad.geometry import Grid, ScanGeometry, VolumeGeometry
 from mriad.prediction.lesions import Lesion, lesions_of

@@ -21,7 +21,8 @@ from mriad.errors import MriadError, ReadError, reason
 from mriad.experiment.job import prepare
 from mriad.interrupts import held
 from mriad.pacs.address import Address, is_address
-from mriad.pacs.dicomweb import AwayError, DicomWeb
+from mriad.pacs.dicomweb import DicomWeb
+from mriad.pacs.session import AwayError
 from mriad.pacs.spool import Arrival, Spool
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.scan_files import TABLE, ScanFile

@@ -18,7 +18,8 @@ from mriad.data.reading.read import read_scan
 from mriad.data.reading.scan import Scan
 from mriad.data.roles.identity import marks
 from mriad.errors import MriadError
-from mriad.pacs.dicomweb import AwayError, DicomWeb
+from mriad.pacs.dicomweb import DicomWeb
+from mriad.pacs.session import AwayError
 from mriad.prediction.lesions import Lesion
 from mriad.prediction.predictor import Predictor, Prepared
 from mriad.prediction.reading import prepared_for

@@ -42,7 +42,7 @@ def train(cfg: DictConfig) -> float | None:
         detector = training.detector()  # before its scans: a wrong option need not wait for them
 
         datamodule = load_data(cfg.data, roles=("train", "val", "test"), split=training.split)
-        datamodule.spatial_dims = detector.spatial_dims
+        datamodule.training_set.spatial_dims = detector.spatial_dims
         training.members.require_seen(datamodule)
         initial = training.initial
         if initial is not None:
@@ -71,7 +71,7 @@ def train(cfg: DictConfig) -> float | None:
             config_yaml=OmegaConf.to_yaml(record["config"]),
             commands=[this_command(), *next_commands(f"run={run.run_id}")],
         )
-        record_training(run, result, detector, anomalies=datamodule.anomaly_examples())
+        record_training(run, result, detector, anomalies=datamodule.training_set.anomaly_examples())
         keep_checkpoint(run, training.tracker, cfg, detector, checkpoint)
     print_result(result, places=places(run, checkpoint))
     return chosen.get(cfg.objective)

@@ -14,6 +14,7 @@ class Data:
 
     def __init__(self, table):
         self.table = table
+        self.training_set = self
 
     def scans(self, role):
         return self.table[self.table["role"] == role]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mriad.errors import MriadError
-from mriad.geometry.planes import AXES, require_planes, slab_of, slice_of
+from mriad.geometry.planes import AXES, require_planes, slab_of, slice_of, window_about
 
 DEPTH, SIDE = 5, 8
 
@@ -37,3 +37,13 @@ def test_planes_must_be_known():
         require_planes(["oblique"])
     with pytest.raises(MriadError, match="nothing to look at"):
         require_planes([])
+
+
+def test_a_window_lies_about_what_is_shown_and_inside_the_slice():
+    shown = np.zeros((20, 30), dtype=bool)
+    shown[2:6, 20:28] = True
+    rows, columns = window_about(shown, 10)
+    assert (rows, columns) == (slice(0, 10), slice(19, 29))
+    assert window_about(np.zeros_like(shown), 10) == (slice(5, 15), slice(10, 20))
+    rows, columns = window_about(shown, 25)
+    assert shown[rows, columns].shape == (20, 25)

@@ -70,7 +70,7 @@ def test_a_map_is_a_probability(logit):
     torch.testing.assert_close(anomaly_map, torch.full((1, 1, 8, 8), float(logit > 0) or float(logit == 0) / 2))
 
 
-def test_the_loss_is_cross_entropy_and_weighted_dice_over_all_pixels():
+def test_the_loss_is_cross_entropy_and_weighted_dice_over_all_pixels_and_of_each_sample():
     mask = torch.zeros(2, 1, 8, 8)
     mask[0, :, :4] = 1  # 32 of 128 pixels, all in one scan
     losses = segmenter(Constant(0.5), dice_weight=0.25).training_losses(
@@ -78,7 +78,9 @@ def test_the_loss_is_cross_entropy_and_weighted_dice_over_all_pixels():
     )
     p = torch.tensor(0.5).sigmoid().item()
     assert set(losses) == {"loss", "cross_entropy", "dice_loss"}
-    assert losses["dice_loss"].item() == pytest.approx(1 - (2 * 32 * p + 1) / (128 * p + 32 + 1))
+    over_all = 1 - (2 * 32 * p + 1) / (128 * p + 32 + 1)
+    of_each = (1 - (2 * 32 * p + 1) / (64 * p + 32 + 1), 1 - 1 / (64 * p + 1))
+    assert losses["dice_loss"].item() == pytest.approx((over_all + sum(of_each) / 2) / 2)
     entropy = F.binary_cross_entropy_with_logits(torch.full_like(mask, 0.5), mask).item()
     assert losses["cross_entropy"].item() == pytest.approx(entropy)
     assert losses["loss"].item() == pytest.approx(entropy + 0.25 * losses["dice_loss"].item())

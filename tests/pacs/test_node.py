@@ -11,8 +11,8 @@ from servers import free_port
 from volumes import oblique, voxels, write_dicom
 
 from mriad.errors import MriadError
-from mriad.pacs.dicomweb import AwayError
 from mriad.pacs.node import Node, Receiver
+from mriad.pacs.session import AwayError
 from mriad.pacs.spool import Spool
 
 pytestmark = pytest.mark.slow

@@ -110,7 +110,7 @@ class PrepareVolume:
 
     @property
     def of_pictures(self) -> Preprocess:
-        """Prepares an axial slice that comes as a picture: the head, taken for one of 190 mm, as large as in volumes."""
+        """Prepares pictures as axial slices: heads are taken for 190 mm long, and are as large as in volumes."""
         filled = min(1.0, _HEAD / (self.spacing * self.image_size))
         return Preprocess(image_size=self.image_size, low=self.low, high=self.high, filled=filled)
 

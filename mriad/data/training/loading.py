@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from mriad.data.training.datasets import Batch, DeviceTrainDataset, ScanDataset, SeededIndices, TrainDataset
+from mriad.data.batches import ScanBatch, ScanDataset
+from mriad.data.training.datasets import DeviceTrainDataset, SeededIndices, TrainBatch, TrainDataset
 from mriad.data.training.patches import PatchDataset
+
+Batch: TypeAlias = ScanBatch | TrainBatch
+TrainData: TypeAlias = TrainDataset | DeviceTrainDataset | PatchDataset
 
 
 def loader(
-    dataset: ScanDataset | TrainDataset | DeviceTrainDataset | PatchDataset,
+    dataset: ScanDataset | TrainData,
     *,
     batch_size: int,
     num_workers: int,

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from mriad.data.batches import as_tensor
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.training.datasets import SeededIndices, TrainBatch, as_tensor
+from mriad.data.training.datasets import SeededIndices, TrainBatch
 from mriad.data.training.samples import TISSUE
 from mriad.errors import MriadError
 

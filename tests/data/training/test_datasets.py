@@ -2,33 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from grey_slices import LABELS, SIDE, greys, sized_slices
 
 from mriad.data.preparing.cache import ScanCache
-from mriad.data.training.datasets import ScanDataset, TrainDataset
-from mriad.data.training.loading import loader
-from mriad.data.training.samples import Samples, mixed
-
-LABELS = np.array([0, 0, 0, 0, 1, 1])
-SIDE = 8
+from mriad.data.training.datasets import TrainDataset
+from mriad.data.training.samples import Samples
 
 
 @pytest.fixture
 def slices() -> ScanCache:
-    """Slice n is grey n+1; the two anomalous ones have a lesion in their top left and top right pixel."""
-    masks = np.zeros((2, SIDE, SIDE), dtype=np.uint8)
-    masks[0, 0, 0] = masks[1, 0, -1] = 1
-    facts = pd.DataFrame(
-        {
-            "mask_index": [-1, -1, -1, -1, 0, 1],
-            "frame_height": 16,
-            "frame_width": 24,
-            "image_size": SIDE,
-            "spacing": pd.Series([None, None, None, (0.5, 2.0), None, (1.0, 1.5)], dtype=object),
-        }
-    )
-    images = np.repeat(np.arange(1, 7, dtype=np.uint8), SIDE * SIDE).reshape(6, SIDE, SIDE)
-    images.setflags(write=False)
-    return ScanCache(images=images, masks=masks, thumbnails=images, facts=facts)
+    return sized_slices()
 
 
 class Flip:
@@ -63,32 +46,9 @@ def train(slices: ScanCache, rows: list[int], **options: object) -> TrainDataset
     return TrainDataset(samples=samples, labels=LABELS, order=np.array(rows), **options)
 
 
-def greys(batch: dict[str, torch.Tensor]) -> list[int]:
-    return (batch["image"][:, 0, 4, 4] * 255).round().int().tolist()
-
-
 def masked_pixels(batch: dict[str, torch.Tensor]) -> list[list[list[int]]]:
     """(row, column) of the masked pixels of each scan."""
     return [mask[0].nonzero().tolist() for mask in batch["mask"]]
-
-
-def test_scans_as_they_are_have_no_mask_but_the_area_of_a_pixel(slices):
-    batch = ScanDataset(scans=slices, labels=LABELS, rows=np.array([5, 3, 0])).__getitems__([0, 1, 2])
-    assert set(batch) == {"image", "label", "row", "pixel_area"}
-    assert greys(batch) == [6, 4, 1]
-    assert batch["label"].tolist() == [1, 0, 0]
-    assert batch["row"].tolist() == [5, 3, 0]
-    assert batch["pixel_area"].dtype == torch.float32
-    scan_pixels = 16 * 24 / SIDE**2  # in a pixel of the slice
-    assert batch["pixel_area"][:2].tolist() == pytest.approx([1.5 * scan_pixels, 1.0 * scan_pixels])
-    assert batch["pixel_area"][2].isnan()
-
-
-def test_areas_go_with_the_scans_that_are_fetched(slices):
-    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.array([0, 3, 5]))
-    backwards = dataset.__getitems__([2, 1])
-    assert backwards["row"].tolist() == [5, 3]
-    assert backwards["pixel_area"].tolist() == [9.0, 6.0]
 
 
 @pytest.mark.parametrize("augment", [None, Flip()])
@@ -164,61 +124,9 @@ def test_what_trains_leaves_the_cache_as_it_was(slices):
     np.testing.assert_array_equal(slices.images, before)
 
 
-@pytest.mark.parametrize(("healthy", "labelled", "share"), [(80, 5, 0.2), (100, 7, 0.5), (997, 100, 0.2), (30, 1, 0.1)])
-def test_labelled_scans_make_up_their_share_in_turn(healthy, labelled, share):
-    rows = mixed(np.arange(healthy), 1000 + np.arange(labelled), share=share)
-    assert (rows >= 1000).mean() == pytest.approx(share, abs=0.01)
-    assert sorted(rows[rows < 1000]) == list(range(healthy))
-    times = np.unique(rows[rows >= 1000], return_counts=True)[1]
-    assert len(times) == labelled
-    assert times.max() - times.min() <= 1
-
-
-def test_more_labelled_scans_than_their_share_are_all_served_once():
-    rows = mixed(np.arange(10), 1000 + np.arange(50), share=0.2)
-    assert sorted(rows) == [*range(10), *range(1000, 1050)]
-
-
-def test_without_labelled_scans_an_epoch_is_the_healthy_ones():
-    healthy = np.arange(10)
-    np.testing.assert_array_equal(mixed(healthy, healthy[:0], share=0.2), healthy)
-
-
-@pytest.mark.parametrize(("least", "times"), [(25, {2, 3}), (10, {1}), (5, {1})])
-def test_few_healthy_scans_are_repeated_until_an_epoch_has_enough(least, times):
-    rows = mixed(np.arange(10), 1000 + np.arange(3), share=0.2, least=least)
-    healthy = rows[rows < 1000]
-    assert len(healthy) == max(least, 10)
-    assert set(np.unique(healthy, return_counts=True)[1]) == times
-    assert (rows >= 1000).mean() == pytest.approx(0.2, abs=0.04)
-
-
-def test_no_healthy_scan_is_not_repeated():
-    assert len(mixed(np.arange(0), np.arange(0), share=0.2, least=25)) == 0
-
-
 def test_examples_show_a_repeated_slice_once(slices):
     examples = train(slices, [0, 1, 0, 1], anomalies=Corner()).examples(4)
     assert [len(images) for images, _ in examples.values()] == [2, 2]
-
-
-def test_ranks_have_each_scan_once_between_them(slices):
-    dataset = ScanDataset(scans=slices, labels=LABELS, rows=np.arange(3))
-    shares = [list(loader(dataset, batch_size=1, num_workers=0, rank=rank, ranks=2)) for rank in (0, 1)]
-    assert [[batch["row"].tolist() for batch in share] for share in shares] == [[[0], [2]], [[1]]]
-
-
-def test_a_last_batch_of_one_scan_is_left_out_of_what_a_rank_trains_on(slices):
-    dataset = train(slices, [0, 1, 2, 3, 0, 1])
-    assert loader(dataset, batch_size=2, num_workers=0, shuffle=True, ranks=2).drop_last
-    assert not loader(dataset, batch_size=2, num_workers=0, shuffle=True).drop_last
-
-
-@pytest.mark.parametrize(("shuffle", "served"), [(True, 4), (False, 5)])
-def test_only_training_leaves_out_a_last_batch_of_one_scan(slices, shuffle, served):
-    dataset = train(slices, [0, 1, 2, 3, 0])
-    batches = list(loader(dataset, batch_size=2, num_workers=0, shuffle=shuffle))
-    assert sum(len(batch["row"]) for batch in batches) == served
 
 
 class Dark:

@@ -4,7 +4,7 @@ import pytest
 
 from mriad.data.preparing.cache import ScanCache
 from mriad.data.preparing.volumes import PrepareVolume
-from mriad.data.training.samples import Samples, SliceChoice
+from mriad.data.training.samples import Samples, SliceChoice, mixed
 from mriad.errors import MriadError
 from mriad.geometry.planes import slab_of, slice_of
 
@@ -92,3 +92,36 @@ def test_neighbours_are_told_by_their_number():
 def test_a_choice_that_cannot_be_is_refused(option):
     with pytest.raises(MriadError, match=r"data\.slices"):
         SliceChoice(**option)
+
+
+@pytest.mark.parametrize(("healthy", "labelled", "share"), [(80, 5, 0.2), (100, 7, 0.5), (997, 100, 0.2), (30, 1, 0.1)])
+def test_labelled_scans_make_up_their_share_in_turn(healthy, labelled, share):
+    rows = mixed(np.arange(healthy), 1000 + np.arange(labelled), share=share)
+    assert (rows >= 1000).mean() == pytest.approx(share, abs=0.01)
+    assert sorted(rows[rows < 1000]) == list(range(healthy))
+    times = np.unique(rows[rows >= 1000], return_counts=True)[1]
+    assert len(times) == labelled
+    assert times.max() - times.min() <= 1
+
+
+def test_more_labelled_scans_than_their_share_are_all_served_once():
+    rows = mixed(np.arange(10), 1000 + np.arange(50), share=0.2)
+    assert sorted(rows) == [*range(10), *range(1000, 1050)]
+
+
+def test_without_labelled_scans_an_epoch_is_the_healthy_ones():
+    healthy = np.arange(10)
+    np.testing.assert_array_equal(mixed(healthy, healthy[:0], share=0.2), healthy)
+
+
+@pytest.mark.parametrize(("least", "times"), [(25, {2, 3}), (10, {1}), (5, {1})])
+def test_few_healthy_scans_are_repeated_until_an_epoch_has_enough(least, times):
+    rows = mixed(np.arange(10), 1000 + np.arange(3), share=0.2, least=least)
+    healthy = rows[rows < 1000]
+    assert len(healthy) == max(least, 10)
+    assert set(np.unique(healthy, return_counts=True)[1]) == times
+    assert (rows >= 1000).mean() == pytest.approx(0.2, abs=0.04)
+
+
+def test_no_healthy_scan_is_not_repeated():
+    assert len(mixed(np.arange(0), np.arange(0), share=0.2, least=25)) == 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mriad.data.training.simulation.fields import Floats
-from mriad.geometry.planes import AXES, slab_of
+from mriad.geometry.planes import AXES, slab_of, window_about
 from mriad.volume_anatomy import brain_mask_of_volume
 
 _INNER = 18.0  # mm below the surface of the brain there is no fluid but that of the ventricles
@@ -46,20 +46,9 @@ class Slab:
 
     def window(self, side: int) -> Slab:
         """The part of ``side`` by ``side`` voxels about the middle of the brain; all of it where it is no larger."""
-        rows, columns = window_about(self.brain.any(axis=0), side)
+        rows, columns = window_about(np.asarray(self.brain.any(axis=0)), side)
         arrays = ("levels", "brain", "fluid", "grey", "white", "depth", "ventricles")
         return replace(self, **{name: getattr(self, name)[:, rows, columns] for name in arrays})
-
-
-def window_about(shown: NDArray[np.bool_], side: int) -> tuple[slice, slice]:
-    """Rows and columns of a window of ``side`` by ``side`` about the middle of what is shown of (S, S)."""
-    windows = []
-    for axis, length in enumerate(shown.shape):
-        there = np.flatnonzero(shown.any(axis=1 - axis))
-        middle = (int(there[0]) + int(there[-1]) + 1) // 2 if len(there) else length // 2
-        start = min(max(0, middle - side // 2), max(0, length - side))
-        windows.append(slice(start, start + side))
-    return windows[0], windows[1]
 
 
 class TissueMap:

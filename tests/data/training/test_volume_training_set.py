@@ -48,7 +48,7 @@ def module(tmp_path: Path) -> Callable[..., MRIDataModule]:
             labelled_share=0.3,
             patches=patches,
         )
-        made.spatial_dims = 3 if patches else 2
+        made.training_set.spatial_dims = 3 if patches else 2
         made.setup()
         return made
 
@@ -72,7 +72,7 @@ def test_slabs_train_with_the_masks_and_in_the_order_of_their_middle_slices(modu
 
 def test_labelled_volumes_train_with_each_slice_that_shows_their_lesion(module):
     datamodule = module()
-    labelled = datamodule.labelled_rows()
+    labelled = datamodule.training_set.labelled_rows()
     assert len(labelled) == 2 and set(labelled) <= set(datamodule.rows("labelled"))
     images, masks, labels, rows = served(datamodule)
     assert set(rows) == set(labelled) | set(datamodule.rows("train"))
@@ -94,4 +94,4 @@ def test_cubes_train_a_detector_of_cubes_and_whole_volumes_are_tested(module: Ca
     np.testing.assert_array_equal(np.sort(rows), np.repeat(made.rows("train"), 3))
     assert {batch["image"].shape[1:] for batch in batches} == {(1, 16, 16, 16)}
     assert next(iter(made.test_dataloader()))["image"].shape == (1, 1, 24, 32, 32)
-    assert made.anomaly_examples() == {}
+    assert made.training_set.anomaly_examples() == {}

@@ -60,14 +60,14 @@ def test_batches_are_slabs_in_other_contrasts_with_masks_of_their_middle(module,
 
 
 def test_examples_are_of_each_contrast(module):
-    found = module().anomaly_examples(3)
+    found = module().training_set.anomaly_examples(3)
 
     assert list(found) == ["T2", "FLAIR"]
     assert all(images.shape == masks.shape == (3, 48, 48) for images, masks in found.values())
 
 
 def test_what_trains_are_the_contrasts_that_are_drawn(module):
-    assert module().trained_on()["contrasts"] == ["FLAIR", "T2"]
+    assert module().training_set.trained_on()["contrasts"] == ["FLAIR", "T2"]
 
 
 def test_scans_of_another_contrast_do_not_train(module):
