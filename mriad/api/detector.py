@@ -53,12 +53,7 @@ def load(
         MriadError: if there is no such detector, it was never calibrated, or the device is not there.
     """
     if detector is None:
-        if (ready := boxed()) is None:
-            raise MriadError(
-                "No detector comes with this mriad; name one, as in mriad.load('<run id>'), "
-                "mriad.load('models:/mriad@champion') or mriad.load('<path of a .ckpt file>')."
-            )
-        return Detector(Checkpoint.load(ready), device=device)
+        return Detector(Checkpoint.load(boxed()), device=device)
     path = Path(detector).expanduser()
     if not isinstance(detector, str) or detector.endswith(_ENDING) or path.exists():
         return Detector(Checkpoint.load(path), device=device)

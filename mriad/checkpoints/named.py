@@ -61,12 +61,11 @@ def named_checkpoint(
     Raises:
         MriadError: if neither or both are given, or there is nothing to be found.
     """
-    if box and cfg.run is None and cfg.checkpoint is None and (ready := boxed()) is not None:
-        return Checkpoint.load(ready), None
+    if box and cfg.run is None and cfg.checkpoint is None:
+        return Checkpoint.load(boxed()), None
     if (cfg.run is None) == (cfg.checkpoint is None):
-        lacking = "; no detector comes with this mriad" if box and cfg.run is None else ""
         raise MriadError(
-            f"Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>{lacking}."
+            "Say which detector: run=<MLflow run id of a training> or checkpoint=<path of its .ckpt file>."
         )
     if cfg.run is not None:
         tracker = tracker or instantiate(cfg.logger)

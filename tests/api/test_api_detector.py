@@ -275,7 +275,6 @@ def test_a_detector_that_is_not_there_is_told_in_a_sentence(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for asked, sentence in (
-        ((), "No detector comes with this mriad; name one, as in mriad.load"),
         (("0123456789abcdef0123456789abcdef",), "no MLflow store .* to look the run up in"),
         ((tmp_path / "best.ckpt",), "There is no checkpoint at"),
         (("best.ckpt",), "There is no checkpoint at best.ckpt"),

@@ -40,5 +40,7 @@ def test_a_registered_detector_is_loaded_by_its_name(bench: Terminal, vae: Train
         mriad.load("nobody", tracking_uri=uri)
 
 
-def test_a_prediction_without_a_detector_says_how_to_name_one(bare: Terminal, scans: Path) -> None:
-    bare.predict(f"input={scans}").sentence("Say which detector: run=", "no detector comes with this mriad")
+def test_a_prediction_without_a_detector_takes_the_one_in_the_box(bare: Terminal, scans: Path) -> None:
+    done = bare.predict(f"input={scans}").ok()
+    assert "is no medical device" in done.output
+    assert pd.read_csv(bare.folder / "predictions" / "predictions.csv")["score"].notna().all()
