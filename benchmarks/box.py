@@ -1,7 +1,7 @@
 """The detector in the box, of a checkpoint: ``python -m benchmarks.box CHECKPOINT``.
 
-What a training leaves in its checkpoint of the machine and the store that it ran on is left out; weights, options, calibration, and the marks by
-which its scans are known stay.
+What a training leaves in its checkpoint of the machine and the store that it ran on is left out; weights, options,
+calibration, and the marks by which its scans are known stay.
 """
 
 from __future__ import annotations
