@@ -173,5 +173,4 @@ def test_what_was_marked_is_shown_more_clearly_than_by_training_on_without_it(wa
         mask = voxels(nibabel.load(manifest["mask"][path])) > 0
         shown = [mriad.load(run.checkpoint, device="cpu")(path).map for run in (control, taught)]
         without, with_marks = (voxels(image)[mask].mean() for image in shown)
-        print(path, without, with_marks)
         assert with_marks > 1.2 * without
