@@ -36,7 +36,7 @@ from mriad.review.labels import mask_of, uncertainty
 from mriad.review.marks import Mark, add_mark, now
 
 MODEL = "model=synthetic_anomaly"
-SMALL = ("data.image_size=64", "trainer.max_epochs=15", "trainer=cpu", "threads=1", "logger.log_model=false")
+SMALL = ("data.image_size=64", "trainer.max_epochs=30", "trainer=cpu", "threads=1", "logger.log_model=false")
 ORDERS = ("uncertain", "random", "score")
 TABLED = ("none", "uncertain", "random")  # as docs/results/reading.yaml has its rows
 METRICS = ("auroc", "pixel_ap", "dice", "pointing", "lesion_sensitivity")
