@@ -75,7 +75,7 @@ def _results(definition: Definition, folder: Path, changes: Changes) -> str:
     variant = ["variant"] if len(definition.places) > 1 else []
     heads = ["row", *variant, "command, or source", "runs", "commit", "date", "machine", "changed since"]
     anew = f"`python -m benchmarks.results {definition.source} data.root=...` measures it anew."
-    if definition.name == "postprocessing":
+    if all(row.options is None for row in definition.rows.values()) or definition.name == "postprocessing":
         anew = f"`{definition.command}` measures it anew."
     return _page(
         definition.source, [definition.heading, *definition.columns], body, heads, whence, since.values(), anew

@@ -107,6 +107,7 @@ CONSTRUCTORS: Mapping[str, frozenset[str]] = {
             "mriad.data.roles.splits.AllTest",
             "mriad.data.roles.splits.GroupedSplit",
             "mriad.data.roles.splits.SplitFromCSV",
+            "mriad.data.roles.splits.SplitFromInit",
         }
     ),
     "threshold": _THRESHOLD,

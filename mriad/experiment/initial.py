@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.checkpoints.named import of_run_or_path
 from mriad.data.datamodule import MRIDataModule
 from mriad.data.roles.identity import marks
+from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
 from mriad.experiment.members import preparation
 from mriad.experiment.method import method_options
@@ -25,6 +26,9 @@ from mriad.tracking.registry import run_id_of
 from mriad.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
+
+FROM_INIT = "from_init"
+"""Option file of the split that gives scans the roles that they had in the training of ``init``."""
 
 _FITTED_LATER = "score."  # what maps are compared with: it is fitted anew on the new val
 
@@ -112,6 +116,19 @@ class Initial:
                 f"{unlike}; set the options model.network.* and data.image_size that it was trained with."
             )
         detector.load_state_dict(given, strict=False)
+
+    def roles(self) -> RecordedSplit:
+        """The roles that scans had in its training, and new ones for new scans, none of them in val or test.
+
+        Raises:
+            MriadError: if they are those of a published protocol, which may leak.
+        """
+        if self.checkpoint.published:
+            raise MriadError(
+                f"init={self.name} was trained by a published protocol, whose roles may leak; choose another split "
+                f"than {FROM_INIT}."
+            )
+        return replace(self.checkpoint.roles(), takes_new=True, source=f"init={self.name}")
 
     def leave_out_known(self, datamodule: MRIDataModule) -> dict[str, float]:
         """Drop the scans of val and test that the detector was trained or calibrated on, and what resembles them.

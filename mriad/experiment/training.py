@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.roles.recorded import RecordedSplit
 from mriad.errors import MriadError
-from mriad.experiment.initial import Initial
+from mriad.experiment.initial import FROM_INIT, Initial
 from mriad.experiment.members import Members
 from mriad.experiment.naming import describe, labelled, tags, varied_here
 from mriad.experiment.run import open_run
@@ -57,7 +57,11 @@ class Training:
     @property
     def split(self) -> RecordedSplit | None:
         """The roles that the scans have had; None to draw them."""
-        return self.earlier.roles() if self.earlier else self.members.roles()
+        if self.earlier:
+            return self.earlier.roles()
+        if self.initial and self.choices.get("split") == FROM_INIT:
+            return self.initial.roles()
+        return self.members.roles()
 
     def open_run(self) -> AbstractContextManager[Run]:
         """Its run: a new one, or that which it goes on with."""

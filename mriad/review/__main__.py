@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -53,6 +54,11 @@ def main() -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             print("Ended; each mark is in the file.", file=sys.stderr)
+            if server.marks.exists():
+                file = shlex.quote(str(server.marks))
+                print(
+                    f"Agree   {typed('agreement')} {file}\nLabels  {typed('labels')} {file} --with=FOLDER_THAT_TRAINED"
+                )
 
 
 def _login() -> str:

@@ -26,7 +26,11 @@ def _options() -> argparse.Namespace:
         "(95 %%) come from resampling patients.",
     )
     parser.add_argument(
-        "marks", metavar="MARKS", nargs="+", type=Path, help="marks.csv of a page, or of several readers"
+        "marks",
+        metavar="MARKS",
+        nargs="+",
+        type=Path,
+        help="marks.csv of a page, or its folder; several of several readers",
     )
     parser.add_argument("--output", type=Path, default=Path("agreement.csv"), help="CSV file (default: agreement.csv)")
     return parsed(parser)
@@ -47,11 +51,16 @@ def main() -> None:
 def marks_of(files: Sequence[Path]) -> list[Mark]:
     """The events of several files by their time, those that stand in two of them once; what is no event is told.
 
+    Args:
+        files: of marks, or folders of predictions that have been read.
+
     Raises:
         MriadError: if a file cannot be read, or none holds an event.
     """
+    from mriad.review.folder import marks_file
     from mriad.review.marks import read_marks
 
+    files = [marks_file(file) for file in files]
     found: dict[Mark, None] = {}
     for file in files:
         marks, wrong = read_marks(file)

@@ -20,7 +20,7 @@ from mriad.disk import written_whole
 from mriad.errors import MriadError
 from mriad.geometry import Grid
 from mriad.prediction.lesions import lesions_of
-from mriad.prediction.scan_files import LIST, THUMBNAILS, ScanFile
+from mriad.prediction.scan_files import LIST, TABLE, THUMBNAILS, ScanFile
 from mriad.review.encode import CodedMap, as_codes, as_gray, script, thumbnail
 from mriad.tables import printable
 from mriad.thresholds import Calibration
@@ -39,11 +39,14 @@ class ReviewFolder:
     Args:
         output: the folder of the prediction.
         calibration: of the detector.
+        model: option file of the detector, where marks can teach it; '' where it does not learn from masks.
+        run: MLflow run of its training, '' where unknown.
     """
 
-    def __init__(self, output: Path, *, calibration: Calibration) -> None:
+    def __init__(self, output: Path, *, calibration: Calibration, model: str = "", run: str = "") -> None:
         self.folder = output / REVIEW
         self._calibration = calibration
+        self._model, self._run = model, run
         self._scans: list[dict[str, Any]] = []
         self._examinations: dict[str, int] = {}
         self._patients: dict[str, int] = {}
@@ -68,6 +71,8 @@ class ReviewFolder:
         scale = calibration.map_scale
         told = {
             "version": metadata.version("mriad"),
+            "model": self._model,
+            "run": self._run,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "threshold": calibration.threshold,
             "rule": calibration.rule,
@@ -199,17 +204,37 @@ def _told(file: Path) -> list[Any]:
 
 
 def review_folder(named: Path) -> Path:
-    """The folder of the page that is meant by a prediction's folder, or by its own.
+    """The folder of the page that is meant by a prediction's folder, by its own, or by a file in it.
 
     Raises:
         MriadError: if there is none.
     """
-    for folder in (named / REVIEW, named):
+    place = named.parent if named.is_file() else named
+    for folder in (place / REVIEW, place):
         if (folder / LIST).is_file():
             return folder
-    if not named.is_dir():
+    if not place.is_dir():
         raise MriadError(f"There is no folder {named}; give the output of a prediction with review=true.")
-    raise MriadError(f"There is no page in {named}; predict with review=true, and give the output of that.")
+    if (place / TABLE).is_file():
+        raise MriadError(
+            f"The prediction in {place} has no page; type its command once more with review=true, which scores the "
+            "scans anew and writes the page beside them."
+        )
+    raise MriadError(f"There is no page in {place}; predict with review=true, and give the output of that.")
+
+
+def marks_file(named: Path) -> Path:
+    """The file of marks that is meant by its path, or by the folder of a prediction or page.
+
+    Raises:
+        MriadError: if there is none.
+    """
+    file = review_folder(named) / MARKS if named.is_dir() else named
+    if not file.is_file():
+        raise MriadError(
+            f"There is no file of marks {file}; make some with mriad review FOLDER, or give the marks.csv of a page."
+        )
+    return file
 
 
 def _examination(file: ScanFile) -> str:

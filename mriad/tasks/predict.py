@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from hydra.utils import get_class
 from joblib import cpu_count
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
+from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.checkpoints.named import named_checkpoint
 from mriad.errors import MriadError, unknown
 from mriad.experiment.job import prepare
@@ -92,7 +94,9 @@ def predict(cfg: DictConfig) -> None:
         table = stack.enter_context(prediction_table(tables, scans=files, volumes=of_volumes))
         scoring.lesions = stack.enter_context(lesion_table(tables, scans=files)) if of_volumes else None
         if cfg.review:
-            scoring.page = stack.enter_context(ReviewFolder(output, calibration=predictor.calibration))
+            model, run = _teachable(checkpoint), predictor.run_id or ""
+            page = ReviewFolder(output, calibration=predictor.calibration, model=model, run=run)
+            scoring.page = stack.enter_context(page)
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=cpu_count()))
         starts = range(0, len(scans), batch_size)
         for start in track(starts, description="Scanning", console=console, disable=not console.is_terminal):
@@ -115,6 +119,12 @@ def predict(cfg: DictConfig) -> None:
         console.print(
             f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False
         )
+
+
+def _teachable(checkpoint: Checkpoint) -> str:
+    """Option file of a detector that learns from masks, '' of any other."""
+    kind: type[Any] = get_class(checkpoint.config.model._target_)
+    return str(checkpoint.choices["model"]) if kind.learns_masks else ""
 
 
 def _labels(named: Any) -> list[str] | None:

@@ -1,5 +1,6 @@
 """A threshold and weights that travel: evaluate.py calibrate=healthy, train.py init=RUN_ID, and the test of drift."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,27 @@ def test_another_split_of_the_same_data_tests_nothing_that_has_trained(
     assert set(before[after.index[after == "test"]]) == {"test"}
     assert "train" not in set(before[after.index[after == "val"]])
     assert run.metrics["test/overlap_dropped"] > 0 and run.metrics["val/overlap_dropped"] > 0
+
+
+def test_scans_that_have_moved_keep_their_roles_and_new_healthy_ones_train(
+    bench: Terminal, ae: TrainedRun, small: tuple[str, ...], scans: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(scans, tmp_path / "moved")
+    save(tmp_path / "moved" / "healthy" / "new.png", brain(4711))
+    save(tmp_path / "moved" / "tumour" / "new.png", lesion(4711)[0])
+    options = [f"data.root={tmp_path}/moved" if option.startswith("data.root") else option for option in small]
+    bench.train(*options, "model=ae", f"init={ae.id}", "split=from_init", "logger.log_model=false").ok()
+    run = bench.newest("training")
+    before, after = (pd.read_csv(one.artifacts / "split.csv").set_index("content")["role"] for one in (ae, run))
+    assert before.to_dict().items() <= after.to_dict().items()
+    assert list(after[~after.index.isin(before.index)]) == ["train"]  # nothing says where the other's lesion is
+    assert run.metrics["val/overlap_dropped"] == run.metrics["test/overlap_dropped"] == 0
+    bench.evaluate(f"run={run.id}", f"data.root={tmp_path}/moved").ok()
+    assert bench.newest("evaluation").test_metrics["test/auroc"] == run.metrics["test/auroc"]
+
+
+def test_roles_of_another_detector_need_one(bench: Terminal, small: tuple[str, ...]) -> None:
+    bench.train(*small, "model=ae", "split=from_init").sentence("there is no init; set init=RUN_ID")
 
 
 @pytest.mark.parametrize(

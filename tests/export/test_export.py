@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from PIL import Image
 from torch import nn
-from whole_heads import save
+from whole_heads import affine, save
 
 import mriad
 from mriad.checkpoints.checkpoint import Checkpoint
@@ -202,15 +202,40 @@ def test_the_example_scores_a_picture_and_a_prepared_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_example_scores_a_volume_and_maps_it_on_its_own_grid(tmp_path):
+@pytest.mark.parametrize("model", ["synthetic_anomaly", "intensity", "ae_3d"])
+@pytest.mark.parametrize(("codes", "name"), [("PSR", "t1.nii.gz"), ("LAS", "t1.nii")])
+def test_the_example_scores_a_volume_and_maps_it_on_its_own_grid(model, codes, name, tmp_path):
+    file = made.checkpoint(tmp_path / "best.ckpt", *made.VOLUMES, f"model={model}", *OF_VOLUMES[model])
+    scan = save(tmp_path / name, 3, lesion=True, placed=affine(codes=codes))
+    exported(tmp_path / "out", f"checkpoint={file}")
+    holds_to_mriad(tmp_path, scan, file)
+
+
+REAL = (
+    "ixi_hh_t1_2mm/t1/*.nii.gz", "ds002748_bids/sub-*/anat/*T1w.nii.gz", "brats2013_deepmedic/*/*Flair*.nii.gz",
+    "open_ms_longitudinal_raw/**/*FLAIR*.nii.gz", "isles22_case0009/**/*_dwi.nii.gz",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", REAL)
+def test_the_example_scores_real_volumes_as_mriad_does(pattern, data_root, tmp_path):
+    scan = next(iter(sorted((data_root / "volumes").glob(pattern))), None)
+    if scan is None:
+        pytest.skip(f"there is no {pattern} in MRIAD_DATA_ROOT")
     options = (*made.VOLUMES, "model=synthetic_anomaly", *WIDTHS)
     file = made.checkpoint(tmp_path / "best.ckpt", *options)
-    scan = save(tmp_path / "t1.nii.gz", 3, lesion=True)
     exported(tmp_path / "out", f"checkpoint={file}")
-    expected = mriad.load(file, device="cpu")(scan)
-    score, _ = example(tmp_path / "out", scan, tmp_path / "map.npy")
-    assert score == pytest.approx(expected.score, abs=1e-4)
-    found = np.load(tmp_path / "map.npy")
+    holds_to_mriad(tmp_path, scan, file)
+
+
+def holds_to_mriad(folder, scan, checkpoint):
+    """Hold score and map of the example against mriad's, of a volume."""
+    expected = mriad.load(checkpoint, device="cpu")(scan)
+    score, decision = example(folder / "out", scan, folder / "map.npy")
+    assert expected.score > 0 and score == pytest.approx(expected.score, abs=1e-4)
+    assert decision == ("anomalous" if expected.decision else "healthy")
+    found = np.load(folder / "map.npy")
     assert found.shape == nibabel.load(scan).shape
     np.testing.assert_allclose(found, np.asarray(expected.map.dataobj), atol=1e-4)
 

@@ -58,9 +58,9 @@ def picture():
     return Scan.of_picture(levels, facts=Facts(format="PNG")), anomaly_map
 
 
-def write_page(output: Path, scans, **more) -> Path:
+def write_page(output: Path, scans, *, model="", run="", **more) -> Path:
     """A page of (path, scan, map, row, what is known of the file)."""
-    with ReviewFolder(output, calibration=calibration(**more)) as page:
+    with ReviewFolder(output, calibration=calibration(**more), model=model, run=run) as page:
         for path, scan, anomaly_map, row, known in scans:
             page.add(ScanFile(path=Path(path), **known), scan, anomaly_map, row)
     return page.folder

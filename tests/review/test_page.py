@@ -55,8 +55,8 @@ def tiles(browser, name):
         yield part.min(axis=2), drawn, abs(tile["stepX"])
 
 
-@pytest.mark.parametrize(("level", "gray"), [(None, 65), (0.75, 165)])
-def test_the_outline_stands_where_the_mask_is_in_each_plane(browser, tmp_path, level, gray):
+@pytest.mark.parametrize(("level", "gray", "lower"), [(None, 65, 0), (0.75, 165, 0), (None, 65, 7), (None, 65, 25)])
+def test_the_outline_stands_where_the_mask_is_in_each_plane(browser, tmp_path, level, gray, lower):
     # the scan is bright exactly where its map is above the level: so are the pixels of the screen, but for smoothing
     open_page(browser, write_page(tmp_path, [("a.nii.gz", *nested(), scored(0.9), {"contrast": "T1"})]))
     browser.run("for (const name of ['show-map', 'show-smooth']) document.getElementById(name).click()")
@@ -64,8 +64,9 @@ def test_the_outline_stands_where_the_mask_is_in_each_plane(browser, tmp_path, l
     browser.run("page.panels[0].window(0, 255)")
     if level is not None:
         browser.run(f"setLevel({level})")
-        browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    found = list(tiles(browser, f"outline-{level}"))
+    browser.run(f"document.querySelector('.controls').style.paddingBottom = '{10 + lower}px'")  # in windows of any size
+    browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    found = list(tiles(browser, f"outline-{level}-{lower}"))
     assert len(found) == 3
     for image, drawn, step in found:
         assert step > 6  # a voxel is wider than what is tolerated below

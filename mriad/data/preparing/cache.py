@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mriad.data.catalog import Catalog, content_hash
 from mriad.data.preparing.entry import PreparedScan, ScanFiles
 from mriad.data.preparing.fingerprint import THUMBNAIL_SIZE
-from mriad.data.preparing.packs import SMALL, Pack, Rows, gathered, read_packs, write_pack
+from mriad.data.preparing.packs import SMALL, Pack, Rows, forget_patients, gathered, read_packs, write_pack
 from mriad.data.preparing.prepared import FACTS, Preparation, prepare, prepare_all
 from mriad.data.reading.masks import OUTLINE_REFERENCE
 from mriad.errors import MriadError
@@ -28,7 +28,7 @@ from mriad.geometry import pixel_area, spacing_of
 
 log = logging.getLogger(__name__)
 
-_VERSION = 7  # raise it when an image or fact of the same file and settings comes out different
+_VERSION = 8  # raise it when an image or fact of the same file and settings comes out different
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,10 @@ class ScanCache:
         if not preparation.wants_brain:
             catalog = replace(catalog, table=catalog.table.assign(brain_mask=""))
         contents = _contents(catalog)
-        settings = [_VERSION, type(preparation).__name__, asdict(preparation), *preparation.libraries]
-        home = folder / "slices" / _hash(settings)
+        settings = [type(preparation).__name__, asdict(preparation), *preparation.libraries]
+        home = folder / "slices" / _hash([_VERSION, *settings])
+        for version in range(_VERSION):
+            forget_patients(folder / "slices" / _hash([version, *settings]))
         keys = [_key(scan, contents) for scan in catalog.table.to_dict("records")]
         errors: dict[str, str] = {}
         try:

@@ -95,6 +95,18 @@ def write_pack(scans: Iterable[tuple[str, PreparedScan]], home: Path, *, spatial
         shutil.rmtree(work, ignore_errors=True)
 
 
+def forget_patients(home: Path) -> None:
+    """Remove packs whose facts name patients: up to version 7 of the cache, those of DICOM series did."""
+    for folder in home.glob("pack-*"):
+        try:
+            named = pd.read_parquet(folder / "facts.parquet", columns=["patient"])["patient"]
+        except (OSError, ValueError, ArrowException):  # none is known there
+            continue
+        if named.fillna("").ne("").any():
+            log.info("Removing %s, which an older mriad has written: it names patients.", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write(scans: Iterable[tuple[str, PreparedScan]], work: Path, spatial: tuple[int, ...]) -> list[str]:
     keys, records = [], []
     shapes = {"images": spatial, "masks": spatial, "thumbnails": SMALL}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mriad.data.roles.grouping import BITS, MIRRORED, View, joined
 from mriad.data.roles.identity import marks
@@ -29,6 +31,8 @@ class RecordedSplit:
         key: what contents and paths are marked with, see ``mriad.data.roles.identity.marks``; None for plain ones.
         bits, view, mirrored: what counts as near duplicates, see ``mriad.data.roles.grouping.groups``.
         published: whether they repeat a published protocol.
+        takes_new: whether scans that have had no role get one: healthy ones train, those of the catalog's ``labelled``
+            pool fill it; but for those that belong to a scan with a role, or to an anomalous one.
         source: where the roles come from, for messages.
     """
 
@@ -38,6 +42,7 @@ class RecordedSplit:
     view: View = "either"
     mirrored: bool = MIRRORED
     published: bool = False
+    takes_new: bool = False
     source: str = "the checkpoint"
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -55,24 +60,34 @@ class RecordedSplit:
         )
         known = listed[_SCAN].drop_duplicates(ignore_index=True)
         known["row"] = _rows(known, own, by_content="content" in table)
-        self._tell(known, own, table["path"])
+        idle = ~own.index.isin(known["row"])
+        changed = idle & own["path"].isin(known["path"])
+        new = _new(table, idle & ~changed) if self.takes_new else pd.DataFrame({"row": [], "group": [], "role": []})
+        self._tell(known, own, table["path"], idle=idle, changed=changed, new=new)
         found = listed.merge(known.dropna(), on=_SCAN)
         row = found["row"].astype(int)
         split = pd.DataFrame({"row": row, "role": found["role"]})
         facts = table["group"].loc[row].reset_index(drop=True) if "group" in table else None
         claimed = found["group"].astype(str) if "group" in found else facts
         split.insert(1, "group", claimed if facts is None else joined(facts, claimed))
-        return split
+        return pd.concat([split, new], ignore_index=True) if len(new) else split
 
-    def _tell(self, known: pd.DataFrame, own: pd.DataFrame, paths: pd.Series) -> None:
+    def _tell(
+        self,
+        known: pd.DataFrame,
+        own: pd.DataFrame,
+        paths: pd.Series,
+        *,
+        idle: NDArray[np.bool_],
+        changed: pd.Series,
+        new: pd.DataFrame,
+    ) -> None:
         """Say which scans are not there, hold something else, or are new.
 
         Raises:
             MriadError: if none is there.
         """
-        idle = ~own.index.isin(known["row"])
-        changed = idle & own["path"].isin(known["path"])
-        new = int(idle.sum() - changed.sum())
+        unnamed = int(idle.sum() - changed.sum() - len(new))
         missing = int(known["row"].isna().sum() - changed.sum())
         example = paths[changed].iat[0] if changed.any() else ""
         if known["row"].isna().all():
@@ -93,18 +108,36 @@ class RecordedSplit:
                 self.source,
                 example,
             )
-        if missing or new:
+        if len(new):
+            log.info(
+                "%d scans are new: %d healthy ones train, %d stand in the labelled pool.",
+                len(new),
+                (new["role"] == "train").sum(),
+                (new["role"] == "labelled").sum(),
+            )
+        if missing or unnamed:
             log.warning(
                 "%d of %d scans that %s names are not there; %d scans that are there are not named and are left out.",
                 missing,
                 len(known),
                 self.source,
-                new,
+                unnamed,
             )
         here = known.dropna()
         renamed = int((own["path"].loc[here["row"].astype(int)].to_numpy() != here["path"].to_numpy()).sum())
         if renamed:
             log.info("%d scans have other names than in %s, and are known by their content.", renamed, self.source)
+
+
+def _new(table: pd.DataFrame, idle: NDArray[np.bool_] | pd.Series) -> pd.DataFrame:
+    """Row, group and role of scans that have had none and belong to none that has."""
+    group = table["group"] if "group" in table else table["path"]
+    sick = group.isin(group[(table["label"] == 1) | table.get("diseased", False)])
+    is_new = idle & ~group.isin(group[~idle])
+    healthy, labelled = (table["label"] == 0) & ~sick, (table["label"] == 1) & (table["pool"] == "labelled")
+    roles = [(is_new & healthy, "train"), (is_new & labelled, "labelled")]
+    parts = [pd.DataFrame({"row": table.index[rows], "group": group[rows], "role": role}) for rows, role in roles]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _rows(known: pd.DataFrame, own: pd.DataFrame, *, by_content: bool) -> pd.Series:

@@ -449,9 +449,10 @@ function drawCurve() {
     $("curve").setAttribute("viewBox", "0 0 100 31");
     $("curve").replaceChildren(curve);
   }
-  $("level-legend").textContent = healthy.length
-    ? `▍calibrated ${number(level)}   ▏${lesion === null ? "" : `one false ${number(lesion)}`}   curve: ${scans} healthy val scans`
-    : `▍calibrated ${number(level)}`;
+  const legend = [`▍calibrated ${number(level)}`];
+  if (lesion !== null) legend.push(`▏one false ${number(lesion)}`);
+  if (healthy.length) legend.push(`curve: ${scans} healthy val scans`);
+  $("level-legend").textContent = legend.join("   ").replaceAll(/(\S) (?=\S)/g, "$1\u00a0");
   setLevel(level);
 }
 

@@ -191,9 +191,14 @@ class Panel {
       const other = this.view.screenXY2TextureFrac(x + width / 2, y + height / 2, number, false);
       const stepX = width / 2 / ((other[across] - one[across]) * this.size[across]);
       const stepY = height / 2 / ((other[down] - one[down]) * this.size[down]);
+      const x0 = x - one[across] * this.size[across] * stepX, y0 = y - one[down] * this.size[down] * stepY;
+      // the picture is drawn into a viewport, which WebGL cuts to whole pixels, counted from the left and from below
+      const [wide, high] = [Math.trunc(width), Math.trunc(height)];
+      const first = [Math.trunc(left), this.canvas.height - Math.trunc(this.canvas.height - top - height) - high];
+      const [scaleX, scaleY] = [wide / width, high / height];
       return [{
-        box: [left, top, width, height], across, down, through, stepX, stepY,
-        x0: x - one[across] * this.size[across] * stepX, y0: y - one[down] * this.size[down] * stepY,
+        box: [...first, wide, high], across, down, through, stepX: stepX * scaleX, stepY: stepY * scaleY,
+        x0: first[0] + (x0 - left) * scaleX, y0: first[1] + (y0 - top) * scaleY,
         slice: this.voxel(this.view.scene.crosshairPos)[through],
       }];
     });

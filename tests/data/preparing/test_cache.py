@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import mriad.data.preparing.cache as cache_module
 import mriad.data.preparing.prepared as prepared_module
 from mriad.anatomy import head_mask
 from mriad.data.catalog import Catalog
@@ -544,3 +545,17 @@ def test_what_a_worker_process_cannot_read_ends_the_job_in_one_sentence(root, tm
     with pytest.raises(ReadError, match=r"no/1\.png does not exist"):
         ScanCache.open(catalog, PREPROCESS, folder=tmp_path / "cache")
     assert built(tmp_path / "cache") == []
+
+
+def test_what_an_older_version_kept_of_patients_goes_and_the_rest_stays(root, tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    with monkeypatch.context() as older:
+        older.setattr(cache_module, "_VERSION", 7)
+        open_cache(root, folder)
+        open_cache(root, folder, replace(PREPROCESS, crop="none"))
+    named, other = sorted(folder.glob("slices/*/pack-*"))
+    facts = pd.read_parquet(named / "facts.parquet")
+    facts.assign(patient=["MRN4711", *[""] * (len(facts) - 1)]).to_parquet(named / "facts.parquet")
+    for preprocess in (PREPROCESS, replace(PREPROCESS, crop="none")):
+        assert "patient" not in open_cache(root, folder, preprocess).facts
+    assert not named.exists() and other.exists()

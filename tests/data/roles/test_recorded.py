@@ -1,3 +1,5 @@
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -6,6 +8,7 @@ import pytest
 from mriad.data.catalog import Catalog
 from mriad.data.roles.identity import marks
 from mriad.data.roles.recorded import RecordedSplit
+from mriad.data.roles.rules import check
 from mriad.data.roles.splits import GroupedSplit
 from mriad.errors import MriadError
 
@@ -132,3 +135,36 @@ def test_files_of_which_none_holds_what_it_did_are_told(key):
 def test_where_no_content_was_recorded_the_path_tells():
     split = RecordedSplit(scans=pd.DataFrame({"path": ["a", "b"], "role": ["train", "test"], "group": ["a", "b"]}))
     assert roles_of(split, {"a": "9", "c": "1"}) == {"a": "train"}
+
+
+def with_pool(records):
+    """A table of (path, label, pool, group), each file of its own content."""
+    listed = [{"path": path, "label": label, "pool": pool} for path, label, pool, _ in records]
+    table = Catalog.from_records(listed, root=Path("/scans")).table
+    return table.assign(content=table["path"], group=table["path"].map({path: group for path, *_, group in records}))
+
+
+def test_new_scans_train_or_fill_the_labelled_pool_where_they_are_asked_for(caplog):
+    caplog.set_level("INFO")
+    old = [("a", 0, "", "a"), ("b", 0, "", "b"), ("c", 1, "", "c")]
+    scans = pd.DataFrame({"path": list("abc"), "content": list("abc"), "role": ["train", "val", "test"]})
+    new = [
+        ("d", 0, "", "d"), ("e", 1, "labelled", "e"),  # these are taken
+        ("f", 1, "", "f"),  # anomalous, and nothing says where
+        ("g", 0, "", "f"), ("h", 0, "", "e"),  # healthy, of those who are not
+        ("i", 0, "", "b"), ("j", 1, "labelled", "c"),  # of those who have a role
+    ]  # fmt: skip
+    table = with_pool([*old, *new])
+    assert by_path(RecordedSplit(scans=scans)(table), table).keys() == set("abc")
+    split = RecordedSplit(scans=scans, takes_new=True)(table)
+    roles = {path: role for path, found in by_path(split, table).items() for _, role in found}
+    assert roles == {"a": "train", "b": "val", "c": "test", "d": "train", "e": "labelled"}
+    assert "2 scans are new: 1 healthy ones train, 1 stand in the labelled pool." in caplog.text
+    assert "5 scans that are there are not named" in caplog.text
+    codes = [hashlib.sha256(path.encode()).hexdigest() for path in table["path"]]
+    check(split, table.assign(phash=codes, phash_head=codes))
+
+
+def test_a_file_that_holds_something_else_than_then_is_not_new():
+    split = replace(drawn(THEN, ROLES), takes_new=True)
+    assert roles_of(split, {"a": "1", "b": "9", "c": "3", "e": "7"}) == {"a": "train", "c": "val", "e": "train"}
