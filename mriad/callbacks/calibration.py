@@ -20,21 +20,24 @@ from mriad.ranks import is_first
 from mriad.thresholds import Calibration, Threshold
 from mriad.thresholds.calibration import VAL
 
+_PIXEL_RULES = ("quantile", "dice", "components")
+
 
 class ThresholdCalibration(ScanScores):
     """Calibrates at the end of ``trainer.validate`` and puts the result into the detector's record.
 
     The pixel threshold is a quantile of the healthy val maps, all pixels together, which needs no label of a pixel; or
-    the one with the best Dice over the val scans that have a lesion mask. The level for lesions is the one that leaves
-    healthy val scans on average at most one component; how many each other level leaves is kept as well, see
-    ``HealthyComponents``.
+    the one with the best Dice over the val scans that have a lesion mask; or the level for lesions. This is the one
+    that leaves healthy val scans on average at most one component; how many each other level leaves is kept as well,
+    see ``HealthyComponents``.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
     a prediction gives. Where several processes share val, each fits those on all of it, and rank 0 alone calibrates.
 
     Args:
         rule: fitted on the val scores.
-        pixel_rule: 'quantile', or 'dice', which falls back to the quantile where no val scan has a mask.
+        pixel_rule: 'quantile'; 'dice', which falls back to the quantile where no val scan has a mask; or 'components',
+            the level for lesions.
         pixel_quantile: the quantile, in (0, 1).
         fitted_on: what the scans are called that stand in val, where they are of other data than the training's: a
             detector is then left as it is, and what its maps are compared with is not fitted anew.
@@ -44,8 +47,8 @@ class ThresholdCalibration(ScanScores):
         self, *, rule: Threshold, pixel_rule: str = "quantile", pixel_quantile: float = 0.995, fitted_on: str = VAL
     ) -> None:
         super().__init__()
-        if pixel_rule not in ("quantile", "dice"):
-            raise unknown("callbacks.calibration.pixel_rule", pixel_rule, ("quantile", "dice"))
+        if pixel_rule not in _PIXEL_RULES:
+            raise unknown("callbacks.calibration.pixel_rule", pixel_rule, _PIXEL_RULES)
         if not 0 < pixel_quantile < 1:
             raise MriadError(f"pixel_quantile={pixel_quantile} is no quantile; choose one in (0, 1).")
         self._rule = rule
@@ -68,10 +71,12 @@ class ThresholdCalibration(ScanScores):
         table = self.table(datamodule.scans("val"))
         healthy = table["label"].to_numpy() == 0
         self._rule.require(table["label"].to_numpy(), table["group"].to_numpy())
-        pixel_threshold = self._best_dice(datamodule.cache) if self._pixel_rule == "dice" else None
+        found = HealthyComponents.of(self.maps, scans=np.flatnonzero(healthy))
+        pixel_threshold = found.level if self._pixel_rule == "components" else None
+        if self._pixel_rule == "dice":
+            pixel_threshold = self._best_dice(datamodule.cache)
         if pixel_threshold is None:
             pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=np.flatnonzero(healthy))
-        found = HealthyComponents.of(self.maps, scans=np.flatnonzero(healthy))
         calibration = Calibration.fit(
             self._rule,
             table,

@@ -135,7 +135,7 @@ class Scoring:
                 found = next(predictions)
                 row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
                 problems = []
-                if self.predictor.of_volumes:
+                if scan[0].is_volume:
                     shown = found.lesions(self.predictor.calibration.pixel_threshold)
                     row |= {"patient": self._patient(file, scan[0].facts.patient), "lesions": len(shown)}
                     row["lesion_ml"] = told(sum(lesion.ml for lesion in shown))

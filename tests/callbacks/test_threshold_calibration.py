@@ -310,6 +310,12 @@ def test_by_the_quantile_no_mask_is_asked_for(val):
     assert calibrated(val, ThresholdCalibration(rule=Youden(), pixel_rule="quantile")).pixel_threshold == plain
 
 
+def test_by_components_it_is_the_level_for_lesions(val):
+    found = calibrated(val, ThresholdCalibration(rule=Youden(), pixel_rule="components"))
+    plain = calibrated(val, ThresholdCalibration(rule=Youden()))
+    assert found.pixel_threshold == found.lesion_level == plain.lesion_level != plain.pixel_threshold
+
+
 def test_masks_move_no_score(val):
     plain = calibrated(val, ThresholdCalibration(rule=Youden()))
     found = calibrated(with_masks(val, spots(1, 4)), ThresholdCalibration(rule=Youden(), pixel_rule="dice"))
@@ -317,7 +323,7 @@ def test_masks_move_no_score(val):
 
 
 def test_an_unknown_pixel_rule_is_told():
-    with pytest.raises(MriadError, match=r"pixel_rule=iou is unknown; choose quantile or dice\."):
+    with pytest.raises(MriadError, match=r"pixel_rule=iou is unknown; choose quantile, dice or components\."):
         ThresholdCalibration(rule=Youden(), pixel_rule="iou")
 
 
