@@ -93,7 +93,14 @@ class UNet(nn.Module):
 def _relative(x: Tensor) -> Tensor:
     """x (B, C, S, S) in [0, 1] over twice the median of each one's pixels above the background; in [0, 2]."""
     flat = x.flatten(1)
-    median = torch.where(flat > _BACKGROUND, flat, torch.nan).nanmedian(dim=1).values.nan_to_num(0.5)
+    shows = flat > _BACKGROUND
+    if torch.compiler.is_exporting():  # ONNX has no median
+        ordered = torch.where(shows, flat, torch.inf).sort(dim=1).values
+        count = shows.sum(dim=1, keepdim=True)
+        median = ordered.gather(1, (count - 1).clamp(min=0) // 2)
+        median = torch.where(count > 0, median, 0.5)
+    else:
+        median = torch.where(shows, flat, torch.nan).nanmedian(dim=1).values.nan_to_num(0.5)
     return (x / (2 * median.view(-1, 1, 1, 1))).clamp(max=2.0)
 
 
