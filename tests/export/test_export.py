@@ -47,6 +47,7 @@ OF_VOLUMES = {
     "ae_3d": (*TINY, *WIDTHS, "data.patches.size=null"),
     "vae_3d": (*TINY, *WIDTHS, "data.patches.size=null", "score=l1"),
     "synthetic_anomaly": (*WIDTHS, "data.slices.neighbours=1", "data.planes=[axial,coronal,sagittal]"),
+    "simulated_lesions": (*WIDTHS, "model.network.depth=1"),
     "dae": WIDTHS,
     "intensity": ("score=mse_foreground",),
 }
