@@ -170,7 +170,6 @@ def test_a_list_keeps_going_and_what_failed_is_never_healthy(of_pictures, tmp_pa
         (np.zeros((4, 30, 30)), {"affine": np.zeros((4, 4))}, "affine that leads nowhere"),
         (np.zeros((4, 30, 30)), {"affine": "here"}, r"no \(4, 4\) matrix"),
         (np.zeros((4, 30, 30, 2, 2)), {"spacing": 1}, r"has the shape \(4, 30, 30, 2, 2\)"),
-        (np.zeros((30, 30)), {}, "this is a picture, but the detector was trained on volumes"),
         ("no/such/file.nii", {}, "no/such/file.nii does not exist"),
         (3, {}, "is a int; give a numpy array, an image of nibabel or SimpleITK, or a path"),
         (nibabel.Nifti1Image(np.zeros((5, 5, 5)), None), {}, "does not say where it lies"),
@@ -202,6 +201,11 @@ def test_what_is_no_volume_is_refused_in_a_sentence(of_volumes, image, options, 
 def test_what_is_no_picture_is_refused_in_a_sentence(of_pictures, image, options, sentence):
     with pytest.raises(mriad.MriadError, match=sentence):
         of_pictures(image, **options)
+
+
+def test_a_picture_is_an_axial_slice_to_a_detector_of_volumes(of_volumes):
+    result = of_volumes(brain(1))
+    assert result.map.shape == brain(1).shape and result.error is None
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32, np.float64, np.int16, np.int64, ">u2"])

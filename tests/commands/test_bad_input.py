@@ -233,8 +233,7 @@ def test_a_run_to_resume_that_the_store_does_not_know(bench: Terminal) -> None:
     bench.train("resume=0123abc").sentence("There is no run '0123abc'", "mlflow.db")
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
-@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize(("command", "both"), [("evaluate", True), ("evaluate", False), ("predict", True)])
 def test_neither_run_nor_checkpoint_or_both(
     bench: Terminal, ae: TrainedRun, scans: Path, command: str, both: bool
 ) -> None:

@@ -41,6 +41,6 @@ def test_a_registered_detector_is_loaded_by_its_name(bench: Terminal, vae: Train
 
 
 def test_a_prediction_without_a_detector_takes_the_one_in_the_box(bare: Terminal, scans: Path) -> None:
-    done = bare.predict(f"input={scans}").ok()
-    assert "is no medical device" in done.output
+    done = bare.predict(f"input={scans}", "output=predictions").ok()
+    assert "is no medical device" in done.out + done.err
     assert pd.read_csv(bare.folder / "predictions" / "predictions.csv")["score"].notna().all()
