@@ -107,7 +107,7 @@ CONSTRUCTORS: Mapping[str, frozenset[str]] = {
             "mriad.data.roles.splits.AllTest",
             "mriad.data.roles.splits.GroupedSplit",
             "mriad.data.roles.splits.SplitFromCSV",
-            "mriad.data.roles.splits.SplitFromInit",
+            "mriad.data.roles.recorded.SplitFromInit",
         }
     ),
     "threshold": _THRESHOLD,

@@ -18,6 +18,31 @@ log = logging.getLogger(__name__)
 _SCAN = ["content", "path"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SplitFromInit:
+    """The roles that scans had in the training of the detector of ``init``; a training gives them in its place.
+
+    Args:
+        bits, view, mirrored: what counts as near duplicates, see ``mriad.data.roles.grouping.groups``.
+    """
+
+    bits: int = BITS
+    view: View = "either"
+    mirrored: bool = MIRRORED
+    published = False
+
+    def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Say that there is no such detector.
+
+        Raises:
+            MriadError: always.
+        """
+        raise MriadError(
+            "split=from_init gives scans the roles that they had when the detector of init= was trained, and there is "
+            "no init; set init=RUN_ID, or choose another split."
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordedSplit:
     """The roles that scans have had, such as those in a checkpoint: nothing is drawn.

@@ -230,31 +230,6 @@ class SplitFromCSV:
         return listed
 
 
-@dataclass(frozen=True, kw_only=True)
-class SplitFromInit:
-    """The roles that scans had in the training of the detector of ``init``; a training gives them in its place.
-
-    Args:
-        bits, view, mirrored: what counts as near duplicates, see ``mriad.data.roles.grouping.groups``.
-    """
-
-    bits: int = BITS
-    view: View = "either"
-    mirrored: bool = MIRRORED
-    published = False
-
-    def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Say that there is no such detector.
-
-        Raises:
-            MriadError: always.
-        """
-        raise MriadError(
-            "split=from_init gives scans the roles that they had when the detector of init= was trained, and there is "
-            "no init; set init=RUN_ID, or choose another split."
-        )
-
-
 def _require_a_choice(published: object) -> None:
     if not isinstance(published, bool):
         raise MriadError(f"data.split.published={published} is neither true nor false.")

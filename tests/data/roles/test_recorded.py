@@ -7,7 +7,7 @@ import pytest
 
 from mriad.data.catalog import Catalog
 from mriad.data.roles.identity import marks
-from mriad.data.roles.recorded import RecordedSplit
+from mriad.data.roles.recorded import RecordedSplit, SplitFromInit
 from mriad.data.roles.rules import check
 from mriad.data.roles.splits import GroupedSplit
 from mriad.errors import MriadError
@@ -168,3 +168,8 @@ def test_new_scans_train_or_fill_the_labelled_pool_where_they_are_asked_for(capl
 def test_a_file_that_holds_something_else_than_then_is_not_new():
     split = replace(drawn(THEN, ROLES), takes_new=True)
     assert roles_of(split, {"a": "1", "b": "9", "c": "3", "e": "7"}) == {"a": "train", "c": "val", "e": "train"}
+
+
+def test_roles_of_another_detector_need_one():
+    with pytest.raises(MriadError, match="there is no init; set init=RUN_ID"):
+        SplitFromInit()(table_of(["a.png"]))

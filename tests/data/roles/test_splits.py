@@ -18,7 +18,6 @@ from mriad.data.roles.splits import (
     GroupedSplit,
     Split,
     SplitFromCSV,
-    SplitFromInit,
 )
 from mriad.errors import MriadError
 
@@ -786,8 +785,3 @@ def test_a_grouped_split_of_the_real_sets_is_honest_and_full(data_root: Path, la
     assert count(split, table, "test", 0) == pytest.approx(0.2 * healthy, abs=1)
     anomalous = int(((table["label"] == 1) & (table["pool"] == "")).sum())
     assert count(split, table, "val", 1) == pytest.approx(0.2 * anomalous, abs=1)
-
-
-def test_roles_of_another_detector_need_one():
-    with pytest.raises(MriadError, match="there is no init; set init=RUN_ID"):
-        SplitFromInit()(singles(3, 3))
