@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -44,10 +45,15 @@ def main(checkpoint: Path) -> None:
         title="Trained on healthy scans alone; what it finds in others",
         panels=("overlay",),
     )
+    save(figure, TARGET)
+
+
+def save(figure: Figure, file: Path) -> None:
+    """As PNG of few colours, and say how large it is."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    _few_colours(Image.open(stream).convert("RGB")).save(TARGET, optimize=True)
-    print(f"{TARGET}: {TARGET.stat().st_size / 1000:.0f} kB")
+    _few_colours(Image.open(stream).convert("RGB")).save(file, optimize=True)
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
 
 def medians(result: Result) -> NDArray[np.int64]:
@@ -60,28 +66,45 @@ def medians(result: Result) -> NDArray[np.int64]:
 def rows(result: Result, picks: NDArray[np.int64]) -> list[plots.GalleryRow]:
     """Three planes of each volume through the peak of its map, in its lesion if it has one; cut to the largest head."""
     assert result.voxel_volume is not None
-    inside = np.argwhere(np.any([result.images[pick] > TISSUE for pick in picks], axis=0))
-    head = tuple(slice(low, high + 1) for low, high in zip(inside.min(axis=0), inside.max(axis=0), strict=True))
+    head = head_of([result.images[pick] for pick in picks])
     found = []
     for pick in picks:
         image, anomaly_map, known = result.images[pick][head], result.maps[pick][head], result.masks[pick]
         mask = np.zeros(image.shape, dtype=bool) if known is None else known[head]
         peak = int(np.argmax(np.where(mask, anomaly_map, -np.inf) if mask.any() else anomaly_map))
-        place = np.unravel_index(peak, image.shape)
-        views = [planes(volume, place) for volume in (image, anomaly_map, mask)]
-        bar = np.s_[-4:-2, 4 : 4 + round(BAR / float(np.cbrt(result.voxel_volume[pick])))]
-        views[0][bar], views[1][bar] = 1, 0
         scan = result.table.loc[pick]
         title = [scan["class"].replace("_", " "), f"score {scan['score']:.2f}"]
         if mask.any():
             title.insert(1, f"{scan['lesion_ml']:.0f} ml")
             title += [] if anomaly_map.flat[peak] == anomaly_map.max() else ["peak elsewhere"]
-        found.append(
-            plots.GalleryRow(
-                image=views[0], reconstruction=None, anomaly_map=views[1], mask=views[2], title=", ".join(title)
-            )
-        )
+        spacing = float(np.cbrt(result.voxel_volume[pick]))
+        place = np.unravel_index(peak, image.shape)
+        found.append(row(image, anomaly_map, mask, place=place, spacing=spacing, title=", ".join(title)))
     return found
+
+
+def head_of(images: Sequence[NDArray[Any]]) -> tuple[slice, ...]:
+    """The box that holds all heads of volumes (D, H, W) in [0, 1]."""
+    inside = np.argwhere(np.any([image > TISSUE for image in images], axis=0))
+    return tuple(slice(low, high + 1) for low, high in zip(inside.min(axis=0), inside.max(axis=0), strict=True))
+
+
+def row(
+    image: NDArray[Any],
+    anomaly_map: NDArray[Any],
+    mask: NDArray[np.bool_],
+    *,
+    place: Sequence[Any],
+    spacing: float,
+    title: str,
+) -> plots.GalleryRow:
+    """Three planes of a volume (D, H, W), its map and its lesions through a place, and a bar; spacing in mm."""
+    views = [planes(volume, place) for volume in (image, anomaly_map, mask)]
+    bar = np.s_[-4:-2, 4 : 4 + round(BAR / spacing)]
+    views[0][bar], views[1][bar] = 1, 0
+    return plots.GalleryRow(
+        image=views[0], reconstruction=None, anomaly_map=views[1], mask=views[2], title=title
+    )  # fmt: skip
 
 
 def planes(volume: NDArray[Any], place: Sequence[Any]) -> NDArray[Any]:

@@ -46,12 +46,12 @@ def held_out(detector: Detector, data: DictConfig) -> dict[str, float]:
         if contrast not in CONTRASTS:
             raise unknown("data.val_on", contrast, CONTRASTS)
     detector.eval()
-    found = {contrast: _pixel_ap(detector, *_built_in(data, contrast)) for contrast in wanted}
+    found = {contrast: _pixel_ap(detector, *built_in(data, contrast)) for contrast in wanted}
     metrics = {f"held_out/{contrast}/pixel_ap": value for contrast, value in found.items()}
     return metrics | ({"held_out/pixel_ap": float(np.mean(list(found.values())))} if found else {})
 
 
-def _built_in(data: DictConfig, contrast: str) -> tuple[MRIDataModule, NDArray[np.int64]]:
+def built_in(data: DictConfig, contrast: str) -> tuple[MRIDataModule, NDArray[np.int64]]:
     """The built-in scans, of volumes or of pictures as those that train are, and rows of those with a lesion."""
     of_volumes = OmegaConf.select(data, "preprocess.depth") is not None
     layout: dict[str, Any] = {"_target_": "mriad.data.layouts.synthetic", "_partial_": True, **_SLICES}

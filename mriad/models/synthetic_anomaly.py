@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from mriad.errors import MriadError
 from mriad.models.trained import TrainedDetector
 
+_NO_SMALLER = 20  # pixels; anomalies below this weigh about the same
+
 
 class SyntheticAnomaly(TrainedDetector):
     """Learns to outline anomalies that were put into healthy scans, and outlines real ones.
@@ -29,6 +31,9 @@ class SyntheticAnomaly(TrainedDetector):
             val scans are looked at as they are, which is faster.
         dice_weight: weight of the soft Dice loss (Milletari et al. 2016) beside the cross-entropy: half of it over all
             pixels of a batch, half of each sample by itself, where small anomalies count as much as large ones.
+        small_weight: a, where a pixel of an anomaly weighs a / (n + 20) more in the cross-entropy than others, with n
+            the anomalous pixels of its sample: small anomalies count nearly as much as large ones (after Shirokikh et
+            al. 2020, universal loss reweighting). 0: no more.
         **detector: see ``Detector``.
     """
 
@@ -41,6 +46,7 @@ class SyntheticAnomaly(TrainedDetector):
         flip: bool = True,
         turns: Sequence[float] = (0.0,),
         dice_weight: float = 0.0,
+        small_weight: float = 0.0,
         **detector: Any,
     ) -> None:
         super().__init__(**detector)
@@ -48,7 +54,8 @@ class SyntheticAnomaly(TrainedDetector):
             raise MriadError("model.turns=[] leaves nothing to look at; give angles in radians, such as [0].")
         self.network = network
         self.neighbours = getattr(network, "neighbours", 0)
-        self._flip, self._turns, self._dice_weight = flip, tuple(turns), dice_weight
+        self._flip, self._turns = flip, tuple(turns)
+        self._dice_weight, self._small_weight = dice_weight, small_weight
 
     def anomaly_map(self, x: Tensor) -> Tensor:
         """Probability of an anomaly, (B, 1, H, W)."""
@@ -73,7 +80,9 @@ class SyntheticAnomaly(TrainedDetector):
 
     def _losses(self, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
         logits = self.network(x).float()
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, mask)
+        size = mask.flatten(1).sum(dim=1).view(-1, 1, 1, 1)
+        weight = 1 + self._small_weight * mask / (size + _NO_SMALLER) if self._small_weight else None
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, weight=weight)
         probability = logits.sigmoid()
         both, either = (probability * mask).flatten(1).sum(dim=1), (probability + mask).flatten(1).sum(dim=1)
         dice = (_dice_loss(both, either).mean() + _dice_loss(both.sum(), either.sum())) / 2

@@ -14,6 +14,7 @@ from mriad.errors import MriadError
 from mriad.models.networks import require_multiple, require_widths
 
 _BACKGROUND = 0.05  # of the range of a scan
+_LEAST_DEVIATION = 0.05  # of the same: what differs by less is noise
 
 
 class UNet(nn.Module):
@@ -36,9 +37,13 @@ class UNet(nn.Module):
         neighbours: k slices on each side of the one that is answered for that are seen beside it; C = 2 k + 1 channels.
         relative: divide what it sees by twice the median of what is no background there: what is bright is then what is
             brighter than most of the head, wherever a window lies; an upper percentile would change with a lesion.
+        local: side in pixels, odd, of the neighbourhood by whose mean and standard deviation each pixel is measured, as
+            something more that is seen of each slice (local contrast normalisation, Jarrett et al. 2009, with a box);
+            a small spot stands out alike in every contrast then. None: nothing more.
 
     Raises:
-        MriadError: if there is no level, a level has no convolution, the size does not fit, or the prior is none.
+        MriadError: if there is no level, a level has no convolution, the size does not fit, the prior is none, or the
+            neighbourhood has no middle.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class UNet(nn.Module):
         mirror: bool = False,
         neighbours: int = 0,
         relative: bool = False,
+        local: int | None = None,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -59,8 +65,10 @@ class UNet(nn.Module):
             raise MriadError(f"model.network.depth={depth} is no number of convolutions; give 1 or more.")
         if prior is not None and not 0 < prior < 1:
             raise MriadError(f"model.network.prior={prior} is no probability; choose one between 0 and 1, or null.")
-        self._mirror, self.neighbours, self._relative = mirror, neighbours, relative
-        folded = (8 if mirror else 4) * (2 * neighbours + 1)
+        if local is not None and not (isinstance(local, int) and local > 1 and local % 2):
+            raise MriadError(f"model.network.local={local} is no side with a middle; give an odd one from 3, or null.")
+        self._mirror, self.neighbours, self._relative, self._local = mirror, neighbours, relative, local
+        folded = 4 * (2 if mirror else 1) * (1 if local is None else 2) * (2 * neighbours + 1)
         levels = zip((folded, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
             nn.Sequential(_convolution(before, after), *(_convolution(after, after) for _ in range(depth - 1)))
@@ -77,6 +85,8 @@ class UNet(nn.Module):
         """(B, C, S, S) to (B, 1, S, S), without an activation behind the last convolution."""
         if self._relative:
             x = _relative(x)
+        if self._local is not None:
+            x = torch.cat([x, _local_contrast(x, self._local)], dim=1)
         if self._mirror:
             x = torch.cat([x, x.flip(-1)], dim=1)
         features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
@@ -102,6 +112,22 @@ def _relative(x: Tensor) -> Tensor:
     else:
         median = torch.where(shows, flat, torch.nan).nanmedian(dim=1).values.nan_to_num(0.5)
     return (x / (2 * median.view(-1, 1, 1, 1))).clamp(max=2.0)
+
+
+def _local_contrast(x: Tensor, side: int) -> Tensor:
+    """Standard deviations by which pixels of x (B, C, S, S) differ from those around them, halved; in [-2, 2]."""
+    mean = _box(x, side)
+    deviation = (_box(x * x, side) - mean * mean).clamp(min=0).sqrt()
+    return ((x - mean) / (deviation + _LEAST_DEVIATION)).clamp(-4, 4) / 2
+
+
+def _box(x: Tensor, side: int) -> Tensor:
+    """Mean of the side by side pixels around each one, with 0 around the image; of running sums, as pooling is slow."""
+    half = side // 2
+    for axis, around in ((-1, (half + 1, half)), (-2, (0, 0, half + 1, half))):
+        sums, length = F.pad(x, around).cumsum(axis), x.shape[axis]
+        x = (sums.narrow(axis, side, length) - sums.narrow(axis, 0, length)) / side
+    return x
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:

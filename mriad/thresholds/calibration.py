@@ -24,8 +24,6 @@ class Calibration:
         pixel_threshold: a pixel is anomalous if its map value is above it.
         val_scores: the scans that it was fitted on with at least the columns group, label, score.
         promised_fpr: false positive rate that the rule promised for new healthy scans; None if it promised none.
-        lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.healthy_level``; None
-            in a record from before it was chosen.
         fitted_on: what these scans are called: 'val', or of what other data they are, as in '20 healthy scans of ixi'.
         lesion_level: a component of what lies above it is a lesion, see ``mriad.metrics.lesions.HealthyComponents``;
             None in a record from before it was chosen.

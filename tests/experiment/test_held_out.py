@@ -63,7 +63,7 @@ def test_each_contrast_has_its_pixel_ap_and_all_their_mean(volumes):
 
 @pytest.mark.slow
 def test_who_knows_the_lesions_is_right_about_all(volumes):
-    datamodule, rows = room._built_in(volumes, "T2")
+    datamodule, rows = room.built_in(volumes, "T2")
     masks = torch.from_numpy(datamodule.cache.masks_of(rows)).float()[:, None, None]
 
     assert room._pixel_ap(Oracle(masks), datamodule, rows) == pytest.approx(1.0)

@@ -86,6 +86,18 @@ def test_the_loss_is_cross_entropy_and_weighted_dice_over_all_pixels_and_of_each
     assert losses["loss"].item() == pytest.approx(entropy + 0.25 * losses["dice_loss"].item())
 
 
+def test_pixels_of_a_small_anomaly_weigh_more():
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[0, 0, 0, 0], mask[1, 0, :5] = 1, 1  # 1 pixel and 40
+    plain, weighted = (
+        segmenter(Constant(-1.0), small_weight=weight).training_losses({"image": mask, "mask": mask})["cross_entropy"]
+        for weight in (0, 60)
+    )
+    of_one = F.binary_cross_entropy_with_logits(torch.tensor(-1.0), torch.tensor(1.0))
+    more = (1 * 60 / 21 + 40 * 60 / 60) * of_one / mask.numel()
+    torch.testing.assert_close(weighted - plain, more)
+
+
 @pytest.mark.parametrize("present", [True, False])
 def test_a_perfect_answer_costs_nothing(present):
     mask = torch.zeros(2, 1, 8, 8)

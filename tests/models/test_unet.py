@@ -1,9 +1,11 @@
 import pytest
 import torch
 from hydra.utils import instantiate
+from torch.nn import functional as F
 
 from benchmarks.bench import composed
 from mriad.errors import MriadError
+from mriad.models import unet as unet_module
 from mriad.models.unet import UNet
 
 
@@ -155,3 +157,27 @@ def test_a_graph_has_the_same_median(monkeypatch):
     plain = network(scans)
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert torch.equal(network(scans), plain)
+
+
+def test_a_spot_stands_out_alike_in_every_contrast():
+    scans = torch.full((2, 1, 32, 32), 0.2)
+    scans[0, 0, 16, 16], scans[1, 0, 16, 16] = 0.6, 0.0
+    seen = unet_module._local_contrast(scans, 9)
+    assert seen[0, 0, 16, 16] > 1 and seen[1, 0, 16, 16] < -1
+    assert seen[:, :, 8:12, 20:24].abs().max() < 0.2
+
+
+def test_the_mean_around_a_pixel_is_that_of_a_box():
+    scans = torch.rand(2, 3, 16, 16)
+    assert torch.allclose(unet_module._box(scans, 5), F.avg_pool2d(scans, 5, stride=1, padding=2), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [0, 1, 8, -3, 2.5])
+def test_a_neighbourhood_has_a_middle(side):
+    with pytest.raises(MriadError, match=rf"model\.network\.local={side} is no side with a middle"):
+        unet(local=side)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_what_differs_from_its_surroundings_is_seen_beside_each_slice(mirror):
+    assert unet(mirror=mirror, neighbours=1, local=5)(torch.rand(2, 3, 16, 16)).shape == (2, 1, 16, 16)
