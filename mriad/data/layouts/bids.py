@@ -26,7 +26,7 @@ def bids(
     *,
     root: str | Path | None,
     download: bool = False,
-    healthy: Mapping[str, str | Sequence[str]] | str | None = None,
+    healthy: Mapping[str, str | int | Sequence[str | int]] | str | None = None,
     derivatives: str | Sequence[str] | None = None,
     entities: Mapping[str, str | None] | None = None,
     contrast: str | Sequence[str] | None = None,
@@ -135,7 +135,7 @@ def _is_from(path: PurePosixPath, derivatives: str | Sequence[str] | None) -> bo
 
 
 def _classes(
-    start: Path, healthy: Mapping[str, str | Sequence[str]] | str | None, patients: Collection[str]
+    start: Path, healthy: Mapping[str, str | int | Sequence[str | int]] | str | None, patients: Collection[str]
 ) -> dict[str, str]:
     """Class of each participant of whom it is known."""
     if isinstance(healthy, str):
@@ -146,7 +146,7 @@ def _classes(
             )
         return dict.fromkeys(patients, HEALTHY if healthy == "all" else UNNAMED)
     wanted = {
-        column: {str(value).casefold() for value in ([values] if isinstance(values, str) else values)}
+        column: {str(value).casefold() for value in ([values] if isinstance(values, str | int) else values)}
         for column, values in (healthy or _USUAL).items()
     }
     file = next((place for place in (start, start / "rawdata") if (place / "participants.tsv").is_file()), start)

@@ -82,6 +82,14 @@ def test_other_words_for_healthy(study, healthy, well):
     assert set(table["patient"][table["label"] == 0]) == well
 
 
+@pytest.mark.parametrize("healthy", [0, [0, 9], "0"])
+def test_who_is_healthy_may_be_coded_as_a_number(study, healthy):
+    file = study / "participants.tsv"
+    file.write_text(file.read_text().replace("MS", "1").replace("control", "0"))
+    table = bids(root=study, contrast="T1w", healthy={"group": healthy}).table
+    assert set(table["patient"][table["label"] == 0]) == {"sub-02"}
+
+
 @pytest.mark.parametrize(
     ("healthy", "message"),
     [
