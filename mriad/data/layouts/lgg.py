@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 HANDLE = "mateuszbuda/lgg-mri-segmentation"
 
 _CHANNELS = {"T1": "red", "FLAIR": "green", "T1c": "blue"}  # before contrast agent, FLAIR, after it
-_NAME = re.compile(r"TCGA_\w+_\d+_\d+(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
+_Slice = tuple[str, str, int]  # patient, session, and number of the slice
+_NAME = re.compile(r"(?P<patient>TCGA_\w+)_(?P<session>\d+)_(?P<place>\d+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 
 
 def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None = None) -> Catalog:
@@ -42,11 +43,12 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
         MriadError: if there is no such folder, no scan in it, or one contrast alone is not chosen.
     """
     start = kaggle_folder(HANDLE, root=root, download=download)
-    slices: dict[str, Path] = {}
-    masks: dict[str, Path] = {}
+    slices: dict[_Slice, Path] = {}
+    masks: dict[_Slice, Path] = {}
     for file in image_files(start):  # the archive unzips everything twice: the first of a name counts
         if found := _NAME.fullmatch(file.name):
-            (masks if found["mask"] else slices).setdefault(file.name.lower().replace("_mask", ""), file)
+            name = found["patient"].upper(), found["session"], int(found["place"])
+            (masks if found["mask"] else slices).setdefault(name, file)
     if not slices:
         raise MriadError(
             f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it."
@@ -56,7 +58,7 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
     known = contrast_of(contrast)
     if known not in _CHANNELS:
         raise unknown("data.contrast", contrast, _CHANNELS)
-    lacking = set() if known == "FLAIR" else _patients_without(slices.values(), _CHANNELS[known])
+    lacking = set() if known == "FLAIR" else _patients_without(slices, _CHANNELS[known])
     if lacking:
         log.warning(
             "%d patients in %s have no %s, their files repeat FLAIR in its place; they are left out.",
@@ -64,18 +66,18 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
         )  # fmt: skip
     records = []
     for name, file in slices.items():
-        person, session = file.parent.name.rsplit("_", 1)
+        patient, session, _ = name
+        if patient in lacking:
+            continue
         mask = masks.get(name)
         diseased = mask is None or _holds_lesion(mask)
-        if file.parent in lacking:
-            continue
         records.append(
             {
                 "path": file.relative_to(start).as_posix(),
                 "label": int(diseased),
                 "class": "lower-grade glioma" if diseased else HEALTHY,
                 "mask": "" if mask is None else mask.relative_to(start).as_posix(),
-                "patient": person,
+                "patient": patient,
                 "session": session,
                 "contrast": known,
                 "series": _CHANNELS[known],
@@ -92,18 +94,17 @@ def _holds_lesion(mask: Path) -> bool:
         return True
 
 
-def _patients_without(slices: Iterable[Path], channel: str) -> set[Path]:
-    """Folders of the patients in whose slices a channel repeats FLAIR, told by the one in the middle."""
-    by_patient: defaultdict[Path, list[Path]] = defaultdict(list)
-    for file in slices:
-        by_patient[file.parent].append(file)
+def _patients_without(slices: Mapping[_Slice, Path], channel: str) -> set[str]:
+    """Patients in whose slices a channel repeats FLAIR, told by the one in the middle."""
+    by_patient: defaultdict[str, list[Path]] = defaultdict(list)
+    for name in sorted(slices):
+        by_patient[name[0]].append(slices[name])
 
     def repeats(files: list[Path]) -> bool:
-        middle = sorted(files, key=lambda file: int(file.stem.rsplit("_", 1)[1]))[len(files) // 2]
         try:
-            picture = read_picture(middle)
+            picture = read_picture(files[len(files) // 2])
             return np.array_equal(in_channel(picture, channel), in_channel(picture, _CHANNELS["FLAIR"]))
         except MriadError:
             return False
 
-    return {folder for folder, files in by_patient.items() if repeats(files)}
+    return {patient for patient, files in by_patient.items() if repeats(files)}

@@ -63,3 +63,14 @@ def test_patients_without_the_sequence_are_left_out_and_counted(kaggle, caplog):
         table = lgg(root=kaggle, contrast="T1").table
     assert set(table["patient"]) == {"TCGA_CS_4941"}
     assert "1 patients in" in caplog.text and "no T1" in caplog.text
+
+
+def test_slices_may_lie_in_a_folder_of_any_name(kaggle):
+    folder = kaggle / "all"
+    folder.mkdir()
+    for file in (kaggle / "kaggle_3m").rglob("*.tif"):
+        file.rename(folder / file.name)
+    table = lgg(root=folder, contrast="T1").table
+    assert set(table["path"]) == {f"{name.rsplit('/')[-1]}.tif" for name in SLICES}
+    assert set(table["patient"]) == {"TCGA_CS_4941"}
+    assert set(table["session"]) == {"19960909"}
