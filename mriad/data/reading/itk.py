@@ -20,7 +20,7 @@ _NRRD_SPACES = re.compile("(left|right)-(posterior|anterior)-superior|LPS|LAS|RA
 _NRRD_FIELD = re.compile(rb"^([A-Za-z][A-Za-z ]*):=?[ \t]*(.*?)\r?$", re.MULTILINE)
 _META_FIELD = re.compile(rb"^[ \t]*(\w+)[ \t]*=[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
 _NRRD_END = re.compile(rb"\r?\n\r?\n")
-_META_END = re.compile(rb"^[ \t]*ElementDataFile[^\n]*\n?", re.MULTILINE)
+_META_END = re.compile(rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*\n?", re.MULTILINE)
 _LONGEST = 100_000  # bytes of a header
 _META_PLACES = ("TransformMatrix", "Orientation", "Rotation")
 _META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}

@@ -72,6 +72,13 @@ def test_damaged_files_are_told(tmp_path):
             read_scan(tmp_path / name)
 
 
+def test_a_metaimage_that_names_its_voxels_badly_is_refused(tmp_path):
+    file = write(tmp_path / "a.mha")
+    file.write_bytes(file.read_bytes().replace(b"ElementDataFile = LOCAL", b"ElementDataFile LOCAL"))
+    with pytest.raises(MriadError, match="neither an NRRD nor a MetaImage"):
+        read_scan(file)
+
+
 def test_several_volumes_and_colours_are_refused(tmp_path):
     with pytest.raises(MriadError, match="holds 3 volumes"):
         read_scan(write(tmp_path / "a.mha", voxels((4, 5, 6, 3))))
