@@ -63,15 +63,8 @@ class Preprocess:
                 raise unknown(f"data.preprocess.{option}", getattr(self, option), get_args(legal))
         if (self.low is None) != (self.high is None):
             raise MriadError("data.preprocess.low and high go together: set both percentiles, or both to null.")
-        if self.low is not None and not (
-            isinstance(self.low, int | float)
-            and isinstance(self.high, int | float)
-            and 0 <= self.low < self.high <= 100
-        ):
-            raise MriadError(
-                f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
-                "need 0 <= low < high <= 100."
-            )
+        if self.low is not None:
+            require_percentiles(self.low, self.high)
         if not isinstance(self.image_size, int) or self.image_size < 1:
             raise MriadError(f"data.image_size={self.image_size} is no size in pixels; give a positive number.")
 
@@ -125,6 +118,14 @@ class Preprocess:
         scaled = rescaled(levels, low, high)
         _require_content(levels[inside], scaled[inside], low, high)
         return geometry.to_network(scaled, fill=int(scaled.min())), geometry
+
+
+def require_percentiles(low: object, high: object) -> None:
+    """Raise a MriadError if two numbers are no rising percentiles."""
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and 0 <= low < high <= 100):
+        raise MriadError(
+            f"data.preprocess percentiles low={low}, high={high} are out of order; need 0 <= low < high <= 100."
+        )
 
 
 def _require_content(levels: Levels, scaled: NDArray[np.uint8], low: float, high: float) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mriad.data.preparing import brain_extraction
 from mriad.data.preparing.bias_field import without_bias_field
-from mriad.data.preparing.preprocess import BlankScanError, Preprocess
+from mriad.data.preparing.preprocess import BlankScanError, Preprocess, require_percentiles
 from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.scan import Scan
 from mriad.errors import MriadError, unknown
@@ -80,11 +80,7 @@ class PrepareVolume:
             )
         if not isinstance(self.spacing, int | float) or not 0 < self.spacing < math.inf:
             raise MriadError(f"data.spacing={self.spacing} is no spacing in mm; give a number above 0, such as 2.")
-        if not 0 <= self.low < self.high <= 100:
-            raise MriadError(
-                f"data.preprocess percentiles low={self.low}, high={self.high} are out of order; "
-                "need 0 <= low < high <= 100."
-            )
+        require_percentiles(self.low, self.high)
         if self.finds_brain:
             brain_extraction.version()
 
@@ -147,7 +143,7 @@ class PrepareVolume:
         if self.bias_field:
             levels = without_bias_field(levels, head, grid.spacing)
         low, high = self._window(levels, head, deep_brain(head, grid.spacing))
-        working = self._working(grid, head if self.crop == "head" else np.ones((1, 1, 1), dtype=bool))
+        working = self._working(grid, head)
         carried = resample(levels, grid, working, kind="linear", fill=low)
         image = np.rint(np.clip((carried - low) / (high - low), 0, 1) * 255).astype(np.uint8)
         geometry = VolumeGeometry(scan=scan.grid, working=working, stripped=is_stripped(head, grid.spacing))
@@ -166,7 +162,7 @@ class PrepareVolume:
 
     def _working(self, grid: Grid, head: NDArray[np.bool_]) -> Grid:
         """The working grid of a head on a canonical grid."""
-        box = _box(head) if head.shape == grid.shape else [(0, size) for size in grid.shape]
+        box = _box(head) if self.crop == "head" else [(0, size) for size in grid.shape]
         mm = np.array(grid.spacing)
         extents = np.array([stop - start for start, stop in box]) * mm
         if extents.min() < _LEAST:

@@ -107,6 +107,7 @@ def test_a_speck_is_no_head():
         ({"depth": 64}, "depth=64 is more than"),
         ({"depth": 0}, "depth=0"),
         ({"low": 60, "high": 50}, "out of order"),
+        ({"low": None}, "out of order"),
         ({"strip": "skull"}, "skull"),
         ({"crop": "face"}, "face"),
     ],
