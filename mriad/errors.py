@@ -63,6 +63,11 @@ def reason(error: BaseException) -> str:
     return first if mriad_error(error) else f"{type(error).__name__}: {first}"
 
 
+def in_a_line(error: BaseException) -> str:
+    """What an exception says, without line breaks and full stop; its name where it says nothing."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
 def no_room(error: BaseException) -> str | None:
     """What a full disk or quota has made a library say, in a few words; None if an exception is of another kind."""
     cause: BaseException | None = error

@@ -35,11 +35,17 @@ def read_bytes(file: Path) -> bytes:
         if file.stat().st_size > MOST_BYTES:
             raise _too_large(file)
         return file.read_bytes()
-    except FileNotFoundError as error:
-        raise ReadError(f"{file} does not exist.") from error
     except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or "not enough memory"
-        raise ReadError(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from error
+        raise unreadable(file, error) from error
+
+
+def unreadable(file: Path, error: OSError | MemoryError) -> ReadError:
+    """The error for a file that cannot be read now: it is missing or locked, its drive is away, memory is short."""
+    if isinstance(error, FileNotFoundError):
+        return ReadError(f"{file} does not exist.")
+    if isinstance(error, MemoryError):
+        return ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.")
+    return ReadError(f"{file} cannot be read now ({error.strerror or error}); see that it can be, then start again.")
 
 
 def unpacked(file: Path, data: bytes) -> bytes:
@@ -53,7 +59,7 @@ def unpacked(file: Path, data: bytes) -> bytes:
             reason = "its checksum is wrong" if "incorrect" in str(error) else "its compressed bytes make no sense"
             raise _damaged(file, reason) from None
         except MemoryError as error:
-            raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from error
+            raise unreadable(file, error) from error
         size += len(part)
         if size > MOST_BYTES:
             raise _too_large(file)

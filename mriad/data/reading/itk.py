@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mriad.data.reading.content import read_bytes, unpacked
+from mriad.data.reading.content import read_bytes, unpacked, unreadable
 from mriad.data.reading.scan import Facts, Scan
 from mriad.data.reading.volume import one_volume, volume_scan
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NRRD_SPACES = re.compile("(left|right)-(posterior|anterior)-superior|LPS|LAS|RAS", re.IGNORECASE)
@@ -61,7 +61,7 @@ def _read(file: Path, format: str) -> Scan:
         require_single_numbers(file, reader.GetDimension(), reader.GetNumberOfComponents())
         image = reader.Execute()
     except MemoryError as error:
-        raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from error
+        raise unreadable(file, error) from error
     except RuntimeError as error:
         raise _damaged(file, str(error).strip().splitlines()[-1].strip().rstrip(".")) from None
     return itk_scan(file, image, format)

@@ -47,15 +47,18 @@ def read_mask(root: Path, reference: str, *, size: tuple[int, int]) -> np.ndarra
         raise MriadError(f"{file}, image '{name}': {error}") from error
 
 
+def of_mask(file: Path, error: MriadError) -> MriadError:
+    """The error of a file that cannot be read, told of a mask."""
+    if isinstance(error.__cause__, FileNotFoundError):
+        return ReadError(f"The mask {file} does not exist; add it or empty the mask entry of its scan.")
+    return type(error)(f"The mask {error}")
+
+
 def _read_image(file: Path, size: tuple[int, int]) -> np.ndarray:
     try:
         picture = read_picture(file)
-    except ReadError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise ReadError(f"The mask {file} does not exist; add it or empty the mask entry of its scan.") from error
-        raise ReadError(f"The mask {error}") from error
     except MriadError as error:
-        raise MriadError(f"The mask {error}") from error
+        raise of_mask(file, error) from error
     strength = _strength(picture)
     if strength.shape != size:
         turned = (

@@ -12,7 +12,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from mriad.data.reading.scan import Facts, Scan
 from mriad.data.reading.volume import one_volume, volume_scan
-from mriad.errors import MriadError
+from mriad.errors import MriadError, in_a_line
 
 _RAS_FLAG = slice(28, 30)
 
@@ -34,9 +34,8 @@ def read_mgh(file: Path, content: bytes) -> Scan:
             raise ValueError(f"its header speaks of {wanted} bytes, it has {len(content)}")
         values = np.asarray(image.dataobj)
     except (MGHError, HeaderDataError, WrapStructError, TypeError, ValueError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
         raise MriadError(
-            f"{file} cannot be read as an MGH file ({reason}); copy or export it again, or leave it out."
+            f"{file} cannot be read as an MGH file ({in_a_line(error)}); copy or export it again, or leave it out."
         ) from None
     if not int.from_bytes(content[_RAS_FLAG], "big"):  # where nibabel puts its default
         raise MriadError(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mriad.data.reading.scan import Facts, Scan
 from mriad.data.reading.volume import one_volume, require_real, volume_scan
-from mriad.errors import MriadError
+from mriad.errors import MriadError, in_a_line
 
 log = logging.getLogger(__name__)
 # a strange header ends in one sentence, not in what nibabel prints beside
@@ -58,7 +58,7 @@ def read_nifti(file: Path, content: bytes, *, voxels: bytes | None = None) -> Sc
         slope, intercept = header.get_slope_inter()
         offset = int(header.get_data_offset())
     except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
-        raise _damaged(file, f"a header that makes no sense, {_in_a_line(error)}") from None
+        raise _damaged(file, f"a header that makes no sense, {in_a_line(error)}") from None
     if not 1 <= int(header["dim"][0]) <= 7:
         raise _damaged(file, f"{int(header['dim'][0])} axes in its header")
     one_volume(file, shape)
@@ -125,7 +125,7 @@ def nifti_header(file: Path, content: bytes) -> Nifti1Header:
                 try:
                     return kind(content[:size], endianness=sign)
                 except (HeaderDataError, WrapStructError, ValueError) as error:
-                    raise _damaged(file, f"a header that makes no sense, {_in_a_line(error)}") from None
+                    raise _damaged(file, f"a header that makes no sense, {in_a_line(error)}") from None
     raise MriadError(f"{file} is no NIfTI file, whatever its name says; export it again or leave it out.")
 
 
@@ -175,7 +175,3 @@ def _require_agreement(
 
 def _damaged(file: Path, what: str) -> MriadError:
     return MriadError(f"{file} is a damaged NIfTI file ({what}); copy or export it again, or leave it out.")
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from mriad.data.reading.content import unreadable
 from mriad.data.reading.deep import Stored, read_deep_tiff, read_with_opencv, require_one_slice
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError, in_a_line
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF")  # AVIF: the web hands it out as .jpg
 _MOST_BYTES = 2**30
@@ -75,11 +76,11 @@ def read_picture(file: Path) -> Picture:
         raise MriadError(f"{file} {error}") from None
     except UnidentifiedImageError:
         raise MriadError(f"{file} is not an image that can be read.") from None
-    except MemoryError:
-        raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from None
+    except MemoryError as error:
+        raise unreadable(file, error) from error
     except Exception as error:  # on damaged bytes each decoder fails in its own way
         raise MriadError(
-            f"{file} cannot be read ({_in_a_line(error)}); it may be damaged, export it again or leave it out."
+            f"{file} cannot be read ({in_a_line(error)}); it may be damaged, export it again or leave it out."
         ) from None
 
 
@@ -89,11 +90,8 @@ def _content(file: Path) -> bytes:
         if (size := file.stat().st_size) > _MOST_BYTES:
             raise MriadError(f"{file} holds {size / 2**30:.1f} GiB, which is no single slice; split it first.")
         return file.read_bytes()
-    except FileNotFoundError as error:
-        raise ReadError(f"{file} does not exist.") from error
     except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or _in_a_line(error)
-        raise ReadError(f"{file} cannot be read now ({reason}); see that it can be, then start again.") from error
+        raise unreadable(file, error) from error
 
 
 def _read_with_pillow(data: bytes) -> Stored:
@@ -163,7 +161,3 @@ def _inverting_curve(profile: bytes, mode: str) -> NDArray[np.uint8] | None:
         return None
     curve = np.asarray(shown)[0, :, 1]
     return curve if curve[0] > curve[-1] else None
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

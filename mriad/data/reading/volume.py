@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mriad.data.reading.content import unreadable
 from mriad.data.reading.scan import Facts, Scan
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError
 from mriad.geometry import Grid
 
 log = logging.getLogger(__name__)
@@ -149,5 +150,5 @@ def _levels(file: Path, values: NDArray[Any], slope: float, intercept: float) ->
         if not_finite:
             levels = np.where(finite, levels, levels[finite].min())
     except MemoryError as error:
-        raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from error
+        raise unreadable(file, error) from error
     return levels, not_finite

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mriad.data.reading.masks import of_mask
 from mriad.data.reading.read import read_scan
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError
 from mriad.geometry import Grid, resample_mask
 
 _NO_SHIFT = 0.01  # voxels; what a place written in text or float32 may differ by
@@ -31,12 +32,8 @@ def read_volume_mask(path: Path, *, labels: Collection[int] | None = None) -> tu
     """
     try:
         scan = read_scan(path, labels=True)
-    except ReadError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise ReadError(f"The mask {path} does not exist; add it or empty the mask entry of its scan.") from error
-        raise ReadError(f"The mask {error}") from error
     except MriadError as error:
-        raise MriadError(f"The mask {error}") from error
+        raise of_mask(path, error) from error
     if not scan.is_volume:
         raise MriadError(f"The mask {path} is a picture without a place in space; give one in the format of its scan.")
     mask = scan.levels > 0 if labels is None else np.isin(np.rint(scan.levels), list(labels))

@@ -13,8 +13,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage, SegmentationStorage
 
+from mriad.data.reading.content import unreadable
 from mriad.data.reading.scan import Facts
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError, in_a_line
 
 _MOSAIC_TILES = 0x0019100A  # Siemens' NumberOfImagesInMosaic
 _TAGS: list[Any] = [
@@ -76,17 +77,14 @@ def frames_of(file: Path) -> list[Frame]:
             warnings.simplefilter("ignore")  # of values that break the rules, which matter only where they are needed
             dataset = dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
             return list(_frames(file, dataset))
-    except FileNotFoundError as error:
-        raise ReadError(f"{file} does not exist.") from error
     except OSError as error:
-        raise ReadError(
-            f"{file} cannot be read now ({error.strerror or error}); see that it can be, then start again."
-        ) from error
+        raise unreadable(file, error) from error
     except MriadError:
         raise
     except Exception as error:  # on damaged bytes pydicom fails in many ways
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise MriadError(f"{file} is a damaged DICOM file ({reason}); copy it again or leave its series out.") from None
+        raise MriadError(
+            f"{file} is a damaged DICOM file ({in_a_line(error)}); copy it again or leave its series out."
+        ) from None
 
 
 def _frames(file: Path, dataset: Dataset) -> Iterator[Frame]:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from mriad.data.reading.content import unreadable
 from mriad.data.reading.dicom.frames import Frame
 from mriad.data.reading.dicom.series import Series, choose, find_series
 from mriad.data.reading.dicom.stack import stack
 from mriad.data.reading.scan import Scan
 from mriad.data.reading.volume import volume_scan
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError, in_a_line
 
 
 def read_dicom(path: Path, *, series: str | None = None) -> Scan:
@@ -82,12 +83,10 @@ def _images(file: Path) -> NDArray[Any]:
             pixels = dataset.pixel_array
     except MriadError:
         raise
-    except MemoryError as error:
-        raise ReadError(f"{file} cannot be read now (not enough memory); free some, then start again.") from error
-    except OSError as error:
-        raise ReadError(f"{file} cannot be read now ({error}); see that it can be, then start again.") from error
+    except (OSError, MemoryError) as error:
+        raise unreadable(file, error) from error
     except Exception as error:  # each decoder fails in its own way
-        raise _damaged(file, " ".join(str(error).split()).rstrip(".") or type(error).__name__) from None
+        raise _damaged(file, in_a_line(error)) from None
     images = pixels[None] if pixels.ndim == 2 else pixels
     if images.dtype.kind == "u":  # some keep overlays in the bits that no pixel uses
         images = images & images.dtype.type(2 ** int(dataset.BitsStored) - 1)
@@ -103,9 +102,9 @@ def _require_gray(file: Path, dataset: Dataset) -> None:
             f"{file} is in colour ({dataset.PhotometricInterpretation}), as maps and screen shots are and scans "
             "are not; choose the series of the scan itself."
         )
-    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    if syntax is None and not hasattr(dataset, "file_meta"):
+    if not hasattr(dataset, "file_meta"):
         raise _damaged(file, "its beginning is missing")
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is not None and not syntax.is_transfer_syntax:
         raise MriadError(
             f"{file} is compressed in a way that mriad does not know (transfer syntax {syntax}); export it "

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mriad.data.reading.content import unreadable
 from mriad.data.reading.dicom.frames import Frame, frames_of
 from mriad.data.reading.scan import Facts
 from mriad.data.reading.suffixes import has_dicom_mark, volume_suffix
-from mriad.errors import MriadError, ReadError
+from mriad.errors import MriadError
 
 _NAMED = 10  # series in a sentence
 
@@ -132,12 +133,8 @@ def _contrasts(frames: list[Frame], split_by: tuple[int, ...]) -> Iterator[Serie
 def _has_mark(file: Path) -> bool:
     try:
         return has_dicom_mark(file)
-    except FileNotFoundError as error:
-        raise ReadError(f"{file} does not exist.") from error
     except OSError as error:
-        raise ReadError(
-            f"{file} cannot be read now ({error.strerror or error}); see that it can be, then start again."
-        ) from error
+        raise unreadable(file, error) from error
 
 
 def _place(frame: Frame) -> object:
