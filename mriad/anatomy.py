@@ -47,6 +47,12 @@ def head_mask(image: NDArray[np.uint8 | np.uint16 | np.float32]) -> NDArray[np.b
     return _on_small_copy(image, lambda small: _small_head_mask(np.clip(small, *reach(small))))
 
 
+def bounding_box(mask: NDArray[np.bool_]) -> Box:
+    """The least box around the true pixels of a mask (H, W) that has some."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return top, left, top + height, left + width
+
+
 def reach(values: NDArray[np.floating]) -> tuple[float, float]:
     """Smallest and largest value, wild ones left out.
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from mriad.anatomy import brain_mask, head_mask
+from mriad.anatomy import bounding_box, brain_mask, head_mask
 from mriad.data.layouts import br35h
 from mriad.data.preparing.preprocess import Preprocess
 from mriad.data.reading.decode import decode
@@ -198,6 +198,15 @@ def head(*, scalp: float = 0.9, skull: float = 0.05, brain: float = 0.45, backgr
     row, column = np.indices(HEAD.shape)
     tissue = brain * (1 + 0.2 * np.sin(row / 7) * np.cos(column / 5))
     return np.select([BRAIN, SKULL, HEAD], [tissue, skull, scalp], background).astype(np.float32)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(slice(2, 5), slice(1, 7)), (slice(0, 9), slice(0, 2)), (3, 4)])
+def test_a_bounding_box_ends_behind_the_last_pixel(rows, columns):
+    mask = np.zeros((9, 8), dtype=bool)
+    mask[rows, columns] = True
+    top, left, bottom, right = bounding_box(mask)
+    assert mask[top:bottom, left:right].all() and mask[top:bottom, left:right].sum() == mask.sum()
+    assert bounding_box(mask.T) == (left, top, right, bottom)
 
 
 @pytest.mark.parametrize(

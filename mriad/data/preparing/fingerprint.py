@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mriad.anatomy import head_mask
+from mriad.anatomy import Box, bounding_box, head_mask
 from mriad.data.reading.decode import DecodedImage
 from mriad.data.reading.levels import Levels, full_scale, percentiles, rescaled
 
@@ -18,8 +18,6 @@ _HASH_SIZE = 16  # side of the kept block of cosine coefficients: 256 bits
 _HASH_SIDE = 4 * _HASH_SIZE  # of the copy that is transformed, in pixels
 _COSINES = np.cos(np.pi / _HASH_SIDE * np.outer(np.arange(_HASH_SIZE), np.arange(_HASH_SIDE) + 0.5))  # (16, 64), DCT-II
 _DARK = 0.05  # up to here a pixel is background
-
-Box = tuple[int, int, int, int]  # top, left, bottom, right, end exclusive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ class Fingerprint:
             head: bounding box of ``mriad.anatomy.head_mask`` where it is known; None to find it.
         """
         levels = scan.levels
-        top, left, bottom, right = head or _bounding_box(head_mask(levels))
+        top, left, bottom, right = head or bounding_box(head_mask(levels))
         return cls(
             format=scan.format,
             mode=scan.mode,
@@ -72,11 +70,6 @@ def thumbnail(levels: Levels) -> NDArray[np.uint8]:
     """(16, 16) uint8 copy of a whole (H, W) scan, stretched, bilinear with antialiasing, not scaled."""
     image = Image.fromarray(rescaled(levels, 0.0, 1.0))
     return np.asarray(image.resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BILINEAR))
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> Box:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _gradient_energy(levels: Levels) -> float:

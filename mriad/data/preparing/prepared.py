@@ -63,7 +63,7 @@ def prepare(scan: ScanFiles, preparation: Preparation) -> PreparedScan:
 
         return prepare_volume(scan, cast("PrepareVolume", preparation))
     preparation = cast(Preprocess, preparation)
-    decoded = decode(scan.path, channel=scan.series) if scan.series else decode(scan.path)
+    decoded = decode(scan.path, channel=scan.series)
     image, geometry = preparation(decoded.levels)
     geometry = replace(geometry, spacing=scan.spacing)
     mask, lesions = None, LesionFacts()

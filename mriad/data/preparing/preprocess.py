@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mriad.anatomy import head_mask
+from mriad.anatomy import bounding_box, head_mask
 from mriad.data.reading.levels import Levels, full_scale, percentiles, rescaled
 from mriad.errors import MriadError, unknown
 from mriad.geometry import ScanGeometry
@@ -102,7 +102,7 @@ class Preprocess:
         """
         needs_head = self.crop == "head" or (self.low is not None and self.over == "head")
         head = head_mask(levels) if needs_head else None
-        box = _bounding_box(head) if head is not None and self.crop == "head" else (0, 0, *levels.shape)
+        box = bounding_box(head) if head is not None and self.crop == "head" else (0, 0, *levels.shape)
         geometry = ScanGeometry.plan(
             (levels.shape[0], levels.shape[1]),
             box,
@@ -144,8 +144,3 @@ def _require_content(levels: Levels, scaled: NDArray[np.uint8], low: float, high
             f"The scan is blank: {alike:.2%} of its pixels are alike in the range of intensities that it fills; "
             "replace it or leave it out."
         )
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1

@@ -72,7 +72,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that the cache decodes from now on."""
     names: list[str] = []
 
-    def counting(file: Path) -> DecodedImage:
+    def counting(file: Path, channel: str) -> DecodedImage:
         names.append(file.name)
         return decode(file)
 
@@ -339,7 +339,7 @@ def test_slices_are_mapped_from_disk_and_cannot_be_written(root, tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_crash_in_the_middle_leaves_nothing_behind_and_the_next_job_builds(root, tmp_path, monkeypatch, error):
-    def crash(file: Path) -> DecodedImage:
+    def crash(file: Path, channel: str) -> DecodedImage:
         if file.name == "2.png":
             raise error("power cut")
         return decode(file)
@@ -356,7 +356,7 @@ def test_a_crash_in_the_middle_leaves_nothing_behind_and_the_next_job_builds(roo
 def test_jobs_that_start_together_build_one_good_cache_once(root, tmp_path, monkeypatch):
     log = tmp_path / "decoded.txt"
 
-    def logging_decode(file: Path) -> DecodedImage:
+    def logging_decode(file: Path, channel: str) -> DecodedImage:
         with log.open("a") as stream:
             stream.write(f"{os.getpid()}\n")
         return decode(file)
