@@ -31,7 +31,7 @@ FLOORS = (
     ("command", "disk", "ranks"),
     ("invocation",),
     ("volume_anatomy",),
-    ("anatomy", "geometry", "interrupts", "tables"),
+    ("anatomy", "geometry", "interrupts", "tables", "terminal"),
     ("errors",),
     ("guesses", "passwords"),
 )

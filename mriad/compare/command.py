@@ -20,6 +20,7 @@ from mriad.compare.tables import as_markdown, print_comparison
 from mriad.errors import MriadError
 from mriad.metrics.bootstrap import RESAMPLES
 from mriad.tables import write_csv
+from mriad.terminal import say
 
 _FILES = {"Methods": "methods.csv", "Differences": "differences.csv", "Figure": "comparison.png"}
 _LEGEND = (
@@ -58,7 +59,7 @@ def compare_runs(run_ids: Sequence[str], *, tracking_uri: str, output: str, mark
     for note in [*comparison.scans.notes, *notes]:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}", highlight=False)
     for what, file in files.items():
-        console.print(f"[bold]{what:<11}[/bold] {escape(str(file))}", soft_wrap=True, highlight=False)
+        say(console, what, file)
 
 
 def _test_set(comparison: Comparison) -> str:

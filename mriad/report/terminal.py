@@ -15,6 +15,7 @@ from mriad.report.names import IMAGE, LESION, PIXEL, VOLUME, p_value
 from mriad.report.promises import drift_statement, false_positive_sentence, promise_sentence
 from mriad.report.result import Result
 from mriad.report.verdict import false_component_sentence
+from mriad.terminal import say
 from mriad.thresholds import Fixed
 
 _GAP = 3  # columns between two tables
@@ -68,7 +69,7 @@ def print_result(result: Result, *, places: Sequence[tuple[str, str]], console: 
     if left_out := result.mask_counts.sentence():
         console.print(left_out, highlight=False)
     for what, where in places:
-        console.print(f"[bold]{what:<11}[/bold] {escape(where)}", soft_wrap=True, highlight=False)
+        say(console, what, where)
 
 
 def _side_by_side(console: Console, left: Table, right: Table | None) -> None:

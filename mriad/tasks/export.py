@@ -25,6 +25,7 @@ from mriad.export.preparation import write_preparation
 from mriad.prediction.inputs import Wanted, find_scans
 from mriad.prediction.predictor import Predictor
 from mriad.prediction.reading import read_prepared
+from mriad.terminal import say
 
 _FORMATS = ("onnx", "openvino")
 
@@ -60,12 +61,9 @@ def export(cfg: DictConfig) -> None:
     write_preparation(output, version=mriad.__version__)
     shutil.copyfile(EXAMPLE, output / EXAMPLE.name)
     console = Console()
-    for what, told in (
-        ("Exported", f"{output / MODEL}, whose scores are mriad's to 1e-4"),
-        ("Try it", f"python {output / 'example.py'} {output / 'sample.npz'}   # score {sample.score[0]:.6f}"),
-    ):
-        console.print(f"[bold]{what:<9}[/bold] ", end="")
-        console.print(told, markup=False, soft_wrap=True, highlight=False)
+    say(console, "Exported", f"{output / MODEL}, whose scores are mriad's to 1e-4")
+    example = f"python {output / 'example.py'} {output / 'sample.npz'}   # score {sample.score[0]:.6f}"
+    say(console, "Try it", example)
 
 
 def _sample_of(cfg: DictConfig, checkpoint: Checkpoint) -> Sample:

@@ -30,6 +30,7 @@ from mriad.prediction.unlike import Unlike
 from mriad.review.folder import PAGE, ReviewFolder
 from mriad.tables import printable
 from mriad.tasks.scoring import UNSTORED, Row, Scoring, require_dicom
+from mriad.terminal import say
 from mriad.thresholds import Calibration, Drift
 from mriad.thresholds.calibration import VAL
 from mriad.writing.maps import MapFolder
@@ -115,10 +116,8 @@ def predict(cfg: DictConfig) -> None:
     _warn_of_drift(rows, predictor.calibration)
     _summarise(rows, table.file, console, archive)
     if scoring.page is not None:
-        console.print(f"[bold]Review[/bold]      {scoring.page.folder / PAGE}", soft_wrap=True, highlight=False)
-        console.print(
-            f"[bold]Mark[/bold]        mriad review {shlex.quote(str(output))}", soft_wrap=True, highlight=False
-        )
+        say(console, "Review", scoring.page.folder / PAGE)
+        say(console, "Mark", f"mriad review {shlex.quote(str(output))}")
 
 
 def _teachable(checkpoint: Checkpoint) -> str:
@@ -213,7 +212,7 @@ def _summarise(rows: Sequence[Row], file: Path, console: Console, archive: Dicom
     )
     if known := sum(row.get("known", False) for row in scored):
         console.print(f"{known} of them were scored before: the archive holds what this detector says of them.")
-    console.print(f"[bold]Predictions[/bold] {file}", soft_wrap=True, highlight=False)
+    say(console, "Predictions", file)
     unstored = [row for row in scored if UNSTORED in row["error"]]
     if archive is not None and unstored:
         raise MriadError(

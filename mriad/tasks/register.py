@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mriad.errors import MriadError
-from mriad.invocation import typed
+from mriad.experiment.commands import next_commands
+from mriad.terminal import say
 from mriad.tracking.registry import register as put_into_registry
 from mriad.tracking.tracker import Tracker
 
@@ -33,10 +34,6 @@ def register(cfg: DictConfig) -> None:
     version = put_into_registry(tracker.client, run, name=cfg.name, alias=cfg.alias)
     called = f"models:/{cfg.name}@{cfg.alias}" if cfg.alias else f"models:/{cfg.name}/{version}"
     console = Console()
-    for what, told in (
-        ("Registered", f"version {version} of '{cfg.name}': run {run.run_id} ('{run.name}')"),
-        ("Test again", f"{typed('evaluate')} run={called}"),
-        ("Predict", f"{typed('predict')} run={called} input=<folder>"),
-    ):
-        console.print(f"[bold]{what:<11}[/bold] ", end="")
-        console.print(told, markup=False, soft_wrap=True, highlight=False)
+    say(console, "Registered", f"version {version} of '{cfg.name}': run {run.run_id} ('{run.name}')")
+    for what, command in next_commands(f"run={called}"):
+        say(console, what, command)
