@@ -154,15 +154,14 @@ def interval(draws: Draws, n_groups: int) -> Interval:
         n_groups: the number of groups that the metric rests on; for a metric of healthy and anomalous scans the
             smaller of both numbers, because so many pairs of groups are independent.
     """
-    told = draws[~np.isnan(draws)]
-    if n_groups < 2 or told.size == 0:
+    bounds = value_interval(draws, n_groups)
+    if bounds is None:
         return 0.0, 1.0
     for share in (0, 1):
-        if np.all(np.abs(told - share) < 1e-9):  # but for rounding
+        if np.nanmax(np.abs(draws - share)) < 1e-9:  # but for rounding
             exact = binomtest(share * n_groups, n_groups).proportion_ci(LEVEL, method="exact")
             return float(exact.low), float(exact.high)
-    low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return bounds
 
 
 def count_interval(draws: Draws, n_groups: int) -> Interval | None:
@@ -178,13 +177,10 @@ def count_interval(draws: Draws, n_groups: int) -> Interval | None:
     Returns:
         None where there is nothing to resample: a count has no greatest value.
     """
-    told = draws[~np.isnan(draws)]
-    if n_groups < 2 or told.size == 0:
-        return None
-    if not told.any():
-        return 0.0, -log((1 - LEVEL) / 2) / n_groups
-    low, high = np.quantile(told, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    bounds = value_interval(draws, n_groups)
+    if bounds is None or np.nanmax(draws) > 0:
+        return bounds
+    return 0.0, -log((1 - LEVEL) / 2) / n_groups
 
 
 def value_interval(draws: Draws, n_groups: int) -> Interval | None:

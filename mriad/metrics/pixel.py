@@ -130,7 +130,8 @@ class ScanCounts:
         """Count (N, *spatial) maps, taken as float32, and boolean masks."""
         counts = np.zeros((5, len(maps)), dtype=np.int64)
         for part in parts(maps):
-            values = np.asarray(maps[part], dtype=np.float32).reshape(len(counts[0, part]), -1)
+            values = np.asarray(maps[part], dtype=np.float32)
+            values = values.reshape(len(values), -1)
             mask = np.asarray(masks[part], dtype=bool).reshape(values.shape)
             # A Python float is compared in float32, the precision that the map has; a NumPy float64 would not be.
             called = values > float(threshold)

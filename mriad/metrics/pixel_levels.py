@@ -100,7 +100,7 @@ def _grid(maps: Scans, masks: Scans) -> Values:
     ends = [(values[mask].min(), values[mask].max()) for values, mask in _each(maps, masks) if mask.any()]
     least, most = min(low for low, _ in ends), max(high for _, high in ends)
     some = np.sort(lesion_values(maps, masks))
-    levels = _distinct(some)
+    levels = np.unique(some)
     heavy = levels
     if len(levels) > GRID:
         quantiles = some[np.ceil(np.linspace(0, 1, GRID) * len(some)).astype(np.int64).clip(1) - 1]
@@ -108,10 +108,6 @@ def _grid(maps: Scans, masks: Scans) -> Values:
         heavy = levels[times > 1]
     ends_of = np.nextafter(np.append(heavy, most), np.float32(np.inf))
     return np.unique(np.concatenate([[least], levels, ends_of]).astype(np.float32))
-
-
-def _distinct(ordered: Values) -> Values:
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
 
 
 def _each(maps: Scans, masks: Scans) -> Iterator[tuple[Values, NDArray[np.bool_]]]:

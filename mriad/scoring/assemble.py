@@ -54,7 +54,7 @@ def slices_of(volumes: Tensor, *, planes: Sequence[str], neighbours: int = 0) ->
     """
     for plane in planes:
         slabs = in_plane(volumes, plane, neighbours=neighbours)
-        yield from slabs[_shows(slabs[:, neighbours])].split(_AT_ONCE)
+        yield from slabs[shows(slabs[:, neighbours])].split(_AT_ONCE)
 
 
 def assembled(
@@ -77,14 +77,14 @@ def assembled(
         slices = slabs[:, neighbours : neighbours + 1]
         maps = torch.zeros_like(slices)
         if torch.compiler.is_exporting():  # a graph looks at all slices, for it cannot choose
-            maps = torch.where(_shows(slices).view(-1, 1, 1, 1), anomaly_map(slabs), maps)
+            maps = torch.where(shows(slices).view(-1, 1, 1, 1), anomaly_map(slabs), maps)
         else:
-            for part in _shows(slices).nonzero().squeeze(1).split(_AT_ONCE):
+            for part in shows(slices).nonzero().squeeze(1).split(_AT_ONCE):
                 maps[part] = anomaly_map(slabs[part])
         total += from_plane(maps, plane, volumes.shape[2])
     return total / len(planes)
 
 
-def _shows(slices: Tensor) -> Tensor:
-    """(n,) which slices show anything."""
-    return slices.flatten(1).amax(dim=1) > 0
+def shows(samples: Tensor) -> Tensor:
+    """(n,) which of n slices or cubes show anything."""
+    return samples.flatten(1).amax(dim=1) > 0

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mriad.errors import MriadError
+from mriad.scoring.assemble import shows
 
 _AT_ONCE = 2**21  # voxels, about those of one whole head
 
@@ -52,7 +53,7 @@ class PatchGrid:
         for volume in volumes:
             for places in self._batches(self._sampler(volume)):
                 cubes = _cut(volume, places)
-                if len(shown := cubes[_shows(cubes)]):
+                if len(shown := cubes[shows(cubes)]):
                     yield shown
 
     def assembled(self, anomaly_map: Callable[[Tensor], Tensor], volumes: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class PatchGrid:
         for places in self._batches(sampler):
             cubes = _cut(volume, places)
             maps = torch.zeros_like(cubes, dtype=torch.float32)
-            shown = _shows(cubes)
+            shown = shows(cubes)
             if shown.any():
                 maps[shown] = anomaly_map(cubes[shown]).float()
             aggregator.add_batch(maps, places)
@@ -112,8 +113,3 @@ class PatchGrid:
 def _cut(volume: Tensor, places: Tensor) -> Tensor:
     """(n, 1, S, S, S) cubes of a volume (1, D, H, W)."""
     return torch.stack([volume[:, i:to_i, j:to_j, k:to_k] for i, j, k, to_i, to_j, to_k in places.tolist()])
-
-
-def _shows(cubes: Tensor) -> Tensor:
-    """(n,) which cubes show anything."""
-    return cubes.flatten(1).amax(dim=1) > 0

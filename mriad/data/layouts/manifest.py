@@ -111,8 +111,9 @@ def _check_header(header: list[str], file: Path, required: Sequence[str]) -> Non
             raise MriadError(f"Column {number} of {file} has no name; use one of: {legal}.")
         if name not in COLUMNS:
             # A column ignored in silence would be a misspelt 'patient' and with it patients in two roles.
-            guess = f", perhaps {nearest(name, COLUMNS)} was meant" if nearest(name, COLUMNS) else ""
-            raise MriadError(f"{file} has an unknown column '{name}'{guess}; rename or remove it, known are: {legal}.")
+            guess = nearest(name, COLUMNS)
+            meant = f", perhaps {guess} was meant" if guess else ""
+            raise MriadError(f"{file} has an unknown column '{name}'{meant}; rename or remove it, known are: {legal}.")
         if header.count(name) > 1:
             raise MriadError(f"{file} has the column '{name}' twice; remove one.")
     for name in required:
