@@ -59,14 +59,10 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
         try:
             _require_sweep(cfg)
             return load_task()(cfg)
-        except (MriadError, HydraException, OmegaConfBaseException) as error:
-            if full or hydra_cfg.mode == RunMode.MULTIRUN:
+        except Exception as error:
+            if full or hydra_cfg.mode == RunMode.MULTIRUN or not _is_told(error):
                 raise
             return _fail(error, config)
-        except Exception as error:
-            if full or hydra_cfg.mode == RunMode.MULTIRUN or mriad_error(error) is None:
-                raise
-            return _fail(error, config)  # a full disk, which may meet anybody who writes
         finally:
             os.environ[_FULL] = "1"
 
@@ -81,14 +77,12 @@ def run(load_task: Callable[[], Task], *, config: str) -> None:
             print("Interrupted.", file=sys.stderr)
             sys.exit(130)
         raise
-    except (MriadError, HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if not _is_told(error):
+            raise
         if full:
             sys.stderr.write(hide(traceback.format_exc()))
             sys.exit(1)
-        _fail(error, config)
-    except Exception as error:  # a full disk may meet Hydra before the task, and a sweep after its jobs
-        if full or mriad_error(error) is None:
-            raise
         _fail(error, config)
 
 
@@ -112,6 +106,11 @@ def _require_sweep(cfg: DictConfig) -> None:
         raise MriadError(f"resume_sweep={cfg.resume_sweep} goes on with a sweep, and this is a single run; add -m.")
 
 
+def _is_told(error: Exception) -> bool:
+    """Whether a user is to read a sentence: of bad input, of a bad option, or of a full disk, wherever it was met."""
+    return isinstance(error, HydraException | OmegaConfBaseException) or mriad_error(error) is not None
+
+
 def _fail(error: BaseException, config: str) -> NoReturn:
     fail(_bad_option(error, config) or str(mriad_error(error) or error) or str(error.__cause__))
 
@@ -125,9 +124,7 @@ def _bad_option(error: BaseException, config: str) -> str | None:
         return str(unknown(group, name, [option for option in error.options if option not in shared]))
     if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
         return _no_option(str(error.__cause__.full_key), config)
-    if missing := re.match(
-        r"Could not (?:override|delete from config\. The value of|delete from config.*?) ?'([^']+)'", str(error)
-    ):
+    if missing := re.match(r"Could not (?:override|delete from config.*?) ?'([^']+)'", str(error)):
         return _no_option(missing[1], config)
     if isinstance(error, InstantiationException) and error.__cause__ is not None and mriad_error(error) is None:
         where = re.search(r"full_key: (\S+)", str(error))
