@@ -190,7 +190,8 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         self.cache = ScanCache.open(catalog, self.preprocess, folder=self.cache_dir)
         self.table = catalog.table
         readable = np.flatnonzero(self._readable(catalog))
-        self.cache = self.cache.without_masks(self._doubtful_masks(catalog))
+        limits = {"most": self._max_lesion, "tolerated": self._max_broken}
+        self.cache = self.cache.without_masks(doubtful(self.table, self.cache.facts, root=self.root, **limits))
         scans = self._with_hashes(readable).reset_index(drop=True)
         scans["group"] = groups(scans, "auto", **self._nearness())
         split = self.split(scans)
@@ -210,10 +211,6 @@ class MRIDataModule(ScansInRoles, LightningDataModule):
         if len(broken):
             log.warning("Skipped %d of %d scans:\n  %s", len(broken), len(catalog), "\n  ".join(broken))
         return (errors == "").to_numpy()
-
-    def _doubtful_masks(self, catalog: Catalog) -> NDArray[np.int64]:
-        limits = {"most": self._max_lesion, "tolerated": self._max_broken}
-        return doubtful(catalog.table, self.cache.facts, root=catalog.root, **limits)
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """The given rows as they were prepared, (n, 1, *spatial) float32 in [0, 1]."""

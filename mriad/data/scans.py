@@ -212,7 +212,7 @@ class ScansInRoles:
         """What to do about a split that leaks."""
         if isinstance(self.split, RecordedSplit):
             return "more is known of the scans now than when they were given their roles; train anew"
-        if not hasattr(self.split, "published") or self._remedy() == "a chain was cut there":
+        if self._remedy() == "a chain was cut there":
             return "keep them together"
         return (
             f"{self._remedy()}, or run it with data.split.published=true, as published protocols are: tagged, with a "

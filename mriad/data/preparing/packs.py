@@ -137,8 +137,8 @@ def _is_open(part: Path) -> bool:
         os.kill(int(part.name.split("-")[1]), 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, ValueError, IndexError):
-        return True
+    except (PermissionError, ValueError, IndexError):  # another user's, or no folder of ours
+        pass
     return True
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from mriad.anatomy import brain_mask
 from mriad.data.batches import as_tensor, kept_on
 from mriad.data.preparing.cache import ScanCache
+from mriad.data.reading.levels import as_pixels
 from mriad.data.training.samples import Samples
 from mriad.geometry.planes import window_about
 
@@ -160,11 +161,11 @@ class TrainDataset(Dataset[TrainBatch]):
         drawn = healthy[np.unique(np.linspace(0, len(healthy) - 1, count).round().astype(int))]
         if self._tissues is not None:
             kinds, middle = self._tissues.examples(self._samples.slabs(drawn)), self._samples.neighbours
-            return {name: (_shown(images[:, middle]), masks) for name, (images, masks) in kinds.items()}
+            return {name: (as_pixels(images[:, middle]), masks) for name, (images, masks) in kinds.items()}
         assert self._anomalies is not None
         images, brains = self._samples.images(drawn), np.stack([self._brain(sample) for sample in drawn])
         kinds = {"healthy": (images, np.zeros_like(brains))} | self._anomalies.examples(images, brains)
-        return {name: (_shown(self._samples.judged(altered)), masks) for name, (altered, masks) in kinds.items()}
+        return {name: (as_pixels(self._samples.judged(altered)), masks) for name, (altered, masks) in kinds.items()}
 
     def _imaged(
         self,
@@ -187,7 +188,7 @@ class TrainDataset(Dataset[TrainBatch]):
     def _brain(self, sample: int) -> NDArray[np.bool_]:
         if sample not in self._brains:
             scan = self._samples.judged(self._samples.images([sample]))[0]
-            self._brains[sample] = brain_mask(scan.astype(np.float32) / 255)
+            self._brains[sample] = brain_mask(as_pixels(scan))
         return self._brains[sample]
 
 
@@ -229,8 +230,3 @@ class DeviceTrainDataset(Dataset[TrainBatch]):
             label=torch.from_numpy(self._labels[rows]),
             row=torch.from_numpy(rows),
         )
-
-
-def _shown(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Levels in [0, 1]."""
-    return levels.astype(np.float32) / np.float32(255)
