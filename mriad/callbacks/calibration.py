@@ -69,14 +69,14 @@ class ThresholdCalibration(ScanScores):
             return
         datamodule, detector = cast(Any, trainer).datamodule, cast(Any, pl_module)
         table = self.table(datamodule.scans("val"))
-        healthy = table["label"].to_numpy() == 0
+        healthy = np.flatnonzero(table["label"] == 0)
         self._rule.require(table["label"].to_numpy(), table["group"].to_numpy())
-        found = HealthyComponents.of(self.maps, scans=np.flatnonzero(healthy))
+        found = HealthyComponents.of(self.maps, scans=healthy)
         pixel_threshold = found.level if self._pixel_rule == "components" else None
         if self._pixel_rule == "dice":
             pixel_threshold = self._best_dice(datamodule.cache)
         if pixel_threshold is None:
-            pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=np.flatnonzero(healthy))
+            pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=healthy)
         calibration = Calibration.fit(
             self._rule,
             table,

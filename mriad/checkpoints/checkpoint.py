@@ -204,8 +204,8 @@ def load_weights(detector: Detector, weights: dict[str, Any], path: Path) -> Non
     try:
         detector.load_state_dict(weights)
     except RuntimeError as error:
+        why = str(error).splitlines()[1:2] or [str(error)]  # the first line names the class alone
         raise MriadError(
             f"{path} was made by another model than {type(detector).__name__} with these options "
-            f"({str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else error}); "
-            "use the options it was trained with."
+            f"({why[0].strip()}); use the options it was trained with."
         ) from None

@@ -76,7 +76,7 @@ def _where_it_stopped(training: Training) -> Training:
     """The same training, from the last checkpoint of its run if that has come far enough to have one."""
     if training.run_id is None:
         return training
-    folder = training.tracker.client.get_run(training.run_id).data.tags[OUTPUT_TAG]
+    folder = training.tracker.find(training.run_id).tags[OUTPUT_TAG]
     if not (path := Path(folder) / "last.ckpt").exists():  # stopped before its first step, or fitted in one pass
         return training
     return replace(training, earlier=Checkpoint.load(path))
@@ -88,8 +88,7 @@ def _last_checkpoint(resume: str, tracker: Tracker) -> Path:
         path = path / "last.ckpt"
     if path.suffix == ".ckpt" or path.exists():
         return path
-    run = tracker.find(resume)
-    folder = run.client.get_run(run.run_id).data.tags.get(OUTPUT_TAG)
+    folder = tracker.find(resume).tags.get(OUTPUT_TAG)
     path = Path(folder or ".") / "last.ckpt"
     if folder is not None and not path.parent.exists():
         raise MriadError(

@@ -137,9 +137,8 @@ class PatchCore(FittedDetector):
         """Distance of each place to the nearest healthy patch, (B, 1, H, W)."""
         patches = self._patches(x)
         if torch.compiler.is_exporting():  # a graph cannot count scans
-            nearest = torch.cdist(patches.flatten(2).transpose(1, 2), self.memory.expand(x.shape[0], -1, -1)).amin(
-                dim=2
-            )
+            memory = self.memory.expand(x.shape[0], -1, -1)
+            nearest = torch.cdist(patches.flatten(2).transpose(1, 2), memory).amin(dim=2)
         else:
             # one scan at a time: the distances of all patches to all that are kept take room
             nearest = torch.stack([torch.cdist(scan.flatten(1).T, self.memory).amin(dim=1) for scan in patches])

@@ -48,6 +48,7 @@ def evaluate(cfg: DictConfig) -> float | None:
     if processes := processes_to_start(cfg.trainer):
         return run_on_devices(processes, evaluate, cfg)
     evaluation = settle_evaluation(cfg, folder)
+    anew = evaluation.recalibration
     with evaluation.open_run() as run:
         run.log_text(OmegaConf.to_yaml(evaluation.data, resolve=True), "data.yaml")
         rule = rule_options(cfg) | evaluation.calibrate_options
@@ -58,16 +59,16 @@ def evaluate(cfg: DictConfig) -> float | None:
         datamodule = load_data(evaluation.test_data, roles=("test",), split=evaluation.split)
         if evaluation.elsewhere:
             _drop_seen(run, datamodule, evaluation)
-        if evaluation.recalibration:
-            evaluation.recalibration.set_aside(datamodule, run)
+        if anew:
+            anew.set_aside(datamodule, run)
         run.log_table(datamodule.split_as_csv(), "split.csv")
-        run.log_data_sets(data_sets(datamodule, roles=("val", "test") if evaluation.recalibration else ("test",)))
+        run.log_data_sets(data_sets(datamodule, roles=("val", "test") if anew else ("test",)))
         audit = Audit.of(datamodule)
         record_audit(run, audit)
 
         detector = evaluation.checkpoint.detector()
         detector.record = {"calibration": evaluation.calibration.as_record()}
-        if (anew := evaluation.recalibration) is not None:
+        if anew:
             recalibrate(
                 detector,
                 datamodule,
