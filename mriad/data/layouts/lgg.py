@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ _Slice = tuple[str, str, int]  # patient, session, and number of the slice
 _NAME = re.compile(r"(?P<patient>TCGA_\w+)_(?P<session>\d+)_(?P<place>\d+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 
 
-def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None = None) -> Catalog:
+def lgg(*, root: str | Path | None, download: bool = False, contrast: str | Sequence[str] | None = None) -> Catalog:
     """Catalog of the slices of 110 patients: ``kaggle_3m/<patient>_<date>/<patient>_<date>_<n>[_mask].tif``.
 
     Pictures, as they come: how far slices lie apart is not known. A slice whose mask is empty is healthy, though its
@@ -53,11 +53,12 @@ def lgg(*, root: str | Path | None, download: bool = False, contrast: str | None
         raise MriadError(
             f"No scans found in {start}: expected files like kaggle_3m/<patient>/<patient>_1.tif below it."
         )
-    if contrast is None:
+    named = [contrast] if isinstance(contrast, str) else list(contrast or ())
+    if len(named) != 1:
         raise MriadError(f"Each file in {start} holds {', '.join(_CHANNELS)}: choose one, as in data.contrast=FLAIR.")
-    known = contrast_of(contrast)
+    known = contrast_of(named[0])
     if known not in _CHANNELS:
-        raise unknown("data.contrast", contrast, _CHANNELS)
+        raise unknown("data.contrast", named[0], _CHANNELS)
     lacking = set() if known == "FLAIR" else _patients_without(slices, _CHANNELS[known])
     if lacking:
         log.warning(

@@ -56,6 +56,9 @@ def test_a_contrast_must_be_chosen(kaggle):
         lgg(root=kaggle)
     with pytest.raises(MriadError, match=r"data\.contrast=T2 is unknown"):
         lgg(root=kaggle, contrast="T2")
+    with pytest.raises(MriadError, match="choose one, as in"):
+        lgg(root=kaggle, contrast=["T1", "FLAIR"])
+    assert set(lgg(root=kaggle, contrast=["FLAIR"]).table["contrast"]) == {"FLAIR"}
 
 
 def test_patients_without_the_sequence_are_left_out_and_counted(kaggle, caplog):
