@@ -149,24 +149,25 @@ def _classes(
         column: {str(value).casefold() for value in ([values] if isinstance(values, str | int) else values)}
         for column, values in (healthy or _USUAL).items()
     }
+    columns = ("participant_id", *wanted)
     file = next((place for place in (start, start / "rawdata") if (place / "participants.tsv").is_file()), start)
     file = file / "participants.tsv"
     try:
-        table = read_delimited(file, ["participant_id", *wanted])
+        table = read_delimited(file, columns)
     except (OSError, ValueError) as error:
         raise MriadError(
             f"{file} cannot be read ({error}), so that nobody is known to be healthy; set data.layout.healthy=all or "
             "none, or mend it."
         ) from error
     rows = [dict(zip(table.header, row, strict=False)) for _, row in table.rows]
-    for column in ("participant_id", *wanted):
+    for column in columns:
         if column not in table.header:
             raise MriadError(
                 f"{file} has no column {column}, only {', '.join(table.header)}; say who is healthy, as in "
                 "data.layout.healthy={group: control}, or all or none."
             )
     first = next(iter(wanted))
-    told = [row for row in rows if all(row.get(column, "").casefold() not in _UNKNOWN for column in wanted)]
+    told = [row for row in rows if all(row.get(column, "").casefold() not in _UNKNOWN for column in columns)]
     is_healthy = [all(row[column].casefold() in wanted[column] for column in wanted) for row in told]
     if told and not any(is_healthy):
         listed = ", ".join(f"{value} ({count})" for value, count in sorted(Counter(row[first] for row in told).items()))

@@ -82,6 +82,12 @@ def test_other_words_for_healthy(study, healthy, well):
     assert set(table["patient"][table["label"] == 0]) == well
 
 
+def test_a_line_without_a_participant_says_nothing(study):
+    (study / "participants.tsv").write_text("group\tparticipant_id\nMS\ncontrol\tsub-02\nMS\tsub-01\nMS\tsub-03\n")
+    table = bids(root=study, contrast="T1w").table
+    assert set(table["patient"][table["label"] == 0]) == {"sub-02"}
+
+
 @pytest.mark.parametrize("healthy", [0, [0, 9], "0"])
 def test_who_is_healthy_may_be_coded_as_a_number(study, healthy):
     file = study / "participants.tsv"
