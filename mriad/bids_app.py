@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -96,8 +97,8 @@ def _quoted(value: object) -> str:
         return f"[{','.join(map(_quoted, value))}]"
     if not isinstance(value, str):
         return str(value)
-    escaped = value.replace('"', '\\"')
-    return f'"{escaped}"'
+    escaped = re.sub(r'(\\*)("|$)', r"\1\1\2", value)  # backslashes count before a quote alone
+    return '"' + escaped.replace('"', '\\"') + '"'
 
 
 def _add(new: Path, table: Path) -> None:

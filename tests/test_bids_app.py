@@ -11,10 +11,12 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from whole_heads import save
 
 import mriad
 from mriad import cli
+from mriad.bids_app import _quoted
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +45,11 @@ def typed(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "mriad", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
     )
+
+
+@pytest.mark.parametrize("name", ["/a b", '/a"b', "/a\\b", '/a\\"b', "/a\\", "/a\\\\"])
+def test_a_folder_reaches_hydra_by_its_name(name):
+    assert OverridesParser.create().parse_override(f"input={_quoted(name)}").value() == name
 
 
 @pytest.mark.slow

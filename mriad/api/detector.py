@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mriad.api.images import CANONICAL, Image, Opened, Place, is_path, nibabel_back, opened
+from mriad.api.images import CANONICAL, Image, Place, is_path, nibabel_back, opened, same
 from mriad.api.result import Result
 from mriad.checkpoints.box import boxed
 from mriad.checkpoints.checkpoint import Checkpoint
@@ -197,12 +197,12 @@ class Detector:
     ) -> Result:
         if is_path(image):
             file, scan, prepared = self._read(image, place, series, brain)
-            back = nibabel_back(scan) if scan.is_volume else _same
+            back = nibabel_back(scan) if scan.is_volume else same
         else:
             found = opened(image, place, name=name)
             file, scan, back = ScanFile(path=Path(name)), found.scan, found.back
-            prepared = self._prepared(found, brain, name)
-        unlike.note(file, scan)
+            prepared = self._prepared(scan, found.spacing, brain, name)
+        unlike.note(file, scan, has_brain=brain is not None)
         with self._one_at_a_time:
             (prediction,) = self.predictor([prepared])
         return Result(prediction, calibration=self.predictor.calibration, back=back)
@@ -231,12 +231,12 @@ class Detector:
         from mriad.data.reading.read import read_scan
 
         scan = read_scan(file.path, series=file.series or None)
-        return file, scan, self._prepared(Opened(scan=scan, back=_same), brain, str(file.path))
+        return file, scan, self._prepared(scan, file.spacing, brain, str(file.path))
 
-    def _prepared(self, image: Opened, brain: Image, name: str) -> Prepared:
-        mask = None if brain is None or not image.scan.is_volume else _brain(brain, image.scan.grid, name)
+    def _prepared(self, scan: Scan, spacing: tuple[float, float] | None, brain: Image, name: str) -> Prepared:
+        mask = None if brain is None or not scan.is_volume else _brain(brain, scan.grid, name)
         try:
-            return self.predictor.prepare(image.scan, spacing=image.spacing, brain=mask)
+            return self.predictor.prepare(scan, spacing=spacing, brain=mask)
         except MriadError as error:
             raise MriadError(f"{name}: {error}") from error
 
@@ -270,7 +270,3 @@ def _tracked(images: Sequence[Any], *, shown: bool) -> Iterable[Any]:
     from rich.progress import track
 
     return track(images, description="Scanning")
-
-
-def _same(values: NDArray[Any]) -> NDArray[Any]:
-    return values

@@ -114,6 +114,11 @@ def is_path(image: Image) -> bool:
     return isinstance(image, str | os.PathLike)
 
 
+def same(values: NDArray[Any]) -> NDArray[Any]:
+    """The way back to an array: values as they are."""
+    return values
+
+
 def _is(image: Image, module: str, kind: str) -> bool:
     """Whether an image is of a class of a library, which then has been imported already."""
     return module in sys.modules and isinstance(image, getattr(sys.modules[module], kind))
@@ -136,7 +141,7 @@ def _of_array(array: NDArray[Any], place: Place, name: str) -> Opened:
         )
     affine = _affine(array.shape, place, name)
     scan = volume_scan(Path(name), np.asarray(array), affine, Facts(format=""))
-    return Opened(scan=scan, back=_same)
+    return Opened(scan=scan, back=same)
 
 
 def _picture(array: NDArray[Any], place: Place, name: str) -> Opened:
@@ -153,7 +158,7 @@ def _picture(array: NDArray[Any], place: Place, name: str) -> Opened:
     except MriadError as error:
         raise MriadError(str(error).replace("The input", name, 1)) from error
     return Opened(
-        scan=Scan.of_picture(levels, facts=Facts(format="")), spacing=_pixel_spacing(place.spacing, name), back=_same
+        scan=Scan.of_picture(levels, facts=Facts(format="")), spacing=_pixel_spacing(place.spacing, name), back=same
     )
 
 
@@ -201,10 +206,6 @@ def _millimetres(spacing: float | Sequence[float], axes: int, name: str, what: s
     if given.shape not in ((), (axes,)) or not np.isfinite(given).all() or not (given > 0).all():
         raise MriadError(f"{name} is {what}, and spacing={spacing} is not its {axes} sizes in mm; give one per axis.")
     return [float(mm) for mm in np.broadcast_to(given, axes)]
-
-
-def _same(values: NDArray[Any]) -> NDArray[Any]:
-    return values
 
 
 def _of_nibabel(image: Any, name: str) -> Opened:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mriad.compare.scans import CommonScans, common_scans
-from mriad.metrics.bootstrap import LEVEL, RESAMPLES, GroupBootstrap, auroc, average_precision, interval
+from mriad.metrics.bootstrap import RESAMPLES, GroupBootstrap, auroc, average_precision, interval, value_interval
 
 METRICS = {"auroc": auroc, "average_precision": average_precision}
 
@@ -87,10 +87,9 @@ def _differences(
         # rounded, for the mean of the same seeds in another order may differ in its last bit
         difference = np.round(draws[method] - draws[other], 12)
         difference = difference[~np.isnan(difference)]
-        low, high, p = -1.0, 1.0, 1.0
-        if n_groups > 1:  # one group cannot be resampled, and tells nothing of other scans
-            low, high = np.quantile(difference, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-            p = _p_value(difference)
+        # one group cannot be resampled, and tells nothing of other scans
+        low, high = value_interval(difference, n_groups) or (-1.0, 1.0)
+        p = _p_value(difference) if n_groups > 1 else 1.0
         rows.append([metric, method, other, means[method] - means[other], low, high, p])
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=_holm(table["p"].to_numpy(dtype=float)))

@@ -15,7 +15,7 @@ from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import METHOD, Run
-from mriad.tracking.store import absolute, connect, database_file
+from mriad.tracking.store import absolute, connect, database_file, gone, why_away
 from mriad.tracking.tags import PARENT_TAG
 from mriad.tracking.tracker import nearest_run
 
@@ -73,13 +73,18 @@ def read_runs(run_ids: Sequence[str], tracking_uri: str) -> list[ScoredRun]:
 
 def _named(client: MlflowClient, run_id: str, tracking_uri: str) -> list[StoredRun]:
     """The run of an id or of a registered detector, or the finished runs of a sweep."""
+    from mlflow.exceptions import MlflowException
+
     run_id = run_id_of(client, run_id, tracking_uri)
-    stored = _stored(client, run_id)
-    if stored is None:
+    try:
+        stored = client.get_run(run_id)
+    except MlflowException as error:
+        if why := why_away(error):
+            raise gone(tracking_uri, why) from error
         raise MriadError(
             f"There is no run '{run_id}' in {tracking_uri}{nearest_run(client, run_id)}; look its id up in the "
             "MLflow UI, or name the store that it is in with --tracking-uri."
-        )
+        ) from None
     if stored.data.tags.get("kind") != "sweep":
         return [stored]
     below = f"tags.`{PARENT_TAG}` = '{run_id}' and attributes.status = 'FINISHED'"
@@ -104,15 +109,6 @@ def _read(client: MlflowClient, stored: StoredRun, tracking_uri: str) -> ScoredR
         scores=scores,
         notes=tuple(_notes(stored)),
     )
-
-
-def _stored(client: MlflowClient, run_id: str) -> StoredRun | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_run(run_id)
-    except MlflowException:
-        return None
 
 
 def _method(run: Run, folder: Path) -> tuple[dict[str, str], str]:

@@ -29,9 +29,6 @@ class ScanGraph(nn.Module):
     Args:
         detector: in evaluation mode; it is changed, and of no other use afterwards.
 
-    Attributes:
-        wants_brain: whether the graph is given brain masks, for its score counts pixels inside the brain alone.
-
     Raises:
         MriadError: if it cannot be one graph.
     """
@@ -41,9 +38,7 @@ class ScanGraph(nn.Module):
         _require_graph(detector)
         self.detector = detector
         self._brain: Tensor | None = None
-        scores = [part for part in detector.modules() if isinstance(part, Score) and part.mask_options[0] == "brain"]
-        self.wants_brain = bool(scores)
-        for score in scores:
+        for score in _scores_in_brain(detector):
             score._mask = lambda x, level: self._given()
 
     def forward(self, image: Tensor, brain: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -79,7 +74,7 @@ class Sample:
         """What a checkpoint's detector says of images (B, *spatial)."""
         detector = checkpoint.detector()
         x = as_scans(images, np.full(len(images), np.nan, dtype=np.float32))
-        masks = brain(x["image"], 0.0).squeeze(1).numpy().astype(np.uint8) if _wants_brain(detector) else None
+        masks = brain(x["image"], 0.0).squeeze(1).numpy().astype(np.uint8) if _scores_in_brain(detector) else None
         maps, scores = detector.scan(x)
         return cls(image=images, brain=masks, map=maps.squeeze(1).numpy(), score=scores.numpy())
 
@@ -101,8 +96,9 @@ def size_factor(detector: Detector) -> int | None:
     return 2 ** len(network.down) if isinstance(network, UNet) else None
 
 
-def _wants_brain(detector: Detector) -> bool:
-    return any(isinstance(part, Score) and part.mask_options[0] == "brain" for part in detector.modules())
+def _scores_in_brain(detector: Detector) -> list[Score]:
+    """The scores that count pixels inside the brain alone, for which a graph is given brain masks."""
+    return [part for part in detector.modules() if isinstance(part, Score) and part.mask_options[0] == "brain"]
 
 
 def _require_graph(detector: Detector) -> None:

@@ -44,11 +44,11 @@ def export_onnx(checkpoint: Checkpoint, folder: Path) -> tuple[Sample, int | Non
     factor = size_factor(graph.detector) if len(spatial) == 2 else None
     sample = Sample.of(_levels(2, spatial), checkpoint)
     content = _exported(graph, sample, factor)
+    name = type(graph.detector).__name__
+    _require_agreement(name, content, sample)
+    _require_agreement(name, content, Sample.of(_levels(3, spatial), checkpoint))
     with written_whole(folder / MODEL) as part:
         part.write_bytes(content)
-    name = type(graph.detector).__name__
-    _require_agreement(name, folder / MODEL, sample)
-    _require_agreement(name, folder / MODEL, Sample.of(_levels(3, spatial), checkpoint))
     return sample, factor
 
 
@@ -103,7 +103,7 @@ def _first_cause(error: BaseException) -> str:
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", first).split()).rstrip(".")[:200]
 
 
-def _require_agreement(name: str, file: Path, sample: Sample) -> None:
+def _require_agreement(name: str, content: bytes, sample: Sample) -> None:
     """Run the graph on a sample.
 
     Raises:
@@ -111,10 +111,9 @@ def _require_agreement(name: str, file: Path, sample: Sample) -> None:
     """
     import onnxruntime
 
-    _, scores = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, sample.inputs)
+    _, scores = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, sample.inputs)
     apart = float(np.abs(scores - sample.score).max())
     if not apart <= TOLERANCE:
-        file.unlink()
         raise MriadError(f"{name} cannot be exported: the scores of its graph differ by {apart:.2g} from mriad's.")
 
 

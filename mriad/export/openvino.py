@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mriad.errors import MriadError
+from mriad.errors import MriadError, reason
 from mriad.export.onnx import MODEL
 
 
@@ -24,5 +24,5 @@ def write_openvino(folder: Path) -> None:
     try:
         openvino.save_model(openvino.convert_model(folder / MODEL), folder / "model.xml", compress_to_fp16=False)
     except Exception as error:  # OpenVINO raises whatever its parts do
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise MriadError(f"OpenVINO does not take {folder / MODEL} ({reason}); use format=onnx.") from error
+        why = reason(error).rstrip(".")
+        raise MriadError(f"OpenVINO does not take {folder / MODEL} ({why}); use format=onnx.") from error

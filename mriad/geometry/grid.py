@@ -69,15 +69,6 @@ class Grid:
         scale = np.diag([1.0, *(spacing or (1.0, 1.0)), 1.0])
         return cls(shape=(1, height, width), affine=_PICTURE @ scale, space="pixels" if spacing is None else "plane")
 
-    @classmethod
-    def of_record(cls, record: dict[str, Any]) -> Grid:
-        """The grid of which ``as_record`` gave the record."""
-        return cls(shape=tuple(record["shape"]), affine=np.array(record["affine"]), space=record["space"])
-
-    def as_record(self) -> dict[str, Any]:
-        """The fields as plain values, for JSON."""
-        return {"shape": list(self.shape), "affine": self.affine.tolist(), "space": self.space}
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self._key == other._key
 

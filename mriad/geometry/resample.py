@@ -99,7 +99,7 @@ def resample_mask(mask: NDArray[np.bool_], here: Grid, there: Grid) -> NDArray[n
     place = np.ravel_multi_index(tuple(places[seen].T), there.shape)
     found = np.bincount(lesion, weights=inside.ravel()[place], minlength=count + 1)
     lost = found[lesion] == 0
-    inside.ravel()[_fullest(lesion[lost], place[lost])] = True
+    inside.ravel()[fullest(lesion[lost], place[lost])] = True
     return inside
 
 
@@ -168,8 +168,8 @@ def _in_general(
     return carried
 
 
-def _fullest(lesion: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each lesion among (n,) numbers the place that holds most of its voxels."""
+def fullest(lesion: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each lesion among (n,) numbers, rising, the place that holds most of its voxels."""
     pairs, counts = np.unique(np.stack([lesion, place]), axis=1, return_counts=True)
     order = np.lexsort((-counts, pairs[0]))
     _, first = np.unique(pairs[0, order], return_index=True)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mriad.geometry.resample import fullest
+
 Level = TypeVar("Level", np.uint8, np.float32)
 
 SPACING = re.compile(r"(?P<row>\d*\.?\d+)(?:\s*x\s*(?P<column>\d*\.?\d+))?")
@@ -104,7 +106,7 @@ class ScanGeometry:
         _, lesion, pixel = self._lesions(mask)
         found = np.bincount(lesion, weights=inside.ravel()[pixel])
         lost = found[lesion] == 0
-        inside.ravel()[_fullest(lesion[lost], pixel[lost])[1]] = True
+        inside.ravel()[fullest(lesion[lost], pixel[lost])] = True
         return inside
 
     def count_lesions(self, mask: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -117,7 +119,7 @@ class ScanGeometry:
         _, components = cv2.connectedComponents(self.mask_to_network(mask).astype(np.uint8), connectivity=8)
         component = components.ravel()[pixel].astype(np.int64)
         seen = component > 0
-        _, home = _fullest(lesion[seen], component[seen])
+        home = fullest(lesion[seen], component[seen])
         return lesions, len(home), len(np.unique(home))
 
     def _lesions(self, mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
@@ -174,14 +176,6 @@ def pixel_area(frame_height: int, frame_width: int, image_size: int, spacing: tu
         return math.nan
     row, column = spacing
     return frame_height * frame_width / image_size**2 * row * column
-
-
-def _fullest(lesion: NDArray[np.int64], pixel: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lesions among (n,) numbers, rising, and for each the network pixel that holds most of its pixels."""
-    pairs, counts = np.unique(np.stack([lesion, pixel]), axis=1, return_counts=True)
-    order = np.lexsort((-counts, pairs[0]))
-    found, first = np.unique(pairs[0, order], return_index=True)
-    return found, pairs[1, order][first]
 
 
 def _resize(image: NDArray[Level], shape: tuple[int, int]) -> NDArray[Level]:

@@ -59,7 +59,10 @@ class Session:
         def get() -> list[dict[str, Any]]:
             with self._session.get(self._url(path), params=asked, headers={"Accept": _JSON}, timeout=_WAIT) as answer:
                 self._require_ok(answer)
-                return list(answer.json()) if answer.content else []  # 204 where there is none
+                found = answer.json() if answer.content else []  # 204 where there is none
+                if not isinstance(found, list):
+                    raise requests.exceptions.InvalidJSONError
+                return found
 
         return self._patiently(get)
 

@@ -32,8 +32,8 @@ class Unlike:
     _spacings: list[float] = field(default_factory=list)
     _without_brain: int = 0
 
-    def note(self, file: ScanFile, scan: Scan) -> None:
-        """Look at one scan."""
+    def note(self, file: ScanFile, scan: Scan, *, has_brain: bool = False) -> None:
+        """Look at one scan; ``has_brain`` says that it has a brain mask, should its file not name one."""
         if not scan.is_volume:
             return
         contrast = file.contrast or contrast_in(scan.facts.series)[0]
@@ -45,7 +45,7 @@ class Unlike:
             seen = max(working, *scan.grid.spacing)
             if seen > _FACTOR * max(working, known[1]) or max(working, known[0]) > _FACTOR * seen:
                 self._spacings.append(max(scan.grid.spacing))
-        self._without_brain += self.predictor.wants_brain and file.brain_mask is None
+        self._without_brain += self.predictor.wants_brain and not (has_brain or file.brain_mask)
 
     def tell(self, scans: int) -> None:
         """Warn of what was noted among so many scans."""

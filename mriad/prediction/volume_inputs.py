@@ -57,7 +57,7 @@ def in_folder(
     found = volumes(folder)
     if not found:
         raise MriadError(f"There is neither volume nor picture in {folder}; give a folder with {_KINDS}.")
-    if _is_bids(folder, found):
+    if _is_bids(found):
         records = bids_scans(folder, contrast=contrast, lesions=False, brains=brains, option="contrast")
         records = _asked_for(records, "patient", "sub-", participants, folder)
         records = _asked_for(records, "session", "ses-", sessions, folder)
@@ -121,7 +121,7 @@ def among(matches: Iterable[Path], folder: Path, series: str | None, contrast: C
     ]
 
 
-def _is_bids(folder: Path, found: Sequence[Path]) -> bool:
+def _is_bids(found: Sequence[Path]) -> bool:
     """Whether volumes are called and kept as BIDS has it: ``sub-01_T1w.nii.gz`` somewhere below ``sub-01/``."""
     for path in found:
         name = BidsName.of(PurePosixPath(path.name))

@@ -15,6 +15,7 @@ from typing import IO
 
 import cloudpickle
 
+from mriad.disk import written_whole
 from mriad.interrupts import OF_CLUSTERS
 from mriad.processes.outcome import Outcome
 
@@ -88,9 +89,8 @@ def main(folder: Path) -> None:
         signal.signal(number, signal.SIG_IGN)
     call = pickle.loads((folder / _CALL).read_bytes())  # of a Process, in a folder that its user alone can write to
     outcome: Outcome = call()
-    partial = folder / f".{_OUTCOME}"
-    partial.write_text(json.dumps(asdict(outcome)))
-    partial.replace(folder / _OUTCOME)
+    with written_whole(folder / _OUTCOME) as part:
+        part.write_text(json.dumps(asdict(outcome)))
     sys.exit(outcome.failure is not None)
 
 

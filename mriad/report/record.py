@@ -11,6 +11,7 @@ from mriad.report.figures import Examples, result_figures, training_figures
 from mriad.report.html import report_html
 from mriad.report.promises import rates_of_this_threshold
 from mriad.report.result import Result
+from mriad.report.statement import between
 from mriad.report.verdict import AuditFindings
 from mriad.thresholds import Calibration
 from mriad.tracking.run import Run
@@ -100,9 +101,7 @@ def _summary(result: Result, audit: AuditFindings | None, run: Run) -> str:
     numbers = []
     for name, label in {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "pixel_ap": "pixel AP"}.items():
         if name in result.metrics:
-            low_and_high = result.intervals.get(name)
-            interval = " [{:.3f}, {:.3f}]".format(*low_and_high) if low_and_high else ""
-            numbers.append(f"{label} {result.metrics[name]:.3f}{interval}")
+            numbers.append(f"{label} {result.metrics[name]:.3f}{between(result.intervals.get(name))}")
     lines = [f"{len(result.table)} test scans of {result.data}, threshold by {result.calibration.rule}."]
     if numbers:
         lines = [f"{', '.join(numbers)} on {lines[0]}"]

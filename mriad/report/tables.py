@@ -12,6 +12,7 @@ from mriad.data.roles import ROLES
 from mriad.metrics.sizes import SizeThird
 from mriad.report.names import BY_SIZE, LABELS
 from mriad.report.result import Result, class_names
+from mriad.report.statement import between
 
 MAX_ROWS = 30
 _ARROWS = {"+": "↑", "-": "↓"}
@@ -126,9 +127,7 @@ def duplicate_table(duplicates: pd.DataFrame) -> Table:
 
 
 def plain_table(frame: pd.DataFrame) -> Table:
-    """Any table as texts; a named index becomes a column."""
-    if frame.index.name is not None or isinstance(frame.index, pd.MultiIndex) or frame.index.dtype == object:
-        frame = frame.reset_index()
+    """Any table as texts, without its index."""
     numeric = [pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) for dtype in frame.dtypes]
     return Table(
         columns=[str(column) for column in frame.columns],
@@ -146,7 +145,7 @@ def _with_intervals(
     for label, row in numbers.items():
         cells = [_text(row.get(name)) if name != "support" else f"{row[name]:,.0f}" for name in names]
         bounds = [result.intervals.get(f"{prefixes[label]}/{name}") for name in names]
-        rows.append([label, *(f"{c}{_bracket(b)}" if b else c for c, b in zip(cells, bounds, strict=True))])
+        rows.append([label, *(f"{c}{between(b)}" for c, b in zip(cells, bounds, strict=True))])
     return Table(
         columns=[head, *(LABELS.get(name, name) for name in names)], rows=rows, numeric=[False] + [True] * len(names)
     )
@@ -158,8 +157,7 @@ def _size_head(thirds: Sequence[SizeThird]) -> str:
 
 
 def _measured(result: Result, name: str) -> str:
-    bounds = result.intervals.get(name)
-    return f"{_text(result.metrics.get(name))}{_bracket(bounds) if bounds else ''}"
+    return f"{_text(result.metrics.get(name))}{between(result.intervals.get(name))}"
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -167,12 +165,8 @@ def _place(name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
-def _bracket(interval: tuple[float, float]) -> str:
-    return f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
 def _text(cell: object) -> str:
-    if isinstance(cell, bool) or type(cell).__name__ == "bool_":
+    if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, Real):
         number = float(cell)

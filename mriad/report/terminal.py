@@ -14,6 +14,7 @@ from rich.table import Table
 from mriad.report.names import IMAGE, LESION, PIXEL, VOLUME, p_value
 from mriad.report.promises import drift_statement, false_positive_sentence, promise_sentence
 from mriad.report.result import Result
+from mriad.report.statement import between
 from mriad.report.verdict import false_component_sentence
 from mriad.terminal import say
 from mriad.thresholds import Fixed
@@ -92,13 +93,9 @@ def _numbers(title: str, names: Sequence[tuple[str, str]], result: Result) -> Ta
     table.add_column("95 % interval")
     for name, label in names:
         if name in result.metrics:
-            table.add_row(label, f"{result.metrics[name]:.3f}", _interval(result, name))
+            interval = between(result.intervals.get(name)).lstrip()
+            table.add_row(label, f"{result.metrics[name]:.3f}", escape(interval))
     return table
-
-
-def _interval(result: Result, name: str) -> str:
-    low_and_high = result.intervals.get(name)
-    return escape("[{:.3f}, {:.3f}]".format(*low_and_high)) if low_and_high else ""
 
 
 def _confusion(result: Result) -> Table:

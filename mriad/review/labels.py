@@ -21,7 +21,6 @@ from mriad.review.folder import read_list, read_scan_of
 from mriad.review.marks import Mark, Reading, readings
 from mriad.tables import unguarded, write_csv
 
-ORDERS = ("uncertain", "score", "path", "time")
 MANIFEST, MASKS = "manifest.csv", "masks"
 _COLUMNS = ("path", "label", "mask", "patient", "contrast", "series", "pool")
 
@@ -89,7 +88,7 @@ def write_labels(
         by_path.setdefault(path, []).append(reading)
     keys: dict[str, Any] = {
         "uncertain": lambda path: unsureness[listed[path][0]],
-        "score": lambda path: -(listed[path][1]["score"] or -np.inf),
+        "score": lambda path: np.inf if (score := listed[path][1]["score"]) is None else -score,
         "path": lambda path: path,
         "time": lambda path: max(reading.last.time for reading in by_path[path]),
     }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from mriad.api import Result
 from mriad.errors import MriadError
-from mriad.writing.tiff import map_as_tiff
+from mriad.writing.tiff import encoded, map_as_tiff
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -54,26 +52,19 @@ def as_file(result: Result, form: Form | None, what: Literal["map", "mask"]) -> 
     if form == "nifti":
         if not of_volume:
             raise MriadError("A picture has no place in space, as a NIfTI file has; ask for format=png or format=tiff.")
-        return form, _packed(values)
+        from mriad.writing.nifti import packed  # pictures do without
+
+        return form, packed(values)
     plane = _axial(values) if of_volume else values
     if form == "tiff":
         return form, map_as_tiff(plane.astype(np.float32))
     full = 1.0 if what == "mask" else (3 * result.pixel_threshold if result.pixel_threshold > 0 else 1.0)
-    gray = np.rint(np.clip(plane / full, 0, 1) * 255).astype(np.uint8)
-    encoded = BytesIO()
-    Image.fromarray(gray).save(encoded, format="PNG")
-    return form, encoded.getvalue()
+    return form, encoded(np.rint(np.clip(plane / full, 0, 1) * 255).astype(np.uint8), "PNG")
 
 
 def _plain(value: Any) -> Any:
     number = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(number, float) and not math.isfinite(number) else number
-
-
-def _packed(image: Nifti1Image) -> bytes:
-    import gzip
-
-    return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
 
 
 def _axial(image: Nifti1Image) -> np.ndarray:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, File, Query, Request, UploadFile
+from fastapi import Depends, FastAPI, File, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.security import HTTPBearer
@@ -66,7 +66,6 @@ def app(detector: Detector, *, limits: Limits, places: int, token: str | None = 
         version=mriad.__version__,
         redoc_url=None,
         lifespan=open_to_close,
-        dependencies=None,
     )
     server.add_middleware(Door, desk=desk, limits=limits, token=token)
     _tell_errors(server)
@@ -87,7 +86,8 @@ def app(detector: Detector, *, limits: Limits, places: int, token: str | None = 
 
         return await desk.work(job, request.scope[PLACE], request.is_disconnected)
 
-    bearer = [] if token is None else [_bearer()]
+    # the door has asked already; this puts the button on the page
+    bearer = [] if token is None else [Depends(HTTPBearer(auto_error=False))]
 
     @server.post("/predict", responses=_REFUSED, dependencies=bearer, tags=["scans"])
     async def predict(
@@ -159,12 +159,6 @@ def app(detector: Detector, *, limits: Limits, places: int, token: str | None = 
         return RedirectResponse("docs")
 
     return server
-
-
-def _bearer() -> Any:
-    from fastapi import Depends
-
-    return Depends(HTTPBearer(auto_error=False))  # the door has asked already; this puts the button on the page
 
 
 def _nameless(sentence: str, path: Path, folder: Path) -> str:

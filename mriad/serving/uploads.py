@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -43,8 +44,11 @@ def unpacked(upload: BinaryIO, name: str, folder: Path, limits: Limits) -> Path:
     if start == _ZIP:
         return _series(upload, folder / "series", limits)
     if start[:2] == _GZIP:
-        with gzip.GzipFile(fileobj=upload, mode="rb") as packed:
-            file = _written(packed, folder / "scan", limits.unpacked_bytes)
+        try:
+            with gzip.GzipFile(fileobj=upload, mode="rb") as packed:
+                file = _written(packed, folder / "scan", limits.unpacked_bytes)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise MriadError("The scan is a damaged gzip; send it again, or pack it again.") from error
     else:
         file = _written(upload, folder / "scan", limits.upload_bytes)
     return file.rename(file.with_name(f"scan{_ending(file, name)}"))
@@ -79,7 +83,9 @@ def _series(upload: BinaryIO, folder: Path, limits: Limits) -> Path:
                 room -= file.stat().st_size
                 if not has_dicom_mark(file):
                     file.unlink()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+        if getattr(error, "errno", None):  # of the disk; bz2 raises an OSError as well
+            raise
         raise MriadError("The zip is damaged, or packed in a way that is not known; pack it again.") from error
     if not any(folder.iterdir()):
         raise MriadError(f"There is no DICOM file in the zip. {_WHAT}.")
@@ -89,17 +95,12 @@ def _series(upload: BinaryIO, folder: Path, limits: Limits) -> Path:
 def _written(source: IO[bytes] | gzip.GzipFile, file: Path, most: int, *, told: int | None = None) -> Path:
     """Copy until the end, or until it is too much: of several files together, which have a limit that is told."""
     size = 0
-    try:
-        with file.open("wb") as target:
-            while chunk := source.read(_CHUNK):
-                size += len(chunk)
-                if size > most:
-                    raise MriadError(
-                        f"The scan unpacks to more than {(told or most) // 10**6} MB, the most that is taken."
-                    )
-                target.write(chunk)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise MriadError("The scan is a damaged gzip; send it again, or pack it again.") from error
+    with file.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            if size > most:
+                raise MriadError(f"The scan unpacks to more than {(told or most) // 10**6} MB, the most that is taken.")
+            target.write(chunk)
     return file
 
 

@@ -131,7 +131,8 @@ def _linked(row: pd.Series, link: str) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.4g}"
+    text = str(value)
     try:
-        return f"{float(str(value)):.4g}" if len(str(value)) > 6 else str(value)
+        return f"{float(text):.4g}" if len(text) > 6 and not text.lstrip("-").isdecimal() else text
     except ValueError:
-        return str(value).replace("|", "\\|")
+        return text.replace("|", "\\|")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mriad.errors import MriadError
 from mriad.invocation import typed
 from mriad.passwords import shown
-from mriad.tracking.store import first_line, why_away
+from mriad.tracking.store import first_line, gone, why_away
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -130,7 +130,5 @@ def _refusals(uri: str, sentence: Callable[[str], str]) -> Iterator[None]:
         yield
     except MlflowException as error:
         if (why := why_away(error)) is not None:
-            raise MriadError(
-                f"The MLflow store {shown(uri)} has gone away ({why}); start again when it is back."
-            ) from error
+            raise gone(uri, why) from error
         raise MriadError(sentence(first_line(error).rstrip("."))) from error

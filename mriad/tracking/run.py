@@ -22,7 +22,7 @@ from mriad.invocation import in_a_clone, typed
 from mriad.passwords import shown
 from mriad.tables import write_csv
 from mriad.tracking.spool import Sender
-from mriad.tracking.store import database_file, with_password
+from mriad.tracking.store import database_file, gone, why_away, with_password
 from mriad.tracking.writes import Artifact, DataSets, Model, Point, Status, Values
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Run:
                 )
             )
         except Exception as error:
-            raise missing from error
+            raise (gone(self.uri, why) if (why := why_away(error)) else missing) from error
 
     def _moved(self, artifact: str) -> MriadError | None:
         """What to say where the store still names the folder that its artifacts were moved away from."""

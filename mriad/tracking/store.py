@@ -136,6 +136,11 @@ def why_away(error: BaseException) -> str | None:
     return None
 
 
+def gone(tracking_uri: str, why: str) -> MriadError:
+    """The error of a store that has answered before, and is away now."""
+    return MriadError(f"The MLflow store {shown(tracking_uri)} has gone away ({why}); start again when it is back.")
+
+
 def first_line(error: BaseException) -> str:
     """What an exception says first, without passwords."""
     return hide(str(error)).strip().split("\n")[0][:200]

@@ -19,7 +19,7 @@ from mriad.passwords import conceal, shown
 from mriad.tracking.registry import run_id_of
 from mriad.tracking.run import Run
 from mriad.tracking.spool import Spool
-from mriad.tracking.store import absolute, connect, experiment_id, limit_waiting, why_away
+from mriad.tracking.store import absolute, connect, experiment_id, gone, limit_waiting, why_away
 from mriad.tracking.sweep import slurm_job, this_job
 from mriad.tracking.system import require_system_metrics, system_metrics
 from mriad.tracking.tags import JOB_TAG, OUTPUT_TAG, PARENT_TAG, SLURM_TAG
@@ -90,7 +90,7 @@ class Tracker:
         except Exception as error:
             if (why := why_away(error)) is None:
                 raise
-            raise self._gone(why) from error
+            raise gone(self.tracking_uri, why) from error
         limit_waiting()
         try:
             with system_metrics(run) if self._watch else nullcontext():
@@ -119,7 +119,7 @@ class Tracker:
             stored = self.client.get_run(run_id)
         except MlflowException as error:
             if why := why_away(error):
-                raise self._gone(why) from error
+                raise gone(self.tracking_uri, why) from error
             meant = nearest_run(self.client, run_id)
             raise MriadError(
                 f"There is no run '{run_id}' in {shown(self.tracking_uri)}{meant}; look its id up in the MLflow UI, or "
@@ -136,11 +136,6 @@ class Tracker:
         """
         if (folder := _folder(tags)) is not None:
             Spool(folder=folder, uri=self.tracking_uri, run_id=run_id).send(self.client)
-
-    def _gone(self, why: str) -> MriadError:
-        return MriadError(
-            f"The MLflow store {shown(self.tracking_uri)} has gone away ({why}); start again when it is back."
-        )
 
     def _open(self, stored: StoredRun) -> Run:
         return Run(client=self.client, stored=stored, uri=self.tracking_uri, folder=_folder(stored.data.tags))

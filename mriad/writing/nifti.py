@@ -20,7 +20,11 @@ _FAST = 1  # compression that is worth its time
 
 def as_nifti(values: NDArray[Any], scan: Scan, *, description: str) -> bytes:
     """A packed NIfTI file of ``nifti_image``."""
-    image = nifti_image(values, scan, description=description)
+    return packed(nifti_image(values, scan, description=description))
+
+
+def packed(image: Nifti1Image) -> bytes:
+    """An image as a packed file."""
     return gzip.compress(image.to_bytes(), compresslevel=_FAST, mtime=0)
 
 

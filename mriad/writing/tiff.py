@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from mriad.thresholds import Calibration
 
 def map_as_tiff(anomaly_map: NDArray[np.float32]) -> bytes:
     """A TIFF file of (H, W) float32 values."""
-    return _encoded(Image.fromarray(anomaly_map), "TIFF")
+    return encoded(anomaly_map, "TIFF")
 
 
 def overlay_as_png(levels: Levels, anomaly_map: NDArray[np.float32], calibration: Calibration) -> bytes:
@@ -27,10 +28,11 @@ def overlay_as_png(levels: Levels, anomaly_map: NDArray[np.float32], calibration
         map_scale=calibration.map_scale,
         pixel_threshold=calibration.pixel_threshold,
     )
-    return _encoded(Image.fromarray(picture), "PNG")
+    return encoded(picture, "PNG")
 
 
-def _encoded(image: Image.Image, form: str) -> bytes:
-    encoded = BytesIO()
-    image.save(encoded, format=form)  # Pillow hides why a disk does not take what it writes
-    return encoded.getvalue()
+def encoded(picture: NDArray[Any], form: str) -> bytes:
+    """A file of a picture, (H, W) or (H, W, 3), in one of Pillow's formats."""
+    stream = BytesIO()
+    Image.fromarray(picture).save(stream, format=form)  # Pillow hides why a disk does not take what it writes
+    return stream.getvalue()

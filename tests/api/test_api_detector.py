@@ -215,7 +215,7 @@ def test_pixels_of_any_type_are_understood_as_in_a_file(of_pictures, kind):
     assert of_pictures(scaled).score == pytest.approx(of_pictures(brain(5)).score, abs=0.01)
 
 
-def test_a_brain_mask_counts_where_the_detector_wants_one(tmp_path):
+def test_a_brain_mask_counts_where_the_detector_wants_one(tmp_path, caplog):
     options = (*made.VOLUMES, "model=intensity", "score=mse_foreground", "data.preprocess.strip=mask")
     detector = mriad.load(made.checkpoint(tmp_path / "best.ckpt", *options), device="cpu")
     levels, placed = head(1)
@@ -223,17 +223,25 @@ def test_a_brain_mask_counts_where_the_detector_wants_one(tmp_path):
     mask = (levels > 300).astype(np.uint8)
     nibabel.save(image, tmp_path / "t1.nii"), nibabel.save(nibabel.Nifti1Image(mask, placed), tmp_path / "brain.nii")
     whole = detector(image).score
+    assert "1 of 1 scans come without a brain mask" in caplog.text
+    caplog.clear()
     scores = {
         detector(image, brain_mask=mask).score,
         detector(image, brain_mask=nibabel.Nifti1Image(mask, placed)).score,
         detector(tmp_path / "t1.nii", brain_mask=tmp_path / "brain.nii").score,
         detector([image], brain_mask=[mask])[0].score,
     }
-    assert len(scores) == 1 and whole not in scores
+    assert len(scores) == 1 and whole not in scores and caplog.text == ""
     with pytest.raises(mriad.MriadError, match="brain mask of The image has the shape"):
         detector(image, brain_mask=mask[1:])
     with pytest.raises(mriad.MriadError, match="must be a list of 1 masks"):
         detector([image], brain_mask=mask)
+
+
+def test_a_picture_keeps_its_spacing_beside_a_brain_mask_that_it_does_not_need(of_pictures, tmp_path):
+    Image.fromarray(lesion(3)[0]).save(tmp_path / "a.png")
+    found = of_pictures(tmp_path / "a.png", spacing=0.5, brain_mask=lesion(3)[0] > 0).lesions
+    assert len(found) and (found["mm2"] == found["pixels"] / 4).all()
 
 
 def test_threads_may_share_a_detector(of_volumes, scan):

@@ -1,6 +1,7 @@
 """Bad input ends with exit code 1 and one sentence on stderr that says what is wrong, where, and what to do."""
 
 import socket
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +86,12 @@ def test_a_mask_of_another_size_leaves_its_scan_out(terminal: Terminal, small: O
     terminal.train(*small, f"data.root={root}", "data.max_broken=0").sentence(str(mask), "20 x 30", "64 x 64")
 
 
-@pytest.mark.parametrize("kind", ["16-bit", "RGBA", "palette"])
 def test_unusual_image_modes_train_as_their_gray_scans(
-    terminal: Terminal, small: Options, scans: Path, ae: TrainedRun, tmp_path: Path, kind: str
+    terminal: Terminal, small: Options, scans: Path, ae: TrainedRun, tmp_path: Path
 ) -> None:
     root = tmp_path / "scans"
-    for file in sorted(scans.rglob("*.png")):
-        gray = np.asarray(Image.open(file))
-        _saved_as(kind, gray, root / file.relative_to(scans))
+    for file, kind in zip(sorted(scans.rglob("*.png")), cycle(("16-bit", "RGBA", "palette")), strict=False):
+        _saved_as(kind, np.asarray(Image.open(file)), root / file.relative_to(scans))
     terminal.train(*small, f"data.root={root}").ok()
     assert terminal.newest("training").test_metrics == ae.test_metrics
 
@@ -144,7 +143,6 @@ def _saved_as(kind: str, gray: np.ndarray, file: Path) -> None:
         ("data.split.train_on=T2", ("data.split.train_on=T2 names no column", "contrast or plane")),
         ("data.split.train_on=[T2]", ("names no column", "contrast or plane")),
         ("data.split.train_on={contrast: 2}", ("names the contrast '2'", "no list of values")),
-        ("data.split.train_on={contrast: null}", ("names the contrast 'None'", "no list of values")),
         ("data.labelled_train=-1", ("data.labelled_train",)),
         ("score.postprocess=null", ("score.postprocess=None is no step", "or [] for none")),
         ("score.fraction=2", ("score.fraction=2", "(0, 1]")),
@@ -364,7 +362,7 @@ def test_moved_data_that_is_not_there(bench: Terminal, ae: TrainedRun, tmp_path:
     bench.evaluate(f"run={ae.id}", f"data.root={tmp_path}/nowhere").sentence(f"no folder {tmp_path}/nowhere")
 
 
-@pytest.mark.parametrize("option", ["model=vae", "score=mse", "data.image_size=64", "mdl=3"])
+@pytest.mark.parametrize("option", ["model=vae", "data.image_size=64", "mdl=3"])
 def test_an_option_that_an_evaluation_does_not_have(bench: Terminal, ae: TrainedRun, option: str) -> None:
     name = option.split("=")[0]
     bench.evaluate(f"run={ae.id}", option).sentence(f"no option '{name}'", "--help")
@@ -375,7 +373,7 @@ def test_an_empty_prediction_folder(bench: Terminal, ae: TrainedRun, tmp_path: P
     bench.predict(f"run={ae.id}", f"input={tmp_path}").sentence(f"no image in {tmp_path}", ".png")
 
 
-@pytest.mark.parametrize("name", ["*.gif", "nowhere", "nowhere.png", "**/x?.png"])
+@pytest.mark.parametrize("name", ["*.gif", "nowhere", "**/x?.png"])
 def test_a_prediction_input_that_matches_nothing(bench: Terminal, ae: TrainedRun, tmp_path: Path, name: str) -> None:
     outcome = bench.predict(f"run={ae.id}", f"input={tmp_path}/{name}")
     outcome.sentence(f"input={tmp_path}/{name} matches no image", "glob")

@@ -1,5 +1,8 @@
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from mriad.compare.runs import read_runs
 from mriad.errors import MriadError
@@ -83,6 +86,16 @@ def refusal(tracker, *ids, uri=None):
 def test_an_unknown_run_is_told(tracker, log):
     text = refusal(tracker, log(), "abc")
     assert text.startswith(f"There is no run 'abc' in {tracker.tracking_uri};") and "--tracking-uri" in text
+
+
+def test_a_store_that_goes_away_is_not_told_as_an_unknown_run(tracker, log, monkeypatch):
+    run_id = log()
+
+    def away(client, run_id):
+        raise MlflowException("no connection", error_code=TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(MlflowClient, "get_run", away)
+    assert "has gone away (no connection); start again when it is back" in refusal(tracker, run_id)
 
 
 def test_a_run_without_scores_is_told_with_what_ended_it(tracker, log):

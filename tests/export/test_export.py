@@ -159,6 +159,16 @@ def test_what_the_exporter_cannot_do_is_one_sentence(tmp_path):
     assert "\n" not in str(refused.value) and not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow
+def test_a_graph_that_says_something_else_is_not_kept(tmp_path, monkeypatch):
+    checkpoint = Checkpoint.load(made.checkpoint(tmp_path / "best.ckpt", *made.PICTURES, "model=intensity"))
+    (tmp_path / "model.onnx").write_bytes(b"an earlier one")
+    monkeypatch.setattr("mriad.export.onnx.TOLERANCE", -1)
+    with pytest.raises(MriadError, match="the scores of its graph differ by"):
+        export_onnx(checkpoint, tmp_path)
+    assert (tmp_path / "model.onnx").read_bytes() == b"an earlier one"
+
+
 def exported(folder, *options):
     with initialize_config_dir(str(made.CONF), version_base="1.3"):
         cfg = compose("export", overrides=[f"output={folder}", *options], return_hydra_config=True)

@@ -1,4 +1,3 @@
-import json
 import math
 
 import nibabel
@@ -132,8 +131,8 @@ def test_a_point_is_the_index_that_it_was(grid):
 
 @steadily
 @given(grids())
-def test_a_record_is_the_grid_again(grid):
-    again = Grid.of_record(json.loads(json.dumps(grid.as_record())))
+def test_a_grid_of_the_same_fields_is_the_grid_again(grid):
+    again = Grid(shape=list(grid.shape), affine=grid.affine.tolist(), space=grid.space)
     assert again == grid
     assert hash(again) == hash(grid)
 

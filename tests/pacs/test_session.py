@@ -85,6 +85,13 @@ def test_a_refusal_is_not_tried_again(archive, status, words):
     assert len(asked) == 1 and not isinstance(told.value, AwayError)
 
 
+@pytest.mark.parametrize("content", [b"<html>", b'{"error": "no such path"}'])
+def test_an_answer_that_is_no_list_is_told(archive, content):
+    archive(answer(content=content))
+    with pytest.raises(MriadError, match="gives no answer that can be read"):
+        Session(ADDRESS, patience=0).query("studies", [])
+
+
 def test_a_file_is_taken_out_of_its_part(archive):
     content = b"DICM\r\n\r\n--b\x00\r\n"
     parts = b"--b1\r\nContent-Type: application/dicom\r\n\r\n" + content + b"\r\n--b1--\r\n"

@@ -107,6 +107,13 @@ def test_the_least_sure_come_first(desk):
     assert [str(row["path"]).rpartition("/")[2] for row in found.rows] == ["p1.nii.gz"]
 
 
+def test_a_score_of_zero_is_a_score(desk, tmp_path):
+    scans = [("b.png", *picture(), scored(-0.1), {}), ("far.png", *picture(), scored(0.0), {})]
+    page = write_page(tmp_path / "signed", scans)
+    found, _ = labels(page, *(mark(page, path, "miss") for path in ("b.png", "far.png")), order="score")
+    assert [str(row["path"]).rpartition("/")[2] for row in found.rows] == ["far.png", "b.png"]
+
+
 def test_uncertainty_counts_ranks_from_the_threshold():
     assert uncertainty([0.1, 0.5, None, 0.3, 9.0], 0.4) == [1.5, 0.5, np.inf, 0.5, 1.5]
 

@@ -1,5 +1,8 @@
 import http.client
 import json
+import socket
+import struct
+import threading
 
 import pytest
 
@@ -101,6 +104,19 @@ def test_another_site_can_neither_read_nor_write(server):
     assert not server.marks.exists()
     assert post(server, MARK, Origin=f"http://127.0.0.1:{server.port}")[0] == 201
     assert post(server, MARK, Origin=f"http://localhost:{server.port}", Host=f"localhost:{server.port}")[0] == 201
+
+
+def test_a_browser_that_hangs_up_is_no_error(server, capfd):
+    for path in ("niivue.umd.js", "marks"):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # hang up with a reset
+            connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+            if path != "marks":
+                connection.recv(1)
+    assert ask(server, "GET", "/")[0] == 200
+    for handler in [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]:
+        handler.join()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_told(page, server):

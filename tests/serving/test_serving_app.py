@@ -111,6 +111,16 @@ def bomb():
     return packed.getvalue()
 
 
+def torn(kind):
+    """A zip with a member whose packed bytes are no such bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", kind) as archive:
+        archive.writestr("1.dcm", np.random.default_rng(0).integers(0, 8, 9000, dtype=np.uint8).tobytes())
+    content = bytearray(packed.getvalue())
+    content[60:1060] = b"\xff" * 1000
+    return bytes(content)
+
+
 def many():
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -125,6 +135,9 @@ def many():
         (b"", 400, "The scan is empty"),
         (b"hello", 400, "The scan is not an image that can be read"),
         (b"PK\x03\x04rubbish", 400, "The zip is damaged"),
+        (torn(zipfile.ZIP_DEFLATED), 400, "The zip is damaged"),
+        (torn(zipfile.ZIP_BZIP2), 400, "The zip is damaged"),
+        (torn(zipfile.ZIP_LZMA), 400, "The zip is damaged"),
         (b"\x1f\x8brubbish", 400, "The scan is a damaged gzip"),
         (gzip.compress(bytes(5_000_000)), 400, "unpacks to more than 4 MB"),
         (bomb(), 400, "unpacks to more than 4 MB"),

@@ -63,6 +63,18 @@ def test_the_page_of_a_sweep_leads_to_the_view_of_its_jobs(tracking_uri):
     assert state["searchFilter"] == f"tags.`{PARENT_TAG}` = '{run.run_id}'"
 
 
+def test_the_page_of_a_sweep_shortens_fractions_and_no_whole_numbers(tracking_uri):
+    tracker = Tracker(tracking_uri=tracking_uri)
+    with tracker.run(name="sweep", tags={"kind": "sweep"}) as run:
+        for seed, rate in ((20260101, 0.000123456), (20260102, 0.0234567)):
+            tags = {JOB_TAG: f"rate={rate} seed={seed}", PARENT_TAG: run.run_id}
+            tracker.client.create_run(run.experiment_id, run_name="x", tags=tags)
+        parent = Parent(tracker=tracker, run=run, kind="training", objective=None)
+        summarize(run, parent.children(), parent.objective)
+    page = tracker.client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert "| 0.0001235 | 20260101 |" in page and "| 0.02346 | 20260102 |" in page
+
+
 def test_the_page_of_a_long_sweep_ends_with_a_whole_row_and_says_how_many_there_are(tracking_uri):
     tracker = Tracker(tracking_uri=tracking_uri)
     with tracker.run(name="sweep", tags={"kind": "sweep"}) as run:

@@ -4,8 +4,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
+import requests
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from matplotlib.figure import Figure
@@ -192,6 +194,17 @@ def test_a_missing_artifact_is_told_in_a_sentence(tracker, tmp_path):
     with tracker.run(name="mine", tags={}) as run, pytest.raises(MriadError) as error:
         run.download("checkpoint/best.ckpt", tmp_path)
     assert str(error.value).startswith(f"Run '{run.run_id}' in {tracker.tracking_uri} has no checkpoint/best.ckpt:")
+
+
+def test_a_store_that_is_away_is_not_told_as_a_missing_artifact(tracker, tmp_path, monkeypatch):
+    def away(**asked):
+        raise requests.ConnectionError
+
+    with tracker.run(name="mine", tags={}) as run:
+        monkeypatch.setattr(run, "local_path", lambda artifact: None)
+        monkeypatch.setattr(mlflow.artifacts, "download_artifacts", away)
+        with pytest.raises(MriadError, match=r"has gone away \(ConnectionError\)"):
+            run.download("checkpoint/best.ckpt", tmp_path)
 
 
 def test_artifacts_that_were_moved_away_with_their_store_are_told_with_where_they_lie_now(tmp_path):

@@ -64,8 +64,8 @@ def _objects(scan: Scan, found: Prediction, algorithm: Algorithm) -> dict[str, D
     uids = result_uids(sources[0].SeriesInstanceUID, images, detector=algorithm.identity)
     number = int(sources[0].get("SeriesNumber") or 0)
     number = _NUMBERS * number if 0 < number < _MOST else 90 * _NUMBERS
-    seg = _segmentation(scan, found, algorithm, sources, uids, number + 1)
-    anomaly_map = _parametric_map(scan, found, algorithm, sources, uids, number + 2)
+    seg = _segmentation(found, algorithm, sources, uids, number + 1)
+    anomaly_map = _parametric_map(found, algorithm, sources, uids, number + 2)
     for made in (seg, anomaly_map):
         made.BodyPartExamined = "BRAIN"
         made.PositionReferenceIndicator = made.get("PositionReferenceIndicator", "")
@@ -83,7 +83,7 @@ def _objects(scan: Scan, found: Prediction, algorithm: Algorithm) -> dict[str, D
 
 
 def _segmentation(
-    scan: Scan, found: Prediction, algorithm: Algorithm, sources: list[Dataset], uids: Uids, number: int
+    found: Prediction, algorithm: Algorithm, sources: list[Dataset], uids: Uids, number: int
 ) -> hd.seg.Segmentation:
     by = hd.AlgorithmIdentificationSequence(
         name="mriad",
@@ -123,7 +123,7 @@ def _segmentation(
 
 
 def _parametric_map(
-    scan: Scan, found: Prediction, algorithm: Algorithm, sources: list[Dataset], uids: Uids, number: int
+    found: Prediction, algorithm: Algorithm, sources: list[Dataset], uids: Uids, number: int
 ) -> hd.pm.ParametricMap:
     low, high = float(found.map.min()), float(found.map.max())
     mapping = hd.pm.RealWorldValueMapping(

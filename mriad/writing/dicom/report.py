@@ -166,11 +166,11 @@ def as_told(file: Path) -> dict[str, Any]:
         raise MriadError(
             f"The archive holds a report of mriad that cannot be read ({reason}); remove it there."
         ) from error
-    told = {
+    return {
         "score": float(score),
         "decision": int(decision == terms.ANOMALOUS),
         "count": int(count),
         "ml": float(total),
         "patient": str(whole.get("PatientID") or "").strip(),
+        "lesions": lesions,
     }
-    return {**told, "lesions": lesions}
