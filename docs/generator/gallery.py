@@ -83,8 +83,9 @@ def chosen(
             title = f"{name} of {len(half)}: {piece.ml:.1f} ml, {100 * piece.found:.0f} % found"
             found.append((piece.scan, piece.place, title))
     near = np.stack([ndimage.binary_dilation(mask, iterations=NEAR) for mask in masks])
-    scan, *place = np.unravel_index(int(np.argmax(np.where(near, -np.inf, maps))), maps.shape)
-    found.append((int(scan), tuple(place), f"highest outside lesions: {maps[(scan, *place)]:.2f}"))
+    highest = np.unravel_index(int(np.argmax(np.where(near, -np.inf, maps))), maps.shape)
+    scan, *place = map(int, highest)
+    found.append((scan, tuple(place), f"highest outside lesions: {maps[highest]:.2f}"))
     return [
         row(images[scan], maps[scan], masks[scan], place=place, spacing=spacing, title=title)
         for scan, place, title in found
