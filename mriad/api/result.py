@@ -40,7 +40,7 @@ class Result:
     ) -> None:
         self._found, self._back = found, back
         self.error = str(found) if isinstance(found, MriadError) else None
-        self.threshold = calibration.threshold
+        self.threshold = (calibration if isinstance(found, MriadError) else found).threshold
         self.pixel_threshold = calibration.pixel_threshold
 
     @property

@@ -11,6 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from mriad.callbacks.picture_scores import picture_scores
 from mriad.callbacks.scan_scores import ScanScores
 from mriad.data.preparing.cache import ScanCache
 from mriad.errors import MriadError, unknown
@@ -30,6 +31,7 @@ class ThresholdCalibration(ScanScores):
     the one with the best Dice over the val scans that have a lesion mask; or the level for lesions. This is the one
     that leaves healthy val scans on average at most one component; how many each other level leaves is kept as well,
     see ``HealthyComponents``.
+    A detector of volumes that takes pictures gets a threshold for these as well, of slices of the val scans.
     What maps are compared with, a healthy atlas or the ranks of an ensemble, is fitted first, in passes of its own over
     the healthy val scans (``Detector.fit_scale``): scores and maps that are calibrated on are then those that a test or
     a prediction gives. Where several processes share val, each fits those on all of it, and rank 0 alone calibrates.
@@ -77,6 +79,9 @@ class ThresholdCalibration(ScanScores):
             pixel_threshold = self._best_dice(datamodule.cache)
         if pixel_threshold is None:
             pixel_threshold = upper_quantile(self.maps, self._pixel_quantile, scans=healthy)
+        of_pictures = None
+        if self.maps.ndim == 4 and detector.takes_pictures:
+            of_pictures = picture_scores(detector, datamodule, datamodule.scans("val"))
         calibration = Calibration.fit(
             self._rule,
             table,
@@ -84,6 +89,7 @@ class ThresholdCalibration(ScanScores):
             lesion_level=found.level,
             healthy_components=tuple(zip(found.levels.tolist(), found.per_scan.tolist(), strict=True)),
             fitted_on=self._fitted_on,
+            picture_scores=of_pictures,
         )
         detector.record["calibration"] = calibration.as_record()
 

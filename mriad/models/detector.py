@@ -138,6 +138,11 @@ class Detector(LightningModule, ABC):
             mask = self.score.mask(x)
             yield self.masked_map(x, mask, batch["pixel_area"]), mask
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether axial slices can be judged each by itself: it looks at them so, and needs not know where they lie."""
+        return self.spatial_dims == 2 and "axial" in self.planes and self.score.atlas is None
+
     def _map(self, x: Tensor, pixel_area: Tensor) -> Tensor:
         """The anomaly map of whole scans, put together where the detector looks at them piece by piece."""
         if self.patches is not None:

@@ -45,15 +45,20 @@ class Prediction:
 
     Args:
         score: anomaly score.
-        decision: 1 anomalous, 0 healthy.
+        threshold: above it a scan of this kind is anomalous.
         working_map: (*spatial) float32 anomaly map of what the detector saw.
         geometry: the way back to the scan.
     """
 
     score: float
-    decision: int
+    threshold: float
     working_map: NDArray[np.float32]
     geometry: ScanGeometry | VolumeGeometry
+
+    @property
+    def decision(self) -> int:
+        """1 anomalous, 0 healthy."""
+        return int(self.score > self.threshold)
 
     @cached_property
     def map(self) -> NDArray[np.float32]:
@@ -111,9 +116,7 @@ class Predictor:
     @property
     def takes_pictures(self) -> bool:
         """Whether it takes pictures; one of volumes does, as axial slices, unless it needs to know where they lie."""
-        detector = self._detector
-        by_slice = detector.spatial_dims == 2 and "axial" in detector.planes and detector.score.atlas is None
-        return by_slice or not self.of_volumes
+        return self._detector.takes_pictures or not self.of_volumes
 
     @property
     def wants_brain(self) -> bool:
@@ -170,8 +173,11 @@ class Predictor:
         sizes = np.array([scan.voxel_size for scan in scans], dtype=np.float32)
         images = torch.from_numpy(np.stack([scan.image for scan in scans])).to(self._detector.device)
         maps, scores = (part.cpu().numpy() for part in self._detector.scan(as_scans(images, sizes)))
-        decisions = self.calibration.decide(scores)
+        calibration = self.calibration
+        if images.ndim == 3 and calibration.pictures is not None:
+            calibration = calibration.pictures
+        threshold = calibration.threshold
         return [
-            Prediction(score=float(score), decision=int(decision), working_map=anomaly_map[0], geometry=scan.geometry)
-            for score, decision, anomaly_map, scan in zip(scores, decisions, maps, scans, strict=True)
+            Prediction(score=float(score), threshold=threshold, working_map=anomaly_map[0], geometry=scan.geometry)
+            for score, anomaly_map, scan in zip(scores, maps, scans, strict=True)
         ]

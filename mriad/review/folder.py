@@ -109,6 +109,7 @@ class ReviewFolder:
             "file": printable(str(file.path)),
             "series": printable(file.series),
             "score": row.get("score"),
+            "threshold": row.get("threshold"),
             "decision": row.get("decision"),
             "error": printable(str(row.get("error", ""))),
             "contrast": file.contrast,

@@ -133,7 +133,8 @@ class Scoring:
                 row["error"] = self._note_lesions(file, scan.lesions)
             else:
                 found = next(predictions)
-                row |= {"score": found.score, "decision": found.decision, "flat": _is_flat(scan[0].levels)}
+                row |= {"score": found.score, "threshold": found.threshold, "decision": found.decision}
+                row["flat"] = _is_flat(scan[0].levels)
                 problems = []
                 if scan[0].is_volume:
                     shown = found.lesions(self.predictor.calibration.pixel_threshold)

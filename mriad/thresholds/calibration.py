@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mriad.errors import MriadError
 from mriad.thresholds.rules import Threshold, count_groups
 
 VAL = "val"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,9 @@ class Calibration:
             None in a record from before it was chosen.
         healthy_components: levels of a map, falling, and how many components the healthy val scans have above each on
             average, on the grid that the detector sees; () in a record from before they were counted.
+        pictures: of a detector of volumes that takes pictures as axial slices, the same for these: the rule is fitted
+            on slices of the same scans, each taken as a picture. None where no picture is taken, or the rule could not
+            be fitted; pictures are then held against the threshold of volumes.
     """
 
     rule: str
@@ -39,6 +46,7 @@ class Calibration:
     lesion_level: float | None = None
     fitted_on: str = VAL
     healthy_components: tuple[tuple[float, float], ...] = ()
+    pictures: Calibration | None = None
 
     @classmethod
     def fit(
@@ -50,8 +58,15 @@ class Calibration:
         lesion_level: float | None = None,
         fitted_on: str = VAL,
         healthy_components: tuple[tuple[float, float], ...] = (),
+        picture_scores: pd.DataFrame | None = None,
     ) -> Self:
-        """Fit a rule on scores; ``rule`` is fitted in place."""
+        """Fit a rule on scores, and by itself on those of pictures; ``rule`` is fitted in place."""
+        pictures = None
+        if picture_scores is not None:
+            try:
+                pictures = cls.fit(rule, picture_scores, pixel_threshold=pixel_threshold, fitted_on=fitted_on)
+            except MriadError:  # the rule needs slices with lesions, and none are known
+                log.warning("Threshold '%s' cannot be fitted on pictures; that of volumes holds for them.", rule.name)
         rule.fit(*(val_scores[column].to_numpy() for column in ("score", "label", "group")))
         return cls(
             rule=rule.name,
@@ -62,6 +77,7 @@ class Calibration:
             lesion_level=lesion_level,
             fitted_on=fitted_on,
             healthy_components=healthy_components,
+            pictures=pictures,
         )
 
     def refit(self, rule: Threshold) -> Calibration:
@@ -75,6 +91,7 @@ class Calibration:
             lesion_level=self.lesion_level,
             fitted_on=self.fitted_on,
             healthy_components=self.healthy_components,
+            picture_scores=None if self.pictures is None else self.pictures.val_scores,
         )
 
     @property
@@ -106,11 +123,18 @@ class Calibration:
         """Plain values for a checkpoint: of the val scans what a rule is fitted on, and groups as mere numbers."""
         val_scores = self.val_scores[["label", "score"]].assign(group=pd.factorize(self.val_scores["group"])[0])
         components = [list(pair) for pair in self.healthy_components]
-        return asdict(self) | {"val_scores": val_scores.to_dict(orient="list"), "healthy_components": components}
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {
+            "val_scores": val_scores.to_dict(orient="list"),
+            "healthy_components": components,
+            "pictures": None if self.pictures is None else self.pictures.as_record(),
+        }
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read what ``as_record`` wrote."""
         components = tuple((level, per_scan) for level, per_scan in record.get("healthy_components", ()))
         val_scores = pd.DataFrame(record["val_scores"])
-        return cls(**record | {"val_scores": val_scores, "healthy_components": components})
+        of_pictures = record.get("pictures")
+        pictures = None if of_pictures is None else cls.from_record(of_pictures)
+        return cls(**record | {"val_scores": val_scores, "healthy_components": components, "pictures": pictures})

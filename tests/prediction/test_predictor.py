@@ -28,7 +28,7 @@ def test_what_the_crop_cuts_away_is_never_stranger_than_what_it_keeps(atlas):
     detector = Intensity(score=Score(atlas=atlas, mask="foreground"))
     detector.fit_scale([of_unknown_size(torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)))])
     checkpoint = SimpleNamespace(
-        require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
+        require_calibration=lambda: SimpleNamespace(threshold=0.0, pictures=None),
         detector=lambda: detector.eval(),
         preprocess=lambda: Preprocess(image_size=16),
         trained={},
@@ -50,7 +50,7 @@ def volume():
 def predictor_of(preparation, detector=None):
     return Predictor(
         checkpoint=SimpleNamespace(
-            require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
+            require_calibration=lambda: SimpleNamespace(threshold=0.0, pictures=None),
             detector=lambda: (detector or Intensity(score=Score())).eval(),
             preprocess=lambda: preparation,
             trained={},

@@ -23,7 +23,7 @@ RADIUS = 9.0  # mm
 def looking():
     """A predictor whose maps are what it is shown."""
     checkpoint = SimpleNamespace(
-        require_calibration=lambda: SimpleNamespace(decide=lambda scores: scores > 0),
+        require_calibration=lambda: SimpleNamespace(threshold=0.0, pictures=None),
         detector=lambda: Intensity(score=Score(mask="none")).eval(),
         preprocess=PrepareVolume,
         trained={},

@@ -1,4 +1,5 @@
 import io
+from types import NoneType
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def leaves(node):
 
 
 def test_the_record_holds_plain_python_values_only(calibration):
-    assert {type(leaf) for leaf in leaves(calibration.as_record())} == {str, int, float}
+    assert {type(leaf) for leaf in leaves(calibration.as_record())} == {str, int, float, NoneType}
 
 
 def test_a_record_survives_a_checkpoint_that_may_run_no_code(calibration):
@@ -151,3 +152,25 @@ def test_a_record_from_before_there_were_others_is_of_val(calibration):
     record = calibration.as_record()
     del record["fitted_on"]
     assert not Calibration.from_record(record).recalibrated
+
+
+@pytest.fixture
+def picture_scores():
+    return pd.DataFrame({"label": [0, 0, 0, 1], "score": [0.1, 0.4, 0.6, 0.9], "group": ["a", "a", "b", "c"]})
+
+
+def test_pictures_have_a_threshold_of_their_own_under_each_rule(val_scores, picture_scores):
+    of_both = Calibration.fit(Quantile(q=0.5), val_scores, pixel_threshold=0.3, picture_scores=picture_scores)
+    alone = Calibration.fit(Quantile(q=0.5), val_scores, pixel_threshold=0.3)
+    assert of_both.threshold == alone.threshold and alone.pictures is None
+    assert of_both.pictures.threshold == pytest.approx(0.4)  # the middle of the healthy ones
+    back = Calibration.from_record(of_both.as_record())
+    assert back.pictures.threshold == of_both.pictures.threshold
+    again = back.refit(Quantile(q=0.99))
+    assert again.pictures.threshold > of_both.pictures.threshold
+
+
+def test_where_a_rule_cannot_be_fitted_on_pictures_that_of_volumes_holds(val_scores, picture_scores, caplog):
+    healthy = picture_scores[picture_scores["label"] == 0]
+    found = Calibration.fit(Youden(), val_scores, pixel_threshold=0.3, picture_scores=healthy)
+    assert found.pictures is None and "cannot be fitted on pictures" in caplog.text

@@ -25,7 +25,7 @@ CALIBRATION = SimpleNamespace(map_scale=(0.0, 1.0), pixel_threshold=0.5)
 
 def prediction(value=0.25):
     geometry = ScanGeometry.plan((8, 8), (0, 0, 8, 8), square=True, image_size=8)
-    return Prediction(score=1.0, decision=1, working_map=np.full((8, 8), value, dtype=np.float32), geometry=geometry)
+    return Prediction(score=1.0, threshold=0.5, working_map=np.full((8, 8), value, dtype=np.float32), geometry=geometry)
 
 
 def maps(output, *scans):
@@ -104,7 +104,7 @@ def of_volume(file, top=0.75):
     values = np.full(scan.grid.shape, 0.25, dtype=np.float32)
     values[20, 30, 10] = top
     geometry = VolumeGeometry(scan=scan.grid, working=scan.grid)
-    return scan, Prediction(score=1.0, decision=1, working_map=values, geometry=geometry)
+    return scan, Prediction(score=1.0, threshold=0.5, working_map=values, geometry=geometry)
 
 
 def test_a_volume_has_map_and_mask_on_its_own_grid(tmp_path):

@@ -277,7 +277,7 @@ function describe() {
   const scan = current(), state = stateOf(scan);
   $("name").textContent = scan.path;
   const facts = [
-    ["score", scan.score === null || scan.score === undefined ? "none" : `${number(scan.score)}, threshold ${number(page.told.threshold)}`],
+    ["score", scan.score === null || scan.score === undefined ? "none" : `${number(scan.score)}, threshold ${number(scan.threshold ?? page.told.threshold)}`],
     ["call", scan.decision === 1 ? "anomalous" : scan.decision === 0 ? "healthy" : "none"],
     scan.contrast && ["contrast", scan.contrast],
     scan.error && ["trouble", scan.error],
