@@ -84,6 +84,15 @@ def test_a_picture_is_nothing_for_a_detector_that_looks_at_no_axial_slices_of_th
         predictor_of(PrepareVolume(), made).prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
 
 
+def test_pictures_are_held_against_a_threshold_of_their_own():
+    predictor = predictor_of(PrepareVolume(image_size=32, depth=24, spacing=8))
+    predictor.calibration = SimpleNamespace(threshold=0.0, pictures=SimpleNamespace(threshold=2.0))
+    picture = predictor.prepare(Scan.of_picture(head(), facts=Facts(format="PNG")))
+    of_picture, of_volume = predictor([picture, predictor.prepare(volume())])
+    assert (of_picture.threshold, of_picture.decision) == (2.0, 0)
+    assert (of_volume.threshold, of_volume.decision) == (0.0, 1)
+
+
 def test_a_map_of_a_volume_has_its_shape_and_its_lesions_are_counted_there():
     predictor = predictor_of(PrepareVolume(image_size=32, depth=24, spacing=8))
     scan = volume()
