@@ -159,7 +159,12 @@ def _formats(cfg: DictConfig, *, of_volumes: bool) -> list[str]:
 
 
 def _warn_of_drift(rows: Sequence[Row], calibration: Calibration) -> None:
-    """Warn if the scores of many scans lie off those of the healthy scans that the threshold was fitted on."""
+    """Warn if the scores of many scans lie off those of the healthy scans that their threshold was fitted on."""
+    if calibration.pictures is not None:
+        _warn_of_drift(
+            [row for row in rows if row["threshold"] == calibration.pictures.threshold], calibration.pictures
+        )
+        rows = [row for row in rows if row["threshold"] == calibration.threshold]
     scored = [row for row in rows if "score" in row]
     patients = [row.get("patient") or f"scan:{row['path']}" for row in scored]
     table = pd.DataFrame({"score": [row["score"] for row in scored], "group": patients}, dtype=object)
@@ -206,10 +211,9 @@ def _summarise(rows: Sequence[Row], file: Path, console: Console, archive: Dicom
             len(rows),
             "\n  ".join(flat),
         )
-    console.print(
-        f"{len(scored)} scans scored, {sum(row['decision'] == 1 for row in scored)} called anomalous "
-        f"(score above {scored[0]['threshold']:.5g})."
-    )
+    above = " or ".join(dict.fromkeys(f"{row['threshold']:.5g}" for row in scored))
+    anomalous = sum(row["decision"] == 1 for row in scored)
+    console.print(f"{len(scored)} scans scored, {anomalous} called anomalous (score above {above}).")
     if known := sum(row.get("known", False) for row in scored):
         console.print(f"{known} of them were scored before: the archive holds what this detector says of them.")
     say(console, "Predictions", file)
