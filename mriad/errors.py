@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from mriad.guesses import nearest
-from mriad.passwords import hide
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -59,6 +58,8 @@ def mriad_error(error: BaseException) -> MriadError | None:
 
 def reason(error: BaseException) -> str:
     """Why something failed, in one line: a MriadError's sentence, else the exception's name and first line."""
+    from mriad.passwords import hide  # needs OmegaConf, which an exported preparation does without
+
     first = hide(str(mriad_error(error) or error)).strip().split("\n")[0]
     return first if mriad_error(error) else f"{type(error).__name__}: {first}"
 
@@ -87,6 +88,8 @@ def no_room(error: BaseException) -> str | None:
 def fail(text: str) -> NoReturn:
     """End a command: the text as one line on stderr, exit code 1."""
     sentence = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    from mriad.passwords import hide  # see above
+
     print(f"Error: {hide(sentence)}", file=sys.stderr)
     sys.exit(1)
 

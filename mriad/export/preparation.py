@@ -15,24 +15,10 @@ _ROOMS = ("data/reading", "geometry")
 _PREPARING = ("__init__", "preprocess", "volumes", "bias_field", "brain_extraction")
 _FILES = (
     *("data/__init__.py", "anatomy.py", "volume_anatomy.py", "mni152_brain.npz"),
+    *("errors.py", "guesses.py"),
     *(f"data/preparing/{name}.py" for name in _PREPARING),
 )
 _PACKAGE = '"""What mriad does with a scan before a network sees it; a part of mriad {version}."""\n'
-_ERRORS = '''"""The error that a user reads."""
-
-
-class MriadError(Exception):
-    """Bad input, told in one sentence."""
-
-
-class ReadError(MriadError):
-    """A file could not be read this time."""
-
-
-def unknown(option, value, known):
-    """The error for a value that an option does not know."""
-    return MriadError(f"{option}={value} is unknown; choose one of {', '.join(map(str, known))}.")
-'''
 _ENTRY = '''"""Scans as a graph that mriad has exported takes them."""
 
 from pathlib import Path
@@ -71,7 +57,6 @@ def write_preparation(folder: Path, *, version: str) -> None:
     with written_whole(folder / PREPARATION) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("preparation.py", _ENTRY)
         packed.writestr("mriad/__init__.py", _PACKAGE.format(version=version))
-        packed.writestr("mriad/errors.py", _ERRORS)
         for file in _FILES:
             packed.write(_MRIAD / file, f"mriad/{file}")
         for room in _ROOMS:
