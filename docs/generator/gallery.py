@@ -1,6 +1,6 @@
 """The pictures of the gallery: ``python -m docs.generator.gallery``, hits and misses of the detector in the box.
 
-On built-in heads, contrast by contrast. Each lesion is found by the share of it that the map outlines at
+On built-in heads, contrast by contrast. Lesions are ordered by the share of each that the map outlines at
 the pixel threshold. Of the smaller half of the lesions and of the larger half, the one in the middle of that order is
 shown, and the one that is found least; then the highest place outside all lesions. So nothing is picked to look well.
 """
