@@ -95,3 +95,30 @@ def test_idle_threads_sleep_unless_the_environment_says_otherwise(given, turns, 
     monkeypatch.setattr("mriad.command.run", lambda *_, **__: seen.append(os.environ.get("GOMP_SPINCOUNT")))
     cli.run_task("train")
     assert seen == [turns]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+@pytest.mark.parametrize(("given", "kept"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_freed_memory_is_kept_unless_the_environment_says_otherwise(given, kept):
+    script = """
+import numpy as np
+import mriad.command
+from mriad import cli
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def train(*_, **__):
+    before = resident()
+    np.ones(2**24)  # 128 MB, freed at once
+    print(resident() - before)
+
+mriad.command.run = train
+cli.run_task("train")
+"""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=clean | given, capture_output=True, text=True, check=True
+    )
+    assert (int(done.stdout) > 2**26) == kept
