@@ -21,6 +21,12 @@ _BRIGHTEST = 3.0  # of fluid, relative to the brain
 _UNEVEN = 0.08  # greatest standard deviation of a tissue's signal from place to place
 _UNEVEN_GRAIN = (12.0, 60.0)  # mm
 _RIM = 4.0  # mm around the ventricles within which what looks grey may be white matter and fluid in one voxel
+_IRON = (
+    0.6  # share of scans, T1 aside, in which the basal ganglia are darker than the cortex (Hallgren and Sourander 1958)
+)
+_DEEP = (20.0, 30.0)  # mm below the surface of the brain, from where on they lie
+_GANGLIA = (8.0, 20.0)  # mm, their size
+_DARKEST = 0.5  # of their signal that iron takes
 _AGENT = 0.3  # share of T1 scans with contrast agent in the vessels
 _FLOW = 0.4  # share of FLAIR scans in which fluid that flows is not suppressed everywhere
 _ALONG = 0.7  # share of T1 scans that keep the intensities of the volume itself, but for a gamma
@@ -89,6 +95,8 @@ class Look:
         if self.contrast == "FLAIR" and rng.random() < _FLOW:
             flow = smooth_field(image.shape, rng.uniform(*grain / 2), rng) - 1
             image += slab.fluid * np.clip(flow, 0, 1) * rng.uniform(0.2, 0.7)
+        if self.contrast not in ("T1", None) and rng.random() < _IRON:
+            image *= 1 - rng.uniform(0, _DARKEST) * _iron(slab, rng)
         outside = slab.levels ** math.exp(rng.uniform(-_GAMMA, _GAMMA)) * rng.uniform(0.3, 1.8)
         if self.contrast == "T1" and rng.random() < _ALONG:
             bright = max(float(slab.levels[slab.brain].max(initial=0.0)) * 0.9, 0.1)
@@ -96,6 +104,19 @@ class Look:
         if self.contrast == "T1" and rng.random() < _AGENT:
             image += (rng.uniform(1.0, 1.8) - image) * _vessels(slab, rng)
         return np.where(slab.brain, image, outside).astype(np.float32)
+
+
+def _iron(slab: Slab, rng: np.random.Generator) -> Floats:
+    """(C, S, S) how much iron tissue deep in the brain holds, in [0, 1]: about alike on both sides, in spots.
+
+    The basal ganglia look like grey matter, white matter or both in a T1-weighted scan, so that the tissues do not tell
+    where they are.
+    """
+    start, full = _DEEP
+    deep = np.clip((slab.depth - start) / (full - start), 0, 1) * slab.brain * (1 - slab.fluid)
+    spots = smooth_field(slab.levels.shape, rng.uniform(*_GANGLIA) / slab.spacing, rng)
+    spots = (spots + spots[..., ::-1]) / np.float32(2**0.5)
+    return np.asarray(deep * np.clip(2 * spots - 1, 0, 1), dtype=np.float32)
 
 
 def _vessels(slab: Slab, rng: np.random.Generator) -> Floats:
