@@ -4,13 +4,16 @@ A row is a module with a function ``measure``, which is given a ``Bench`` and yi
 """
 
 ROWS = (
+    "first_run",
     "command_line",
     "bf16",
     "framework",
     "notebook",
     "predict",
+    "evaluate",
     "cache",
     "fixed_cost",
+    "busy",
     "metrics",
     "logging_cost",
     "growth",
