@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +22,8 @@ DICOM_ENDINGS = {"seg": "_seg.dcm", "map": "_map.dcm", "sr": "_sr.dcm"}  # mask,
 LIST, THUMBNAILS = "list.js", "thumbs"  # of a page to read a prediction by
 MAPS, TABLE, UNFINISHED = "maps", "predictions.csv", "predictions.csv.part"
 
-_MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks, and their names
-_MASK = "_mask"
+_MASKS = ("masks", "brain_masks")  # as the layouts call the folders of masks,
+_MASK = re.compile(r"(.*[_-])?(mask|d?segm?)", re.IGNORECASE)  # and what masks and segmentations are called anywhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +83,14 @@ def scans_among(found: Sequence[Path], folder: Path, entry: str, *, kind: str = 
     maps = [path for path in found if _is_map(path)]
     if len(masks) == len(found):
         raise MriadError(
-            f"Each of the {len(found)} {kind} of input={entry} is a lesion mask by its name ({_MASKS[0]}/ or {_MASK}): "
+            f"Each of the {len(found)} {kind} of input={entry} is a mask by its name ({_MASKS[0]}/, _mask or _seg): "
             "give the scans, or rename what is one."
         )
     if len(maps) == len(found):
         raise MriadError(f"Each of the {len(found)} {kind} of input={entry} is a map of a prediction; give the scans.")
     masks = [mask for mask in masks if mask not in maps]
     if masks:
-        log.warning("%d lesion masks, such as %s, are no scans and are left out.", len(masks), printable(str(masks[0])))
+        log.warning("%d masks, such as %s, are no scans and are left out.", len(masks), printable(str(masks[0])))
     if maps:
         log.warning(
             "%d maps of an earlier prediction, such as %s, are no scans and are left out.",
@@ -103,7 +104,8 @@ def scans_among(found: Sequence[Path], folder: Path, entry: str, *, kind: str = 
 def _is_mask(path: Path, folder: Path) -> bool:
     start = os.path.dirname(os.path.abspath(folder))
     within = Path(os.path.relpath(os.path.dirname(os.path.abspath(path)), start)).parts
-    return stem(path).lower().endswith(_MASK) or any(part.lower() in _MASKS for part in within)
+    named = any(_MASK.fullmatch(name) for name in (stem(path), *within))
+    return named or any(part.lower() in _MASKS for part in within)
 
 
 def _is_map(path: Path) -> bool:

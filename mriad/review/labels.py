@@ -142,7 +142,9 @@ def _row(
         return row
     file = output / MASKS / f"{number}.{'nii.gz' if scan['volume'] else 'png'}"
     shown = read_scan_of(page, number)
-    if any(mark.place and not mark.is_of(shown["lesions"][which - 1]["at"]) for which, mark in told[0].lesions.items()):
+    places = {which: lesion["at"] for which, lesion in enumerate(shown["lesions"], start=1)}
+    marks = told[0].lesions.items()
+    if any(which not in places or (mark.place and not mark.is_of(places[which])) for which, mark in marks):
         found.without_mask += 1  # of an earlier prediction, whose lesions lay elsewhere
         return row
     _write_mask(file, shown, true[0], volume=scan["volume"])

@@ -62,7 +62,8 @@ def serve(cfg: DictConfig) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
     console = Console()
-    console.print(f"[bold]Serving[/bold] http://{cfg.host}:{cfg.port}/docs", soft_wrap=True, highlight=False)
+    host = f"[{cfg.host}]" if ":" in str(cfg.host) else cfg.host  # of IPv6
+    console.print(f"[bold]Serving[/bold] http://{host}:{cfg.port}/docs", soft_wrap=True, highlight=False)
     try:
         server.run()
     except SystemExit as end:  # uvicorn's way to say that it could not begin

@@ -75,13 +75,13 @@ def test_masks_among_scans_are_left_out_and_counted(tmp_path, caplog, wanted):
     root = tmp_path.resolve()
     found = find_scans(wanted.format(root))
     assert sorted(os.path.relpath(scan.path, root) for scan in found) == ["a.png", "p/b.png"]
-    assert "4 lesion masks, such as" in caplog.text
+    assert "4 masks, such as" in caplog.text
 
 
 @pytest.mark.parametrize("wanted", ["{}/masks", "{}/masks/*.png", "{}/scans", "{}/scans/*"])
 def test_an_input_of_masks_alone_is_refused(tmp_path, wanted):
     touch(tmp_path, "masks/a.png", "masks/b.png", "scans/a_mask.png")
-    with pytest.raises(MriadError, match="is a lesion mask by its name"):
+    with pytest.raises(MriadError, match="is a mask by its name"):
         find_scans(wanted.format(tmp_path))
 
 

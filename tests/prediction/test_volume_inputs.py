@@ -46,9 +46,16 @@ def test_masks_and_maps_of_volumes_are_left_out_and_counted(tmp_path, caplog):
     touch(tmp_path, "a.nii.gz", "a_mask.nii.gz", "masks/a.nii.gz", "brain_masks/a.nii.gz")
     touch(tmp_path, "out/predictions.csv", "out/maps/a_map.nii.gz", "out/maps/a_mask.nii.gz", "other/maps/a_map.nii.gz")
     assert found(tmp_path) == ["a.nii.gz", "other/maps/a_map.nii.gz"]
-    assert "3 lesion masks, such as" in caplog.text and "2 maps of an earlier prediction" in caplog.text
-    with pytest.raises(MriadError, match=r"Each of the 1 volumes of .* is a lesion mask by its name"):
+    assert "3 masks, such as" in caplog.text and "2 maps of an earlier prediction" in caplog.text
+    with pytest.raises(MriadError, match=r"Each of the 1 volumes of .* is a mask by its name"):
         found(tmp_path, tmp_path / "masks")
+
+
+def test_segmentations_are_no_scans(tmp_path, caplog):
+    touch(tmp_path, "case_flair.nii.gz", "case_seg.nii.gz", "W39_Segm.nii.gz", "sub_dseg.nii.gz", "Segovia.nii.gz")
+    touch(tmp_path, "dlmuse_seg/a.nii.gz", "seg/b.nii.gz", "masked/c.nii.gz")
+    assert found(tmp_path) == ["Segovia.nii.gz", "case_flair.nii.gz", "masked/c.nii.gz"]
+    assert "5 masks, such as" in caplog.text
 
 
 def test_of_a_folder_or_a_glob_without_volumes_the_pictures_are_taken(tmp_path):

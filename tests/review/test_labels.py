@@ -128,3 +128,12 @@ def test_scans_of_another_manifest_follow_and_are_not_listed_twice(desk):
 def test_marks_that_give_no_label_are_told(desk):
     with pytest.raises(MriadError, match="1 are unsure"):
         labels(desk, mark(desk, "b.png", "unsure"))
+
+
+def test_a_lesion_that_the_page_does_not_list_leaves_a_scan_without_mask(desk):
+    """As of a file of marks that a hand has written: no place, and a number beyond the list."""
+    place = {axis: None for axis in "xyz"}
+    beyond = mark(desk, "p1.nii.gz", "true", lesion=1, **place | {"lesion": 7})
+    marks = [mark(desk, "p1.nii.gz", "agree"), *complete(desk, "p1.nii.gz", "true", "true"), beyond]
+    found, table = labels(desk, *marks)
+    assert (table["mask"].iat[0], found.without_mask) == ("", 1)
