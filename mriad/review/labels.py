@@ -143,8 +143,7 @@ def _row(
     file = output / MASKS / f"{number}.{'nii.gz' if scan['volume'] else 'png'}"
     shown = read_scan_of(page, number)
     places = {which: lesion["at"] for which, lesion in enumerate(shown["lesions"], start=1)}
-    marks = told[0].lesions.items()
-    if any(which not in places or (mark.place and not mark.is_of(places[which])) for which, mark in marks):
+    if any(which not in places or not mark.is_of(places[which]) for which, mark in told[0].lesions.items()):
         found.without_mask += 1  # of an earlier prediction, whose lesions lay elsewhere
         return row
     _write_mask(file, shown, true[0], volume=scan["volume"])

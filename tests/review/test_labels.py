@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -131,9 +133,8 @@ def test_marks_that_give_no_label_are_told(desk):
 
 
 def test_a_lesion_that_the_page_does_not_list_leaves_a_scan_without_mask(desk):
-    """As of a file of marks that a hand has written: no place, and a number beyond the list."""
-    place = {axis: None for axis in "xyz"}
-    beyond = mark(desk, "p1.nii.gz", "true", lesion=1, **place | {"lesion": 7})
-    marks = [mark(desk, "p1.nii.gz", "agree"), *complete(desk, "p1.nii.gz", "true", "true"), beyond]
+    """As in a file of marks that a hand has written."""
+    marks = [mark(desk, "p1.nii.gz", "agree"), *complete(desk, "p1.nii.gz", "true", "true")]
+    marks.append(replace(marks[-1], lesion=7))
     found, table = labels(desk, *marks)
     assert (table["mask"].iat[0], found.without_mask) == ("", 1)
