@@ -24,7 +24,7 @@ from mriad.checkpoints.checkpoint import Checkpoint
 from mriad.data.batches import as_scans
 from mriad.data.reading.read import read_scan
 from mriad.data.training.simulation.tissues import TissueMap
-from mriad.prediction.predictor import Predictor
+from mriad.prediction.predictor import Predictor, Prepared
 
 DIAMETERS = (4.0, 6.0, 10.0, 14.0)  # mm
 CHANGES = (-0.4, -0.25, 0.25, 0.4)  # of the signal
@@ -42,16 +42,14 @@ def main() -> None:
     for diameter in DIAMETERS:
         cells = []
         for change in CHANGES:
-            found = [hit for scan in scans for hit in _found(predictor, scan.image, scan.voxel_size, diameter, change)]
+            found = [hit for scan in scans for hit in _found(predictor, scan, diameter, change)]
             cells.append(f"{np.mean(found):.2f} of {len(found)}")
         table.add_row(f"{diameter:g} mm", *cells)
     Console().print(table)
 
 
-def _found(
-    predictor: Predictor, volume: NDArray[np.uint8], voxel: object, diameter: float, change: float
-) -> Iterator[bool]:
-    spacing = float(np.mean(np.asarray(voxel)))
+def _found(predictor: Predictor, scan: Prepared, diameter: float, change: float) -> Iterator[bool]:
+    volume, spacing = scan.image, predictor.working_spacing
     image, spots = volume.astype(np.float32), []
     places = np.moveaxis(np.indices(volume.shape), 0, -1)
     for centre in _centres(volume, spacing):
@@ -59,7 +57,7 @@ def _found(
         cover = np.clip(0.5 + diameter / 2 / spacing - away, 0, 1)
         image += cover * (np.median(volume[away < _MARGIN]) * (1 + change) - image)
         spots.append(cover > 0.5)
-    anomaly_map = _map(predictor, np.clip(np.round(image), 0, 255).astype(np.uint8), voxel)
+    anomaly_map = _map(predictor, np.clip(np.round(image), 0, 255).astype(np.uint8), scan.voxel_size)
     level = predictor.calibration.pixel_threshold
     return (bool((anomaly_map[spot] > level).any()) for spot in spots)
 
@@ -75,9 +73,9 @@ def _centres(volume: NDArray[np.uint8], spacing: float) -> list[NDArray[np.int_]
     return chosen
 
 
-def _map(predictor: Predictor, volume: NDArray[np.uint8], voxel: object) -> NDArray[np.float32]:
+def _map(predictor: Predictor, volume: NDArray[np.uint8], voxel_size: float) -> NDArray[np.float32]:
     detector = predictor._detector
-    batch = as_scans(volume[None], np.array([voxel], dtype=np.float32))
+    batch = as_scans(volume[None], np.array([voxel_size], dtype=np.float32))
     with torch.inference_mode():
         x = batch["image"].float()
         mask = detector.score.mask(x)

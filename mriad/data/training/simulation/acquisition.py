@@ -21,10 +21,7 @@ _BRIGHTEST = 3.0  # of fluid, relative to the brain
 _UNEVEN = 0.08  # greatest standard deviation of a tissue's signal from place to place
 _UNEVEN_GRAIN = (12.0, 60.0)  # mm
 _RIM = 4.0  # mm around the ventricles within which what looks grey may be white matter and fluid in one voxel
-_IRON = (
-    0.6  # share of scans, T1 aside, in which the basal ganglia are darker than the cortex (Hallgren and Sourander 1958)
-)
-_DEEP = (20.0, 30.0)  # mm below the surface of the brain, from where on they lie
+_DEEP = (20.0, 30.0)  # mm below the surface of the brain, from where on the basal ganglia lie
 _GANGLIA = (8.0, 20.0)  # mm, their size
 _DARKEST = 0.5  # of their signal that iron takes
 _AGENT = 0.3  # share of T1 scans with contrast agent in the vessels
@@ -83,8 +80,14 @@ class Look:
         assert self.sequence is not None
         return self.sequence.signal(tissue) / self.unit
 
-    def healthy(self, slab: Slab, rng: np.random.Generator) -> Floats:
-        """A slab's brain as it looks, and around it what the volume shows there, darker or brighter; (C, S, S)."""
+    def healthy(self, slab: Slab, rng: np.random.Generator, *, iron: float = 0.0) -> Floats:
+        """A slab's brain as it looks, and around it what the volume shows there, darker or brighter; (C, S, S).
+
+        Args:
+            slab: with its tissues.
+            rng: draws what differs from place to place.
+            iron: chance that the basal ganglia hold iron, which darkens them in all but T1.
+        """
         grain = np.array(_UNEVEN_GRAIN) / slab.spacing
         image = np.zeros_like(slab.levels)
         mixed = slab.grey * np.clip(1 - slab.ventricles / _RIM, 0, 1) * np.float32(rng.random())
@@ -95,7 +98,7 @@ class Look:
         if self.contrast == "FLAIR" and rng.random() < _FLOW:
             flow = smooth_field(image.shape, rng.uniform(*grain / 2), rng) - 1
             image += slab.fluid * np.clip(flow, 0, 1) * rng.uniform(0.2, 0.7)
-        if self.contrast not in ("T1", None) and rng.random() < _IRON:
+        if iron and self.contrast not in ("T1", None) and rng.random() < iron:
             image *= 1 - rng.uniform(0, _DARKEST) * _iron(slab, rng)
         outside = slab.levels ** math.exp(rng.uniform(-_GAMMA, _GAMMA)) * rng.uniform(0.3, 1.8)
         if self.contrast == "T1" and rng.random() < _ALONG:
@@ -109,8 +112,8 @@ class Look:
 def _iron(slab: Slab, rng: np.random.Generator) -> Floats:
     """(C, S, S) how much iron tissue deep in the brain holds, in [0, 1]: about alike on both sides, in spots.
 
-    The basal ganglia look like grey matter, white matter or both in a T1-weighted scan, so that the tissues do not tell
-    where they are.
+    In every adult the basal ganglia hold some (Hallgren and Sourander 1958). They
+    look like grey matter, white matter or both in T1, so that the tissues do not tell where they are.
     """
     start, full = _DEEP
     deep = np.clip((slab.depth - start) / (full - start), 0, 1) * slab.brain * (1 - slab.fluid)

@@ -7,7 +7,6 @@ the frequencies of any population.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +29,9 @@ _GRAIN: Range = (3.0, 12.0)  # mm
 _COVERED: Range = (0.003, 0.1)  # share of the white matter of a slab, along the ventricles
 _SCATTERED: Range = (0.003, 0.03)  # the same elsewhere
 
-_KINDS = {"large": 0.3, "rim": 0.12, "small": 0.35, "grown": 0.23}
+_KINDS = {"large": 0.35, "rim": 0.15, "small": 0.25, "grown": 0.25}
 _SEEN = 0.75  # share of a lesion that differs from what was there by what counts
-_APART = 0.5  # share of small lesions that are darker or brighter than what was there, whatever they consist of,
-_MOST_APART = 0.7  # by this share of it at most
+_SMALLER_SEEN = 1.5  # times as much must small lesions differ, of which noise leaves less
 _TRIES = 10
 _ANY: Range = (0.0, 1.8)  # signal, relative to the brain
 
@@ -110,6 +108,7 @@ class Lesions:
             cover, spares = _grown(slab, rng), True
         elif kind == "small":
             cover, spares = _small(slab, rng), rng.random() < 0.7
+            least *= _SMALLER_SEEN
         else:
             mass = _mass(slab.brain, _log_uniform(_LARGE, rng), slab.spacing, rng)
             cover, spares = mass.on(image.shape), rng.random() < 0.5
@@ -122,9 +121,7 @@ class Lesions:
         if not inside.any():
             return image, inside
         there, opacity = image[inside], float(rng.uniform(0.45, 1.0))
-        apart = kind == "small" and rng.random() < _APART
-        draw = _signal_apart if apart else partial(self._signal, look)
-        signal = draw(there, least / opacity, rng)
+        signal = self._signal(look, there, least / opacity, rng)
         if signal is None:
             return image, np.zeros_like(inside)
         inner = self._signal(look, there, least / opacity, rng) if kind == "rim" else None
@@ -139,13 +136,14 @@ class Lesions:
 
     def _signal(self, look: Look, there: Floats, least: float, rng: np.random.Generator) -> float | None:
         """Of a lesion that can be told from most of the signals that were there; None if none was found."""
+        there = there[:: 1 + len(there) // 400]
         for drawn in range(2 * _TRIES):
             if look.sequence is None or drawn >= _TRIES or rng.random() < self.any_signal:
                 signal = float(rng.uniform(*_ANY))
             else:
                 shares = [kind.weight for kind in _CONTENTS]
                 signal = min(look.signal(_CONTENTS[rng.choice(len(_CONTENTS), p=shares)].draw(rng)), 4.0)
-            if _shows(signal, there, least):
+            if (np.abs(there - signal) > least).mean() > _SEEN:
                 return signal
         return None
 
@@ -164,21 +162,9 @@ class Lesions:
         return new, near & (np.abs(new - image) > least)
 
 
-def _signal_apart(there: Floats, least: float, rng: np.random.Generator) -> float | None:
-    """Darker or brighter than what was there; None if it cannot be told from most of that."""
-    change = rng.uniform(least, max(least, _MOST_APART)) * rng.choice([-1, 1])
-    signal = max(float(np.median(there)) * (1 + change), 0.0)
-    return signal if _shows(signal, there, least) else None
-
-
-def _shows(signal: float, there: Floats, least: float) -> bool:
-    """Whether a signal differs from most of those that were there."""
-    return bool((np.abs(there[:: 1 + len(there) // 400] - signal) > least).mean() > _SEEN)
-
-
 def _small(slab: Slab, rng: np.random.Generator) -> Floats:
     """(C, S, S) share of each voxel that a few small lesions cover, all in white matter or anywhere."""
-    places = slab.brain & (slab.white > 0.5) if rng.random() < 0.75 else slab.brain
+    places = slab.brain & (slab.white > 0.5) if rng.random() < 0.5 else slab.brain
     cover = np.zeros(slab.levels.shape, dtype=np.float32)
     for _ in range(int(rng.integers(1, _MOST_SMALL, endpoint=True))):
         one = _mass(places, _log_uniform(_SMALL, rng), slab.spacing, rng)

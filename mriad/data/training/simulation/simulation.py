@@ -34,6 +34,7 @@ class Simulation:
         visible: least and greatest share of the brain's signal by which lesions differ from what is there; of each slab
             the least that counts is drawn between them, log-uniformly.
         any_signal: share of lesions that have any signal, whatever the contrast.
+        iron: share of slabs, T1 aside, in which iron darkens the basal ganglia.
         stripped: share of slabs in which nothing but the brain is left.
         noise: least and greatest signal-to-noise ratio.
         window: side, in pixels, of the part about the brain that is imaged of the slabs of three batches in four, which
@@ -54,6 +55,7 @@ class Simulation:
         several: float = 0.7,
         visible: Sequence[float] = (0.1, 0.35),
         any_signal: float = 0.2,
+        iron: float = 0.6,
         stripped: float = 0.5,
         noise: Sequence[float] = (25.0, 150.0),
         window: int | None = None,
@@ -64,7 +66,8 @@ class Simulation:
         weights = list(contrasts.values())
         if not (weights and min(weights) >= 0 and sum(weights) > 0):
             raise MriadError("data.anomalies.contrasts has no contrast with a weight above 0; give at least one.")
-        shares = {"any_order": any_order, "untouched": untouched, "any_signal": any_signal, "stripped": stripped}
+        shares = {"any_order": any_order, "untouched": untouched, "any_signal": any_signal, "iron": iron}
+        shares["stripped"] = stripped
         for option, share in shares.items():
             if not 0 <= share <= 1:
                 raise MriadError(f"data.anomalies.{option}={share} is no share; choose one from 0 to 1.")
@@ -75,7 +78,7 @@ class Simulation:
         self._visible = _bounds("visible", visible, most=1.0)
         self._noise = _bounds("noise", noise, most=np.inf)
         self._contrasts = {name: float(weight) for name, weight in contrasts.items()}
-        self._any_order, self._untouched, self._stripped = any_order, untouched, stripped
+        self._any_order, self._untouched, self._stripped, self._iron = any_order, untouched, stripped, iron
         self._window = window
         self._lesions = Lesions(visible=self._visible, any_signal=any_signal, several=several)
 
@@ -123,7 +126,7 @@ class Simulation:
         if contrast is None and rng.random() >= self._any_order:
             contrast = draw_contrast(self._contrasts, rng)
         look = Look.draw(contrast, rng)
-        image, mask = look.healthy(slab, rng), np.zeros(slab.brain.shape, dtype=bool)
+        image, mask = look.healthy(slab, rng, iron=self._iron), np.zeros(slab.brain.shape, dtype=bool)
         if with_lesions and slab.brain.any():
             image, mask = self._lesions.put_into(image, slab, look, rng)
         stripped = bool(rng.random() < self._stripped)

@@ -137,7 +137,7 @@ def test_some_lesions_are_a_few_mm_wide_and_some_hug_the_ventricles(volume, tiss
     ventricles = slabs[0].ventricles[1]
     hugging = [mask.any() and ventricles[mask].mean() < 8 for mask in masks]
 
-    assert (sizes < np.pi * 2.5**2).mean() > 0.05
+    assert (sizes < np.pi * 3**2).mean() > 0.05
     assert (sizes > np.pi * 15**2).mean() > 0.05
     assert np.mean(hugging) > 0.05
 
@@ -217,32 +217,14 @@ def test_options_that_make_no_sense_are_refused(options, said):
         Simulation(**{"contrasts": dict.fromkeys(CONTRASTS, 1), **options})
 
 
-def test_small_lesions_in_white_matter_are_bright_and_dark_in_every_contrast(volume, tissues, monkeypatch):
-    """In T1 what small lesions consist of is mostly dark, in FLAIR mostly bright; half of them are either."""
-    monkeypatch.setattr("mriad.data.training.simulation.lesions._KINDS", {"small": 1.0})
-    slab = tissues.slab(volume, "axial", 40, 1)
-    lesions = Lesions(visible=(0.1, 0.1), any_signal=0.0, several=0.0)
-    for contrast in ("T1", "FLAIR"):
-        brighter = []
-        for seed in range(80):
-            rng = np.random.default_rng(seed)
-            look = Look.draw(contrast, rng)
-            image = look.healthy(slab, rng)
-            new, mask = lesions.put_into(image, slab, look, rng)
-            if mask.any():
-                brighter.append((new - image)[mask].mean() > 0)
-        assert 0.15 < np.mean(brighter) < 0.85
-
-
-def test_iron_darkens_tissue_deep_in_the_brain_alone(volume, tissues, monkeypatch):
+def test_iron_darkens_tissue_deep_in_the_brain_alone(volume, tissues):
     slab = tissues.slab(volume, "axial", 40, 1)
 
     def darker(contrast):
         looks = []
         for share in (0.0, 1.0):
-            monkeypatch.setattr("mriad.data.training.simulation.acquisition._IRON", share)
             rng = np.random.default_rng(3)
-            looks.append(Look.draw(contrast, rng).healthy(slab, rng))
+            looks.append(Look.draw(contrast, rng).healthy(slab, rng, iron=share))
         plain, iron = looks
         return (iron < plain - 0.01) & slab.brain
 
