@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +40,6 @@ class UNet(nn.Module):
         local: side in pixels, odd, of the neighbourhood by whose mean and standard deviation each pixel is measured, as
             something more that is seen of each slice (local contrast normalisation, Jarrett et al. 2009, with a box);
             a small spot stands out alike in every contrast then. None: nothing more.
-        residual: add what goes into a convolution to what comes out, wherever both have as many channels (He et al.
-            2016).
 
     Raises:
         MriadError: if there is no level, a level has no convolution, the size does not fit, the prior is none, or the
@@ -60,7 +57,6 @@ class UNet(nn.Module):
         neighbours: int = 0,
         relative: bool = False,
         local: int | None = None,
-        residual: bool = False,
     ) -> None:
         super().__init__()
         require_widths("model.network.widths", widths)
@@ -72,7 +68,6 @@ class UNet(nn.Module):
         if local is not None and not (isinstance(local, int) and local > 1 and local % 2):
             raise MriadError(f"model.network.local={local} is no side with a middle; give an odd one from 3, or null.")
         self._mirror, self.neighbours, self._relative, self._local = mirror, neighbours, relative, local
-        self._residual = residual
         folded = 4 * (2 if mirror else 1) * (1 if local is None else 2) * (2 * neighbours + 1)
         levels = zip((folded, *widths[:-1]), widths, strict=True)
         self.down = nn.ModuleList(
@@ -97,19 +92,12 @@ class UNet(nn.Module):
         features = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         skips = []
         for level, down in enumerate(self.down):
-            features = F.max_pool2d(features, 2) if level else features
-            first, *others = cast(nn.Sequential, down)
-            features = first(features)
-            for convolution in others:
-                features = self._added(convolution, features)
+            features = down(F.max_pool2d(features, 2) if level else features)
             skips.append(features)
         features = skips.pop()
         for lift, up, skip in zip(self.lift[::-1], self.up[::-1], skips[::-1], strict=True):
-            features = self._added(up, F.interpolate(lift(features), scale_factor=2.0) + skip)
+            features = up(F.interpolate(lift(features), scale_factor=2.0) + skip)
         return F.pixel_shuffle(self.last(features), 2)
-
-    def _added(self, convolution: nn.Module, features: Tensor) -> Tensor:
-        return features + convolution(features) if self._residual else convolution(features)
 
 
 def _relative(x: Tensor) -> Tensor:
