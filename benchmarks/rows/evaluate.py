@@ -9,7 +9,7 @@ from benchmarks.bench import JPEG, ROOT, Bench
 from benchmarks.table import Row, Target
 
 TARGET = Target(limit=25)
-RUNS = 3
+RUNS = 2
 
 
 def measure(bench: Bench) -> Iterator[Row]:
